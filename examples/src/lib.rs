@@ -1,0 +1,1 @@
+//! Shared by no one: the programs stand in `examples/`.

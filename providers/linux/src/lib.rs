@@ -1,0 +1,1 @@
+//! patchcore provider for Linux.
