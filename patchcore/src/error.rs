@@ -8,6 +8,8 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::PatchId;
+
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -129,6 +131,7 @@ struct Inner {
     context: Vec<(&'static str, String)>,
     consequence: Option<String>,
     hint: Option<String>,
+    blames: Vec<PatchId>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -163,6 +166,7 @@ impl Error {
             context: Vec::new(),
             consequence: None,
             hint: None,
+            blames: Vec::new(),
             source: None,
         }))
     }
@@ -180,6 +184,7 @@ impl Error {
                 context: shared.context.clone(),
                 consequence: shared.consequence.clone(),
                 hint: shared.hint.clone(),
+                blames: shared.blames.clone(),
                 source: shared.source.clone(),
             },
         };
@@ -221,6 +226,12 @@ impl Error {
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         self.with(|e| e.hint = Some(hint.into()))
+    }
+
+    /// A patch that is known to be the cause. The deny-list is made from these.
+    #[must_use]
+    pub fn blame(self, patch: PatchId) -> Self {
+        self.with(|e| e.blames.push(patch))
     }
 
     /// The cause.
@@ -348,6 +359,9 @@ pub struct Failure {
     /// What the reader can do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Patches that are known to be the cause; empty where nobody knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blames: Vec<PatchId>,
 }
 
 impl From<&Error> for Failure {
@@ -356,13 +370,14 @@ impl From<&Error> for Failure {
             kind: error.kind(),
             message: error.chain(),
             hint: error.remedy().map(str::to_owned),
+            blames: error.0.blames.clone(),
         }
     }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let error = Self::new(failure.kind, failure.message);
+        let error = Self::new(failure.kind, failure.message).with(|e| e.blames = failure.blames);
         match failure.hint {
             Some(hint) => error.hint(hint),
             None => error,

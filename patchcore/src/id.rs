@@ -94,6 +94,24 @@ name! {
     OpKey,
 }
 
+impl OpKey {
+    /// The key of one step of one component of one run.
+    ///
+    /// The journal's own id is part of it, because every journal counts its runs from 1: without it, a new
+    /// journal would find the results of an old one on the target and take them for its own.
+    #[must_use]
+    pub fn of(journal: &str, run: RunId, component: &ComponentId, step: &str, generation: u32) -> Self {
+        Self::from(format!("{journal}/{run}/{component}/{step}/{generation}"))
+    }
+
+    /// A short form for targets that take few characters: `pc` and 30 hexadecimal digits, first a letter.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let digest = crate::digest::sha256_hex(self.as_str().as_bytes());
+        format!("pc{}", &digest[..30])
+    }
+}
+
 /// A run, counted from 1 within its journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]

@@ -2,6 +2,13 @@
 
 pub mod error;
 pub mod id;
+pub mod secret;
+pub mod digest;
+pub mod clock;
+
+pub mod estate;
+pub mod provider;
 
 pub use error::{Error, ErrorKind, Failure, Result, Retry};
 pub use jiff::Timestamp;
+pub use secret::Secret;

@@ -1,0 +1,89 @@
+//! Time as a port: real time in production, virtual time in simulation.
+
+use std::{fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+/// Where `now` and waiting come from. Nothing else in patchcore asks for the time.
+#[async_trait]
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// Returns at `until` or later. Dropping the future gives up waiting.
+    async fn sleep_until(&self, until: Timestamp);
+
+    /// Returns when `time` has come, and never makes it come: for deadlines beside real work.
+    ///
+    /// Virtual time moves on for those who sleep, not for those who merely watch.
+    async fn reached(&self, time: Timestamp);
+
+    /// Says that somebody is at work, until the returned guard is dropped.
+    ///
+    /// Virtual time moves on only when everybody at work is asleep, so that no amount of computing
+    /// takes time and every wait takes none. Real clocks have nothing to do here.
+    fn at_work(&self) -> AtWork;
+}
+
+/// Held by somebody at work; see [`Clock::at_work`].
+#[must_use = "dropping the guard says that the work is over"]
+pub struct AtWork(#[expect(dead_code, reason = "held for its Drop")] Option<Box<dyn Send + Sync>>);
+
+impl AtWork {
+    /// For clocks that do not care.
+    pub fn unobserved() -> Self {
+        Self(None)
+    }
+
+    /// For clocks that do: the guard's `Drop` tells them.
+    pub fn observed(guard: impl Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(guard)))
+    }
+}
+
+impl Debug for AtWork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AtWork")
+    }
+}
+
+/// A shared clock.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's own clock. Needs a tokio runtime with time enabled.
+#[cfg(feature = "sqlite")]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[cfg(feature = "sqlite")]
+#[async_trait]
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where real time comes from")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where real waiting happens")]
+    async fn sleep_until(&self, until: Timestamp) {
+        // A sleep is measured on the monotonic clock, which stands still during a suspend and does
+        // not follow a step of the wall clock; short naps find both within a minute.
+        const NAP: std::time::Duration = std::time::Duration::from_secs(60);
+        loop {
+            let left = until.duration_since(self.now());
+            let Ok(left) = std::time::Duration::try_from(left) else { return };
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(NAP)).await;
+        }
+    }
+
+    async fn reached(&self, time: Timestamp) {
+        self.sleep_until(time).await;
+    }
+
+    fn at_work(&self) -> AtWork {
+        AtWork::unobserved()
+    }
+}

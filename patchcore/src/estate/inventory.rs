@@ -1,0 +1,85 @@
+//! The estate as it was found: the result of discovery and the input of planning.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Available, Component, RedundancyGroup, Relation, Scan};
+use crate::{
+    error::Failure,
+    id::{ComponentId, EstateName, GroupName, ProviderName},
+};
+
+/// Something discovery could not learn. Kept as a fact, because missing data is unsafe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Gap {
+    /// Who could not.
+    pub provider: ProviderName,
+    /// About what; none where a whole listing failed.
+    pub component: Option<ComponentId>,
+    /// During which call.
+    pub call: String,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// What one tool says of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// The tool that would act.
+    pub tool: ProviderName,
+    /// The name under which that tool knows the component.
+    pub known_as: ComponentId,
+    /// What it read.
+    pub scan: Scan,
+    /// What is on offer; none where nobody could say.
+    pub available: Option<Available>,
+}
+
+/// The estate as it was found. Ordered maps throughout, so that the order of discovery leaves no trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Inventory {
+    /// Which schema this is: `patchcore.inventory/1`.
+    pub schema: String,
+    /// Whose.
+    pub estate: EstateName,
+    /// When discovery ended.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Everything found.
+    pub components: BTreeMap<ComponentId, Component>,
+    /// How they depend on each other.
+    pub relations: BTreeSet<Relation>,
+    /// Which stand in for each other.
+    pub groups: BTreeMap<GroupName, RedundancyGroup>,
+    /// What each tool said of each component.
+    pub findings: BTreeMap<ComponentId, Vec<Finding>>,
+    /// What could not be learned.
+    pub gaps: Vec<Gap>,
+    /// Which checks somebody can run, by provider: `http`, `command`.
+    pub probes: BTreeMap<String, ProviderName>,
+}
+
+impl Inventory {
+    /// The name and version of the stored form.
+    pub const SCHEMA: &'static str = "patchcore.inventory/1";
+
+    /// An estate in which nothing was found.
+    #[must_use]
+    pub fn empty(estate: EstateName, at: Timestamp) -> Self {
+        Self {
+            schema: Self::SCHEMA.to_owned(),
+            estate,
+            at,
+            components: BTreeMap::new(),
+            relations: BTreeSet::new(),
+            groups: BTreeMap::new(),
+            findings: BTreeMap::new(),
+            gaps: Vec::new(),
+            probes: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The ports: what patchcore asks of the outside, and the one protocol by which it changes anything there.
+//!
+//! A provider is one value that offers some ports ([`Provider`], [`Ports`]). Reading calls are plain
+//! and answer per component. Every change goes through [`Operations`], generic over the port's request.
+//! The ports are unstable until two unlike providers implement each.
+
+pub mod context;
+pub mod deployer;
+pub mod inventory;
+pub mod operation;
+pub mod probe;
+pub mod simple;
+pub mod source;
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Debug},
+    sync::Arc,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use context::{CancelToken, OpContext, Progress};
+pub use deployer::{Change, DeployRequest, Deployer, DeployerCapabilities};
+pub use inventory::{InventorySource, Listing};
+pub use operation::{
+    Answer, Baseline, Begun, Blocker, Evidence, Guarantee, Handle, How, Located, Observed, Op, Operations, PortRequest,
+    Prepared, Readiness, Settled, Undo,
+};
+pub use probe::{HealthProbe, ProbeAnswer, ProbeKind, ProbeRequest, ProbeVerdict};
+pub use simple::{Installed, Simple, SimpleProvider};
+pub use source::PatchSource;
+
+use crate::id::{ComponentId, ProviderName};
+
+/// One outside system, offering some ports. One value, so that [`with`](crate::Estate::with) needs no more.
+pub trait Provider: Debug + Send + Sync + 'static {
+    /// Who it is.
+    fn info(&self) -> &ProviderInfo;
+
+    /// What it offers. Called once, when the provider joins an estate.
+    fn ports(&self) -> Ports;
+}
+
+/// How far a claim about a verb is proven. Ordered: the last is the strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EvidenceLabel {
+    /// Written after the vendor's documentation and never run.
+    DocumentOnly,
+    /// Run against a fake of our own making only.
+    OwnFake,
+    /// Run against recorded answers of the real system.
+    RecordedCapture,
+    /// Checked against the vendor's schema.
+    VendorSchema,
+    /// Run against an independent implementation.
+    IndependentPeer,
+    /// Run on the live system.
+    LiveSystem,
+}
+
+impl EvidenceLabel {
+    /// The words for the plan.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::DocumentOnly => "written after the vendor's documentation, never run",
+            Self::OwnFake => "run against our own fake only",
+            Self::RecordedCapture => "run against recorded answers only",
+            Self::VendorSchema => "checked against the vendor's schema only",
+            Self::IndependentPeer => "run against an independent peer, never on a live system",
+            Self::LiveSystem => "run on live systems",
+        }
+    }
+}
+
+/// Who a provider is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProviderInfo {
+    /// Its name within the estate, such as `linux`.
+    pub name: ProviderName,
+    /// Its version.
+    pub version: String,
+    /// How far each verb is proven.
+    pub evidence: BTreeMap<String, EvidenceLabel>,
+}
+
+impl ProviderInfo {
+    /// A provider with nothing proven yet.
+    pub fn new(name: impl Into<ProviderName>, version: impl Into<String>) -> Self {
+        Self { name: name.into(), version: version.into(), evidence: BTreeMap::new() }
+    }
+
+    /// How far one verb is proven.
+    #[must_use]
+    pub fn with_evidence(mut self, verb: impl Into<String>, label: EvidenceLabel) -> Self {
+        self.evidence.insert(verb.into(), label);
+        self
+    }
+}
+
+/// The ports of a provider. An absent port is `None`.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Ports {
+    /// What is there.
+    pub inventory: Option<Arc<dyn InventorySource>>,
+    /// What is on offer.
+    pub source: Option<Arc<dyn PatchSource>>,
+    /// What puts patches in.
+    pub deployer: Option<Arc<dyn Deployer>>,
+    /// What runs checks.
+    pub probe: Option<Arc<dyn HealthProbe>>,
+}
+
+impl Ports {
+    /// No ports.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// With an inventory.
+    #[must_use]
+    pub fn with_inventory(mut self, port: Arc<dyn InventorySource>) -> Self {
+        self.inventory = Some(port);
+        self
+    }
+
+    /// With a patch source.
+    #[must_use]
+    pub fn with_source(mut self, port: Arc<dyn PatchSource>) -> Self {
+        self.source = Some(port);
+        self
+    }
+
+    /// With a deployer.
+    #[must_use]
+    pub fn with_deployer(mut self, port: Arc<dyn Deployer>) -> Self {
+        self.deployer = Some(port);
+        self
+    }
+
+    /// With a health probe.
+    #[must_use]
+    pub fn with_probe(mut self, port: Arc<dyn HealthProbe>) -> Self {
+        self.probe = Some(port);
+        self
+    }
+}
+
+impl Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports")
+            .field("inventory", &self.inventory.is_some())
+            .field("source", &self.source.is_some())
+            .field("deployer", &self.deployer.is_some())
+            .field("probe", &self.probe.is_some())
+            .finish()
+    }
+}
+
+/// One answer per component of a reading call. A component that is left out counts as not answered.
+pub type PerComponent<T> = BTreeMap<ComponentId, crate::Result<T>>;
