@@ -9,6 +9,11 @@ pub mod clock;
 pub mod estate;
 pub mod provider;
 
+pub mod discover;
+
+#[cfg(feature = "sim")]
+pub mod sim;
+
 pub use error::{Error, ErrorKind, Failure, Result, Retry};
 pub use jiff::Timestamp;
 pub use secret::Secret;

@@ -1,0 +1,5 @@
+//! The simulated estate.
+
+pub mod clock;
+
+pub use clock::VirtualClock;
