@@ -59,19 +59,27 @@ pub struct SystemClock;
 #[cfg(feature = "sqlite")]
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where real time comes from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place where real time comes from"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where real waiting happens")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place where real waiting happens"
+    )]
     async fn sleep_until(&self, until: Timestamp) {
         // A sleep is measured on the monotonic clock, which stands still during a suspend and does
         // not follow a step of the wall clock; short naps find both within a minute.
         const NAP: std::time::Duration = std::time::Duration::from_secs(60);
         loop {
             let left = until.duration_since(self.now());
-            let Ok(left) = std::time::Duration::try_from(left) else { return };
+            let Ok(left) = std::time::Duration::try_from(left) else {
+                return;
+            };
             if left.is_zero() {
                 return;
             }

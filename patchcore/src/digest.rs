@@ -11,8 +11,13 @@ use crate::error::{Error, ErrorKind, Result};
 /// `InvalidInput` if the value cannot be written as JSON, such as a map whose keys are not text.
 pub fn canonical_json(value: &impl Serialize) -> Result<String> {
     // serde_json's map is ordered by key as long as its feature `preserve_order` is off; a test watches that.
-    let tree = serde_json::to_value(value)
-        .map_err(|e| Error::new(ErrorKind::InvalidInput, "the value cannot be written as JSON").source_error(e))?;
+    let tree = serde_json::to_value(value).map_err(|e| {
+        Error::new(
+            ErrorKind::InvalidInput,
+            "the value cannot be written as JSON",
+        )
+        .source_error(e)
+    })?;
     Ok(tree.to_string())
 }
 
@@ -20,11 +25,13 @@ pub fn canonical_json(value: &impl Serialize) -> Result<String> {
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The digest of a value's canonical JSON.
@@ -41,8 +48,12 @@ mod tests {
 
     #[test]
     fn keys_are_sorted() {
-        let value: serde_json::Value = serde_json::from_str(r#"{"b":1,"a":{"d":2,"c":[]}}"#).unwrap();
-        assert_eq!(canonical_json(&value).unwrap(), r#"{"a":{"c":[],"d":2},"b":1}"#);
+        let value: serde_json::Value =
+            serde_json::from_str(r#"{"b":1,"a":{"d":2,"c":[]}}"#).unwrap();
+        assert_eq!(
+            canonical_json(&value).unwrap(),
+            r#"{"a":{"c":[],"d":2},"b":1}"#
+        );
     }
 
     #[test]

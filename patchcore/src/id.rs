@@ -100,7 +100,13 @@ impl OpKey {
     /// The journal's own id is part of it, because every journal counts its runs from 1: without it, a new
     /// journal would find the results of an old one on the target and take them for its own.
     #[must_use]
-    pub fn of(journal: &str, run: RunId, component: &ComponentId, step: &str, generation: u32) -> Self {
+    pub fn of(
+        journal: &str,
+        run: RunId,
+        component: &ComponentId,
+        step: &str,
+        generation: u32,
+    ) -> Self {
         Self::from(format!("{journal}/{run}/{component}/{step}/{generation}"))
     }
 
@@ -113,7 +119,19 @@ impl OpKey {
 }
 
 /// A run, counted from 1 within its journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(transparent)]
 #[schemars(transparent)]
 pub struct RunId(pub u64);

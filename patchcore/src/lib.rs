@@ -1,12 +1,13 @@
 //! patchcore
 
+pub mod clock;
+pub mod digest;
 pub mod error;
 pub mod id;
 pub mod secret;
-pub mod digest;
-pub mod clock;
 
 pub mod estate;
+pub mod policy;
 pub mod provider;
 
 pub mod discover;

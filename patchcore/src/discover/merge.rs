@@ -16,20 +16,31 @@ pub(super) struct Names(BTreeMap<(ProviderName, ComponentId), ComponentId>);
 impl Names {
     /// The estate's name. A name that was not listed stands for itself.
     pub(super) fn of(&self, provider: &ProviderName, known_as: &ComponentId) -> ComponentId {
-        self.0.get(&(provider.clone(), known_as.clone())).cloned().unwrap_or_else(|| known_as.clone())
+        self.0
+            .get(&(provider.clone(), known_as.clone()))
+            .cloned()
+            .unwrap_or_else(|| known_as.clone())
     }
 
     fn listed(&self, provider: &ProviderName, known_as: &ComponentId) -> Option<ComponentId> {
         // A relation may name a component that another provider lists.
         self.0
             .get(&(provider.clone(), known_as.clone()))
-            .or_else(|| self.0.iter().find(|((_, name), _)| name == known_as).map(|(_, component)| component))
+            .or_else(|| {
+                self.0
+                    .iter()
+                    .find(|((_, name), _)| name == known_as)
+                    .map(|(_, component)| component)
+            })
             .cloned()
     }
 }
 
 /// Merges sightings: equal names and shared identities join, and joined ones must not contradict each other.
-pub(super) fn components(answers: &BTreeMap<ProviderName, Answers>, inventory: &mut Inventory) -> Result<Names> {
+pub(super) fn components(
+    answers: &BTreeMap<ProviderName, Answers>,
+    inventory: &mut Inventory,
+) -> Result<Names> {
     let mut all: Vec<(&ProviderName, &Sighting)> = answers
         .iter()
         .filter_map(|(provider, answer)| match &answer.listing {
@@ -38,7 +49,9 @@ pub(super) fn components(answers: &BTreeMap<ProviderName, Answers>, inventory: &
         })
         .flatten()
         .collect();
-    all.sort_by(|a, b| (&a.1.component, a.0, &a.1.identities).cmp(&(&b.1.component, b.0, &b.1.identities)));
+    all.sort_by(|a, b| {
+        (&a.1.component, a.0, &a.1.identities).cmp(&(&b.1.component, b.0, &b.1.identities))
+    });
 
     let mut sets = Sets::new(all.len());
     let mut by_name: BTreeMap<&ComponentId, usize> = BTreeMap::new();
@@ -67,7 +80,10 @@ pub(super) fn components(answers: &BTreeMap<ProviderName, Answers>, inventory: &
     for group in members.values() {
         let component = merged(group.iter().map(|&i| all[i]))?;
         for &i in group {
-            names.insert((all[i].0.clone(), all[i].1.component.clone()), component.id.clone());
+            names.insert(
+                (all[i].0.clone(), all[i].1.component.clone()),
+                component.id.clone(),
+            );
         }
         inventory.components.insert(component.id.clone(), component);
     }
@@ -80,7 +96,9 @@ fn contradiction(all: &[(&ProviderName, &Sighting)], a: usize, b: usize) -> Resu
     let (provider_b, b) = all[b];
     for x in &a.identities {
         let of_kind = |y: &&Identity| y.kind == x.kind;
-        let Some(y) = b.identities.iter().find(of_kind) else { continue };
+        let Some(y) = b.identities.iter().find(of_kind) else {
+            continue;
+        };
         // One machine has several network names; it has one machine id, one serial number and one BIOS UUID.
         if x.kind != IdentityKind::Fqdn && x.value != y.value {
             return Err(two_machines(&a.component, x, provider_a, y, provider_b));
@@ -100,7 +118,13 @@ fn contradiction(all: &[(&ProviderName, &Sighting)], a: usize, b: usize) -> Resu
     Ok(())
 }
 
-fn two_machines(name: &ComponentId, x: &Identity, by_x: &ProviderName, y: &Identity, by_y: &ProviderName) -> Error {
+fn two_machines(
+    name: &ComponentId,
+    x: &Identity,
+    by_x: &ProviderName,
+    y: &Identity,
+    by_y: &ProviderName,
+) -> Error {
     Error::new(ErrorKind::AmbiguousIdentity, format!("{name} is the name of two different machines"))
         .expected(format!("{x} (seen by {by_x})"))
         .found(format!("{y} (seen by {by_y})"))
@@ -109,9 +133,17 @@ fn two_machines(name: &ComponentId, x: &Identity, by_x: &ProviderName, y: &Ident
         .hint("give one of them another name in its inventory; if one was cloned from the other, give the clone an identity of its own")
 }
 
-fn merged<'a>(sightings: impl Iterator<Item = (&'a ProviderName, &'a Sighting)> + Clone) -> Result<Component> {
-    let Some((first_by, first)) = sightings.clone().min_by_key(|(provider, s)| (&s.component, *provider)) else {
-        return Err(Error::new(ErrorKind::ProviderFault, "a component without a sighting"));
+fn merged<'a>(
+    sightings: impl Iterator<Item = (&'a ProviderName, &'a Sighting)> + Clone,
+) -> Result<Component> {
+    let Some((first_by, first)) = sightings
+        .clone()
+        .min_by_key(|(provider, s)| (&s.component, *provider))
+    else {
+        return Err(Error::new(
+            ErrorKind::ProviderFault,
+            "a component without a sighting",
+        ));
     };
     let mut component = Component::new(first.component.clone(), first.kind);
     let mut one_of_each: BTreeMap<IdentityKind, (&Identity, &ProviderName)> = BTreeMap::new();
@@ -119,7 +151,10 @@ fn merged<'a>(sightings: impl Iterator<Item = (&'a ProviderName, &'a Sighting)> 
         if sighting.kind != component.kind {
             return Err(Error::new(
                 ErrorKind::AmbiguousIdentity,
-                format!("{} and {} share an identity and are different things", component.id, sighting.component),
+                format!(
+                    "{} and {} share an identity and are different things",
+                    component.id, sighting.component
+                ),
             )
             .expected(format!("a {} (seen by {first_by})", component.kind.slug()))
             .found(format!("a {} (seen by {provider})", sighting.kind.slug()))
@@ -143,9 +178,14 @@ fn merged<'a>(sightings: impl Iterator<Item = (&'a ProviderName, &'a Sighting)> 
         component.address = component.address.or_else(|| sighting.address.clone());
         component.owner = component.owner.or_else(|| sighting.owner.clone());
         for (key, value) in &sighting.labels {
-            component.labels.entry(key.clone()).or_insert_with(|| value.clone());
+            component
+                .labels
+                .entry(key.clone())
+                .or_insert_with(|| value.clone());
         }
-        component.identities.extend(sighting.identities.iter().cloned());
+        component
+            .identities
+            .extend(sighting.identities.iter().cloned());
         component.seen_by.insert(provider.clone());
     }
     Ok(component)
@@ -159,7 +199,11 @@ pub(super) fn relations(
     inventory: &mut Inventory,
 ) -> Result<()> {
     for relation in &listing.relations {
-        let name = |known_as| names.listed(provider, known_as).ok_or_else(|| unseen(provider, "relation", known_as));
+        let name = |known_as| {
+            names
+                .listed(provider, known_as)
+                .ok_or_else(|| unseen(provider, "relation", known_as))
+        };
         inventory.relations.insert(Relation {
             from: name(&relation.from)?,
             kind: relation.kind,
@@ -169,15 +213,20 @@ pub(super) fn relations(
     for group in &listing.groups {
         let mut members = BTreeSet::new();
         for member in &group.members {
-            let seen = names.listed(provider, member).ok_or_else(|| unseen(provider, "redundancy group", member))?;
+            let seen = names
+                .listed(provider, member)
+                .ok_or_else(|| unseen(provider, "redundancy group", member))?;
             members.insert(seen);
         }
-        let known = inventory.groups.entry(group.name.clone()).or_insert_with(|| RedundancyGroup {
-            name: group.name.clone(),
-            role: group.role.clone(),
-            keep_up: group.keep_up,
-            members: BTreeSet::new(),
-        });
+        let known = inventory
+            .groups
+            .entry(group.name.clone())
+            .or_insert_with(|| RedundancyGroup {
+                name: group.name.clone(),
+                role: group.role.clone(),
+                keep_up: group.keep_up,
+                members: BTreeSet::new(),
+            });
         // Two providers may each see part of a group; the stricter floor holds.
         known.keep_up = known.keep_up.max(group.keep_up);
         known.members.extend(members);

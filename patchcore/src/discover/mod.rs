@@ -38,7 +38,11 @@ pub struct Answers {
 /// - `AmbiguousIdentity`: one name stands for two machines (same name, same kind of identity, different values),
 ///   or one machine would have to be two things.
 /// - `NotFound`: a relation or a redundancy group names a component that nobody saw.
-pub fn discover(estate: EstateName, at: Timestamp, answers: &BTreeMap<ProviderName, Answers>) -> Result<Inventory> {
+pub fn discover(
+    estate: EstateName,
+    at: Timestamp,
+    answers: &BTreeMap<ProviderName, Answers>,
+) -> Result<Inventory> {
     let mut inventory = Inventory::empty(estate, at);
     let names = merge::components(answers, &mut inventory)?;
     for (provider, answer) in answers {
@@ -55,7 +59,10 @@ pub fn discover(estate: EstateName, at: Timestamp, answers: &BTreeMap<ProviderNa
         }
         findings(provider, answer, &names, &mut inventory);
         for kind in &answer.probes {
-            inventory.probes.entry(kind.clone()).or_insert_with(|| provider.clone());
+            inventory
+                .probes
+                .entry(kind.clone())
+                .or_insert_with(|| provider.clone());
         }
     }
     for group in inventory.groups.values() {
@@ -69,7 +76,12 @@ pub fn discover(estate: EstateName, at: Timestamp, answers: &BTreeMap<ProviderNa
 }
 
 /// Attaches one provider's scans and offers to the components they are about.
-fn findings(provider: &ProviderName, answer: &Answers, names: &merge::Names, inventory: &mut Inventory) {
+fn findings(
+    provider: &ProviderName,
+    answer: &Answers,
+    names: &merge::Names,
+    inventory: &mut Inventory,
+) {
     for (known_as, scan) in &answer.scans {
         let component = names.of(provider, known_as);
         let scan = match scan {
@@ -97,21 +109,33 @@ fn findings(provider: &ProviderName, answer: &Answers, names: &merge::Names, inv
             }
             (None, None) => None,
         };
-        inventory.findings.entry(component).or_default().push(Finding {
-            tool: provider.clone(),
-            known_as: known_as.clone(),
-            scan: Scan { available: None, ..scan.clone() },
-            available: offer,
-        });
+        inventory
+            .findings
+            .entry(component)
+            .or_default()
+            .push(Finding {
+                tool: provider.clone(),
+                known_as: known_as.clone(),
+                scan: Scan {
+                    available: None,
+                    ..scan.clone()
+                },
+                available: offer,
+            });
     }
 }
 
 /// The error for a name that nobody saw.
 fn unseen(provider: &ProviderName, what: &str, name: &ComponentId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("{provider}: {what} names {name}, which no provider lists"))
-        .operation("discover")
-        .consequence("nothing was planned")
-        .hint(format!("list {name} in an inventory, or take it out of the {what}"))
+    Error::new(
+        ErrorKind::NotFound,
+        format!("{provider}: {what} names {name}, which no provider lists"),
+    )
+    .operation("discover")
+    .consequence("nothing was planned")
+    .hint(format!(
+        "list {name} in an inventory, or take it out of the {what}"
+    ))
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ComponentId, GroupName, PersonId, ProviderName};
 
 /// What sort of thing a component is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ComponentKind {
@@ -58,7 +60,9 @@ impl ComponentKind {
 }
 
 /// By what a component is recognised across providers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IdentityKind {
@@ -86,7 +90,9 @@ impl IdentityKind {
 }
 
 /// One identity of a component.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Identity {
     /// By what.
     pub kind: IdentityKind,
@@ -98,7 +104,10 @@ impl Identity {
     /// An identity; the value is trimmed and lower-cased, which is the normal form of every kind.
     #[must_use]
     pub fn new(kind: IdentityKind, value: &str) -> Self {
-        Self { kind, value: value.trim().trim_end_matches('.').to_ascii_lowercase() }
+        Self {
+            kind,
+            value: value.trim().trim_end_matches('.').to_ascii_lowercase(),
+        }
     }
 }
 

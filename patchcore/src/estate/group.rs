@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ComponentId, GroupName};
 
 /// What a supporting component does for the others.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Role {
@@ -50,7 +52,12 @@ impl RedundancyGroup {
     {
         let members: BTreeSet<ComponentId> = members.into_iter().map(Into::into).collect();
         let keep_up = u32::try_from(members.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        Self { name: name.into(), role, keep_up, members }
+        Self {
+            name: name.into(),
+            role,
+            keep_up,
+            members,
+        }
     }
 
     /// How many members may be down at once.

@@ -9,7 +9,9 @@ use super::PatchClass;
 use crate::id::{AdvisoryId, PatchId, Version};
 
 /// What applying a patch does to its component while it happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Impact {
@@ -28,7 +30,9 @@ pub enum Impact {
 }
 
 /// How exactly the content of a patch is fixed between approval and apply.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pin {
@@ -46,7 +50,9 @@ pub enum Pin {
 }
 
 /// One software change on offer for one component.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[non_exhaustive]
 pub struct Patch {
     /// Its name.
@@ -82,7 +88,12 @@ pub struct Patch {
 
 impl Patch {
     /// A patch to a version, of unknown class-specific facts.
-    pub fn new(id: impl Into<PatchId>, from: Option<Version>, to: impl Into<Version>, class: PatchClass) -> Self {
+    pub fn new(
+        id: impl Into<PatchId>,
+        from: Option<Version>,
+        to: impl Into<Version>,
+        class: PatchClass,
+    ) -> Self {
         Self {
             id: id.into(),
             from,
@@ -135,12 +146,19 @@ impl Patch {
     /// The change as it is sent to a tool.
     #[must_use]
     pub fn change(&self) -> PatchChange {
-        PatchChange { patch: self.id.clone(), from: self.from.clone(), to: Some(self.to.clone()), pin: self.pin.clone() }
+        PatchChange {
+            patch: self.id.clone(),
+            from: self.from.clone(),
+            to: Some(self.to.clone()),
+            pin: self.pin.clone(),
+        }
     }
 }
 
 /// A change as it is sent to a tool: exactly from this version, exactly to that one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct PatchChange {
     /// Its name.
     pub patch: PatchId,
@@ -156,7 +174,12 @@ impl PatchChange {
     /// The change back.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        Self { patch: self.patch.clone(), from: self.to.clone(), to: self.from.clone(), pin: Pin::Version }
+        Self {
+            patch: self.patch.clone(),
+            from: self.to.clone(),
+            to: self.from.clone(),
+            pin: Pin::Version,
+        }
     }
 }
 
@@ -172,7 +195,9 @@ impl fmt::Display for PatchChange {
 }
 
 /// Why a tool does not offer a newer version that it knows.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeptBackReason {
@@ -196,7 +221,10 @@ impl fmt::Display for KeptBackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Held => f.write_str("held: somebody set it on hold"),
-            Self::Phased { percent } => write!(f, "phased: the vendor's rollout is at {percent} % and this machine is not in it yet"),
+            Self::Phased { percent } => write!(
+                f,
+                "phased: the vendor's rollout is at {percent} % and this machine is not in it yet"
+            ),
             Self::Dependency => f.write_str("its dependencies cannot be met"),
             Self::WouldRemove { removes } => {
                 f.write_str("it would remove ")?;
@@ -210,7 +238,9 @@ impl fmt::Display for KeptBackReason {
 }
 
 /// A newer version that the tool knows and does not offer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct KeptBack {
     /// Its name.
     pub patch: PatchId,

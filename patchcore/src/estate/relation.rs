@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::ComponentId;
 
 /// The kind of a relation, read from left to right: *web-1 runs on esx-3*.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RelationKind {
@@ -31,7 +33,9 @@ pub enum RelationKind {
 }
 
 /// One directed relation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Relation {
     /// The one that depends.
     pub from: ComponentId,
@@ -43,7 +47,15 @@ pub struct Relation {
 
 impl Relation {
     /// *from* `kind` *to*.
-    pub fn new(from: impl Into<ComponentId>, kind: RelationKind, to: impl Into<ComponentId>) -> Self {
-        Self { from: from.into(), kind, to: to.into() }
+    pub fn new(
+        from: impl Into<ComponentId>,
+        kind: RelationKind,
+        to: impl Into<ComponentId>,
+    ) -> Self {
+        Self {
+            from: from.into(),
+            kind,
+            to: to.into(),
+        }
     }
 }

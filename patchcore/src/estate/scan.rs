@@ -1,10 +1,6 @@
 //! What was read from a component at one moment.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -35,7 +31,9 @@ pub struct Busy {
 }
 
 /// A process that still runs code that is no longer on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct RunningOld {
     /// The process or the service it belongs to: `nginx.service`, `pc-daemon (pid 88)`.
     pub who: String,
@@ -44,7 +42,9 @@ pub struct RunningOld {
 }
 
 /// How a patched component gets back to where it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WayBackKind {
@@ -78,7 +78,9 @@ impl WayBackKind {
 }
 
 /// Whether there is a way back, and by what.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case", tag = "state")]
 #[non_exhaustive]
 pub enum WayBack {
@@ -140,7 +142,12 @@ impl Available {
     /// An offer without patches.
     #[must_use]
     pub fn nothing(at: Timestamp) -> Self {
-        Self { at, catalogue_as_of: None, patches: Vec::new(), kept_back: Vec::new() }
+        Self {
+            at,
+            catalogue_as_of: None,
+            patches: Vec::new(),
+            kept_back: Vec::new(),
+        }
     }
 }
 

@@ -54,7 +54,10 @@ pub struct Progress {
 impl Progress {
     /// A message without a figure.
     pub fn message(text: impl Into<String>) -> Self {
-        Self { percent: None, message: Some(text.into()) }
+        Self {
+            percent: None,
+            message: Some(text.into()),
+        }
     }
 }
 
@@ -76,7 +79,14 @@ impl OpContext {
     /// A context for a reading call, which has no key and no fence.
     #[must_use]
     pub fn reading(clock: SharedClock, deadline: Timestamp, cancel: CancelToken) -> Self {
-        Self { clock, deadline, cancel, key: None, fence: 0, progress: None }
+        Self {
+            clock,
+            deadline,
+            cancel,
+            key: None,
+            fence: 0,
+            progress: None,
+        }
     }
 
     /// The same context for a call that changes something.
@@ -109,7 +119,9 @@ impl OpContext {
 
     /// Waits. Providers wait by this and nothing else, so that virtual time works.
     pub async fn sleep(&self, duration: Duration) {
-        self.clock.sleep_until(later(self.clock.now(), duration)).await;
+        self.clock
+            .sleep_until(later(self.clock.now(), duration))
+            .await;
     }
 
     /// When the call must have returned.

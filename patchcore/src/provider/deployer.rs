@@ -25,13 +25,19 @@ pub struct Change {
 impl Change {
     /// Changes of one component.
     pub fn new(component: impl Into<ComponentId>, patches: Vec<PatchChange>) -> Self {
-        Self { component: component.into(), patches }
+        Self {
+            component: component.into(),
+            patches,
+        }
     }
 
     /// The way back.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        Self { component: self.component.clone(), patches: self.patches.iter().map(PatchChange::reversed).collect() }
+        Self {
+            component: self.component.clone(),
+            patches: self.patches.iter().map(PatchChange::reversed).collect(),
+        }
     }
 }
 
@@ -94,10 +100,12 @@ impl PortRequest for DeployRequest {
 
     fn subjects(&self) -> BTreeSet<ComponentId> {
         match self {
-            Self::Refresh { components } | Self::Reboot { components } | Self::Discard { components, .. } => {
-                components.iter().cloned().collect()
-            }
-            Self::Stage { changes } | Self::Apply { changes, .. } | Self::RollBack { changes, .. } => {
+            Self::Refresh { components }
+            | Self::Reboot { components }
+            | Self::Discard { components, .. } => components.iter().cloned().collect(),
+            Self::Stage { changes }
+            | Self::Apply { changes, .. }
+            | Self::RollBack { changes, .. } => {
                 changes.iter().map(|c| c.component.clone()).collect()
             }
         }
@@ -106,10 +114,14 @@ impl PortRequest for DeployRequest {
     fn only(&self, keep: &BTreeSet<ComponentId>) -> Option<Self> {
         let mut narrowed = self.clone();
         match &mut narrowed {
-            Self::Refresh { components } | Self::Reboot { components } | Self::Discard { components, .. } => {
+            Self::Refresh { components }
+            | Self::Reboot { components }
+            | Self::Discard { components, .. } => {
                 components.retain(|c| keep.contains(c));
             }
-            Self::Stage { changes } | Self::Apply { changes, .. } | Self::RollBack { changes, .. } => {
+            Self::Stage { changes }
+            | Self::Apply { changes, .. }
+            | Self::RollBack { changes, .. } => {
                 changes.retain(|c| keep.contains(&c.component));
             }
         }
@@ -135,7 +147,12 @@ impl DeployerCapabilities {
     /// All of it.
     #[must_use]
     pub const fn all() -> Self {
-        Self { refresh: true, stage: true, reboot: true, roll_back: true }
+        Self {
+            refresh: true,
+            stage: true,
+            reboot: true,
+            roll_back: true,
+        }
     }
 
     /// Whether a verb is claimed. An unclaimed verb answers `Unsupported` from `prepare`.
@@ -168,5 +185,6 @@ pub trait Deployer: Operations<DeployRequest> {
     ///
     /// # Errors
     /// For the whole call only; what concerns one component stands in its answer.
-    async fn scan(&self, ctx: &OpContext, components: &[ComponentId]) -> Result<PerComponent<Scan>>;
+    async fn scan(&self, ctx: &OpContext, components: &[ComponentId])
+    -> Result<PerComponent<Scan>>;
 }

@@ -27,7 +27,10 @@ impl Listing {
     /// A listing of components only.
     #[must_use]
     pub fn of(sightings: Vec<Sighting>) -> Self {
-        Self { sightings, ..Self::default() }
+        Self {
+            sightings,
+            ..Self::default()
+        }
     }
 }
 

@@ -25,8 +25,8 @@ pub use context::{CancelToken, OpContext, Progress};
 pub use deployer::{Change, DeployRequest, Deployer, DeployerCapabilities};
 pub use inventory::{InventorySource, Listing};
 pub use operation::{
-    Answer, Baseline, Begun, Blocker, Evidence, Guarantee, Handle, How, Located, Observed, Op, Operations, PortRequest,
-    Prepared, Readiness, Settled, Undo,
+    Answer, Baseline, Begun, Blocker, Evidence, Guarantee, Handle, How, Located, Observed, Op,
+    Operations, PortRequest, Prepared, Readiness, Settled, Undo,
 };
 pub use probe::{HealthProbe, ProbeAnswer, ProbeKind, ProbeRequest, ProbeVerdict};
 pub use simple::{Installed, Simple, SimpleProvider};
@@ -44,7 +44,9 @@ pub trait Provider: Debug + Send + Sync + 'static {
 }
 
 /// How far a claim about a verb is proven. Ordered: the last is the strongest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EvidenceLabel {
@@ -92,7 +94,11 @@ pub struct ProviderInfo {
 impl ProviderInfo {
     /// A provider with nothing proven yet.
     pub fn new(name: impl Into<ProviderName>, version: impl Into<String>) -> Self {
-        Self { name: name.into(), version: version.into(), evidence: BTreeMap::new() }
+        Self {
+            name: name.into(),
+            version: version.into(),
+            evidence: BTreeMap::new(),
+        }
     }
 
     /// How far one verb is proven.

@@ -22,7 +22,9 @@ use crate::{
 };
 
 /// A port's requests: an enum of its verbs.
-pub trait PortRequest: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait PortRequest:
+    Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// The name of the port, such as `deploy`.
     const PORT: &'static str;
 
@@ -56,14 +58,22 @@ impl Baseline {
     /// Nothing that success or undo depend on.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { v: 0, body: Value::Null }
+        Self {
+            v: 0,
+            body: Value::Null,
+        }
     }
 }
 
 impl<R: PortRequest> Op<R> {
     /// An operation.
     pub fn new(key: OpKey, request: R, baseline: Baseline) -> Self {
-        Self { key, request, baseline, answers: Vec::new() }
+        Self {
+            key,
+            request,
+            baseline,
+            answers: Vec::new(),
+        }
     }
 }
 
@@ -192,12 +202,24 @@ pub struct Evidence {
 impl Evidence {
     /// Something read back from the target.
     pub fn observed(as_of: Timestamp, saw: impl Into<String>) -> Self {
-        Self { saw: saw.into(), how: How::Observed, as_of, claimed: None, facts: Value::Null }
+        Self {
+            saw: saw.into(),
+            how: How::Observed,
+            as_of,
+            claimed: None,
+            facts: Value::Null,
+        }
     }
 
     /// Something a person says.
     pub fn attested(as_of: Timestamp, by: PersonId, says: impl Into<String>) -> Self {
-        Self { saw: says.into(), how: How::Attested { by }, as_of, claimed: None, facts: Value::Null }
+        Self {
+            saw: says.into(),
+            how: How::Attested { by },
+            as_of,
+            claimed: None,
+            facts: Value::Null,
+        }
     }
 
     /// What the target said of itself.
@@ -238,7 +260,10 @@ impl Blocker {
     /// From an error; it passes if the error is retryable.
     #[must_use]
     pub fn from_error(error: &Error) -> Self {
-        Self { failure: Failure::from(error), passes: error.is_retryable() }
+        Self {
+            failure: Failure::from(error),
+            passes: error.is_retryable(),
+        }
     }
 }
 
@@ -268,19 +293,28 @@ impl Prepared {
     /// Ready for one subject.
     #[must_use]
     pub fn ready(subject: ComponentId, baseline: Baseline) -> Self {
-        Self { baseline, subjects: BTreeMap::from([(subject, Readiness::Ready)]) }
+        Self {
+            baseline,
+            subjects: BTreeMap::from([(subject, Readiness::Ready)]),
+        }
     }
 
     /// Already so for one subject.
     #[must_use]
     pub fn already_holds(subject: ComponentId, evidence: Evidence) -> Self {
-        Self { baseline: Baseline::empty(), subjects: BTreeMap::from([(subject, Readiness::AlreadyHolds(evidence))]) }
+        Self {
+            baseline: Baseline::empty(),
+            subjects: BTreeMap::from([(subject, Readiness::AlreadyHolds(evidence))]),
+        }
     }
 
     /// Blocked for one subject.
     #[must_use]
     pub fn blocked(subject: ComponentId, blockers: Vec<Blocker>) -> Self {
-        Self { baseline: Baseline::empty(), subjects: BTreeMap::from([(subject, Readiness::Blocked(blockers))]) }
+        Self {
+            baseline: Baseline::empty(),
+            subjects: BTreeMap::from([(subject, Readiness::Blocked(blockers))]),
+        }
     }
 }
 
@@ -349,13 +383,17 @@ impl Settled {
     /// One subject that succeeded.
     #[must_use]
     pub fn done(subject: ComponentId, evidence: Evidence) -> Self {
-        Self { results: BTreeMap::from([(subject, Ok(evidence))]) }
+        Self {
+            results: BTreeMap::from([(subject, Ok(evidence))]),
+        }
     }
 
     /// One subject that failed.
     #[must_use]
     pub fn failed(subject: ComponentId, failure: Failure) -> Self {
-        Self { results: BTreeMap::from([(subject, Err(failure))]) }
+        Self {
+            results: BTreeMap::from([(subject, Err(failure))]),
+        }
     }
 }
 

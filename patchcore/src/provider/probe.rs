@@ -10,7 +10,9 @@ use super::OpContext;
 use crate::{error::Result, id::ComponentId};
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProbeKind {
@@ -61,7 +63,11 @@ pub struct ProbeRequest {
 impl ProbeRequest {
     /// One check with ten seconds for one try, which is ten times what a healthy service needs.
     pub fn new(component: impl Into<ComponentId>, kind: ProbeKind) -> Self {
-        Self { component: component.into(), kind, timeout: Duration::from_secs(10) }
+        Self {
+            component: component.into(),
+            kind,
+            timeout: Duration::from_secs(10),
+        }
     }
 }
 

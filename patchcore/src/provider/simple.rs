@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Evidence, Guarantee, Handle,
-    InventorySource, Listing, Located, Observed, Op, OpContext, Operations, PatchSource, PerComponent, Ports, PortRequest,
-    Prepared, Provider, ProviderInfo, Settled, Undo,
+    Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Evidence,
+    Guarantee, Handle, InventorySource, Listing, Located, Observed, Op, OpContext, Operations,
+    PatchSource, PerComponent, PortRequest, Ports, Prepared, Provider, ProviderInfo, Settled, Undo,
 };
 use crate::{
     error::{Error, ErrorKind, Failure, Result},
@@ -37,8 +37,14 @@ impl Installed {
         P: Into<PatchId>,
         V: Into<Version>,
     {
-        let running = versions.into_iter().map(|(p, v)| (p.into(), v.into())).collect();
-        Self { running, pending: BTreeMap::new() }
+        let running = versions
+            .into_iter()
+            .map(|(p, v)| (p.into(), v.into()))
+            .collect();
+        Self {
+            running,
+            pending: BTreeMap::new(),
+        }
     }
 
     /// One more that waits for a restart.
@@ -79,7 +85,12 @@ pub trait SimpleProvider: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// It did not go in.
-    async fn apply(&self, ctx: &OpContext, component: &ComponentId, change: &PatchChange) -> Result<()>;
+    async fn apply(
+        &self,
+        ctx: &OpContext,
+        component: &ComponentId,
+        change: &PatchChange,
+    ) -> Result<()>;
 }
 
 /// A full provider made from a [`SimpleProvider`]: `StateOnly` or `Blind`, never higher.
@@ -92,7 +103,10 @@ pub struct Simple<P> {
 impl<P: SimpleProvider> Simple<P> {
     /// Wraps a provider under a name.
     pub fn new(info: ProviderInfo, provider: P) -> Self {
-        Self { info, inner: Arc::new(SimplePorts { provider }) }
+        Self {
+            info,
+            inner: Arc::new(SimplePorts { provider }),
+        }
     }
 }
 
@@ -120,9 +134,12 @@ struct SimpleBaseline {
 }
 
 fn unsupported(request: &DeployRequest) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("a simple provider has no verb {}", request.verb()))
-        .operation("prepare")
-        .hint("write the full provider if the tool can do it (docs/guide/own-provider.md)")
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("a simple provider has no verb {}", request.verb()),
+    )
+    .operation("prepare")
+    .hint("write the full provider if the tool can do it (docs/guide/own-provider.md)")
 }
 
 impl<P: SimpleProvider> SimplePorts<P> {
@@ -131,9 +148,12 @@ impl<P: SimpleProvider> SimplePorts<P> {
         match request {
             DeployRequest::Apply { changes, .. } => match changes.as_slice() {
                 [change] => Ok(change),
-                _ => Err(Error::new(ErrorKind::Unsupported, "a simple provider takes one component at a time")
-                    .expected("1 component")
-                    .found(format!("{} components", changes.len()))),
+                _ => Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "a simple provider takes one component at a time",
+                )
+                .expected("1 component")
+                .found(format!("{} components", changes.len()))),
             },
             other => Err(unsupported(other)),
         }
@@ -142,9 +162,18 @@ impl<P: SimpleProvider> SimplePorts<P> {
     /// What the state says about a change: `Ok(Some)` it holds, `Ok(None)` it does not.
     async fn holds(&self, ctx: &OpContext, change: &Change) -> Result<Option<Evidence>> {
         let installed = self.provider.scan(ctx, &change.component).await?;
-        let there = change.patches.iter().filter(|p| installed.running.get(&p.patch) == p.to.as_ref()).count();
+        let there = change
+            .patches
+            .iter()
+            .filter(|p| installed.running.get(&p.patch) == p.to.as_ref())
+            .count();
         let total = change.patches.len();
-        Ok((there == total).then(|| Evidence::observed(ctx.now(), format!("scan: {there} of {total} at the planned version"))))
+        Ok((there == total).then(|| {
+            Evidence::observed(
+                ctx.now(),
+                format!("scan: {there} of {total} at the planned version"),
+            )
+        }))
     }
 }
 
@@ -157,14 +186,22 @@ impl<P: SimpleProvider> InventorySource for SimplePorts<P> {
 
 #[async_trait]
 impl<P: SimpleProvider> PatchSource for SimplePorts<P> {
-    async fn available(&self, ctx: &OpContext, components: &[ComponentId]) -> Result<PerComponent<Available>> {
+    async fn available(
+        &self,
+        ctx: &OpContext,
+        components: &[ComponentId],
+    ) -> Result<PerComponent<Available>> {
         let mut answers = BTreeMap::new();
         for component in components {
-            let answer = self.provider.available(ctx, component).await.map(|patches| {
-                let mut available = Available::nothing(ctx.now());
-                available.patches = patches;
-                available
-            });
+            let answer = self
+                .provider
+                .available(ctx, component)
+                .await
+                .map(|patches| {
+                    let mut available = Available::nothing(ctx.now());
+                    available.patches = patches;
+                    available
+                });
             answers.insert(component.clone(), answer);
         }
         Ok(answers)
@@ -177,13 +214,21 @@ impl<P: SimpleProvider> Deployer for SimplePorts<P> {
         DeployerCapabilities::default()
     }
 
-    async fn scan(&self, ctx: &OpContext, components: &[ComponentId]) -> Result<PerComponent<Scan>> {
+    async fn scan(
+        &self,
+        ctx: &OpContext,
+        components: &[ComponentId],
+    ) -> Result<PerComponent<Scan>> {
         let mut answers = BTreeMap::new();
         for component in components {
             let answer = self.provider.scan(ctx, component).await.map(|installed| {
                 let mut scan = Scan::new(ctx.now(), installed.running);
                 scan.reboot_wanted = Some(
-                    installed.pending.iter().map(|(patch, version)| format!("{patch} {version} waits for it")).collect(),
+                    installed
+                        .pending
+                        .iter()
+                        .map(|(patch, version)| format!("{patch} {version} waits for it"))
+                        .collect(),
                 );
                 scan.running_old = Some(Vec::new());
                 scan.pending_activation = installed.pending;
@@ -205,7 +250,9 @@ impl<P: SimpleProvider> Operations<DeployRequest> for SimplePorts<P> {
     }
 
     fn undo(&self, _op: &Op<DeployRequest>) -> Undo<DeployRequest> {
-        Undo::Unavailable { why: "a simple provider has no way back".to_owned() }
+        Undo::Unavailable {
+            why: "a simple provider has no way back".to_owned(),
+        }
     }
 
     async fn prepare(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
@@ -223,27 +270,41 @@ impl<P: SimpleProvider> Operations<DeployRequest> for SimplePorts<P> {
             if let Some(pending) = installed.pending.get(&patch.patch) {
                 let error = Error::new(
                     ErrorKind::Unhealthy,
-                    format!("{component}: {} {pending} is flashed and waits for a restart", patch.patch),
+                    format!(
+                        "{component}: {} {pending} is flashed and waits for a restart",
+                        patch.patch
+                    ),
                 )
                 .hint(format!("restart {component}, then plan again"));
                 blockers.push(Blocker::from_error(&error));
             } else if now != patch.from.as_ref() {
-                let words = |v: Option<&Version>| v.map_or_else(|| "not installed".to_owned(), ToString::to_string);
-                let error = Error::new(ErrorKind::PlanDrift, format!("{component}: {} is not as planned", patch.patch))
-                    .expected(words(patch.from.as_ref()))
-                    .found(words(now))
-                    .hint("plan again and have the new plan approved");
+                let words = |v: Option<&Version>| {
+                    v.map_or_else(|| "not installed".to_owned(), ToString::to_string)
+                };
+                let error = Error::new(
+                    ErrorKind::PlanDrift,
+                    format!("{component}: {} is not as planned", patch.patch),
+                )
+                .expected(words(patch.from.as_ref()))
+                .found(words(now))
+                .hint("plan again and have the new plan approved");
                 blockers.push(Blocker::from_error(&error));
             }
         }
         if !open {
-            let evidence = Evidence::observed(ctx.now(), "scan: everything is at the planned version");
+            let evidence =
+                Evidence::observed(ctx.now(), "scan: everything is at the planned version");
             return Ok(Prepared::already_holds(change.component.clone(), evidence));
         }
         if !blockers.is_empty() {
             return Ok(Prepared::blocked(change.component.clone(), blockers));
         }
-        let baseline = Baseline::new(1, &SimpleBaseline { versions: installed.running })?;
+        let baseline = Baseline::new(
+            1,
+            &SimpleBaseline {
+                versions: installed.running,
+            },
+        )?;
         Ok(Prepared::ready(change.component.clone(), baseline))
     }
 
@@ -252,15 +313,24 @@ impl<P: SimpleProvider> Operations<DeployRequest> for SimplePorts<P> {
         for patch in &change.patches {
             if let Err(error) = self.provider.apply(ctx, &change.component, patch).await {
                 // Whoever lost the connection does not know whether the tool goes on. Only an answer of the tool settles.
-                if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::Cancelled) {
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::Cancelled
+                ) {
                     return Err(error);
                 }
                 let error = error.blame(patch.patch.clone());
-                return Ok(Begun::Settled(Settled::failed(change.component.clone(), Failure::from(&error))));
+                return Ok(Begun::Settled(Settled::failed(
+                    change.component.clone(),
+                    Failure::from(&error),
+                )));
             }
         }
         match self.holds(ctx, change).await? {
-            Some(evidence) => Ok(Begun::Settled(Settled::done(change.component.clone(), evidence))),
+            Some(evidence) => Ok(Begun::Settled(Settled::done(
+                change.component.clone(),
+                evidence,
+            ))),
             None => {
                 // What is flashed and waits for a restart did go in; whether it runs is for the next scan to say.
                 let installed = self.provider.scan(ctx, &change.component).await?;
@@ -270,13 +340,22 @@ impl<P: SimpleProvider> Operations<DeployRequest> for SimplePorts<P> {
                 });
                 if waits {
                     let evidence = Evidence::observed(ctx.now(), "flashed; waits for a restart");
-                    return Ok(Begun::Settled(Settled::done(change.component.clone(), evidence)));
+                    return Ok(Begun::Settled(Settled::done(
+                        change.component.clone(),
+                        evidence,
+                    )));
                 }
                 let error = Error::new(
                     ErrorKind::VerifyFailed,
-                    format!("{}: the tool said it was done, and the scan shows the old version", change.component),
+                    format!(
+                        "{}: the tool said it was done, and the scan shows the old version",
+                        change.component
+                    ),
                 );
-                Ok(Begun::Settled(Settled::failed(change.component.clone(), Failure::from(&error))))
+                Ok(Begun::Settled(Settled::failed(
+                    change.component.clone(),
+                    Failure::from(&error),
+                )))
             }
         }
     }
@@ -289,10 +368,17 @@ impl<P: SimpleProvider> Operations<DeployRequest> for SimplePorts<P> {
         })
     }
 
-    async fn observe(&self, ctx: &OpContext, op: &Op<DeployRequest>, _handle: &Handle) -> Result<Observed> {
+    async fn observe(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DeployRequest>,
+        _handle: &Handle,
+    ) -> Result<Observed> {
         match self.locate(ctx, op).await? {
             Located::Settled(settled) => Ok(Observed::Settled(settled)),
-            _ => Ok(Observed::Lost { why: "a simple provider gives no handles".to_owned() }),
+            _ => Ok(Observed::Lost {
+                why: "a simple provider gives no handles".to_owned(),
+            }),
         }
     }
 }

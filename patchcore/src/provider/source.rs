@@ -21,5 +21,9 @@ pub trait PatchSource: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// For the whole call only; what concerns one component stands in its answer.
-    async fn available(&self, ctx: &OpContext, components: &[ComponentId]) -> Result<PerComponent<Available>>;
+    async fn available(
+        &self,
+        ctx: &OpContext,
+        components: &[ComponentId],
+    ) -> Result<PerComponent<Available>>;
 }

@@ -38,7 +38,12 @@ impl VirtualClock {
     /// Virtual time that begins at `start`.
     #[must_use]
     pub fn starting(start: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(Time { now: start, at_work: 0, next_id: 0, waiting: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(Time {
+            now: start,
+            at_work: 0,
+            next_id: 0,
+            waiting: BTreeMap::new(),
+        })))
     }
 
     /// Moves time on by hand, for tests that look at what time does.
@@ -54,7 +59,12 @@ impl VirtualClock {
     }
 
     fn wait(&self, until: Timestamp, sleeps: bool) -> Wait {
-        Wait { clock: self.clone(), until, sleeps, id: None }
+        Wait {
+            clock: self.clone(),
+            until,
+            sleeps,
+            id: None,
+        }
     }
 }
 
@@ -65,7 +75,11 @@ impl Time {
         if sleepers == 0 || sleepers < self.at_work {
             return;
         }
-        let earliest = self.waiting.iter().find(|(_, w)| w.sleeps).map(|((at, _), _)| *at);
+        let earliest = self
+            .waiting
+            .iter()
+            .find(|(_, w)| w.sleeps)
+            .map(|((at, _), _)| *at);
         if let Some(earliest) = earliest {
             self.now = self.now.max(earliest);
             self.wake();
@@ -102,7 +116,10 @@ impl Future for Wait {
             time.next_id += 1;
             time.next_id
         });
-        let waiter = Waiter { waker: cx.waker().clone(), sleeps: self.sleeps };
+        let waiter = Waiter {
+            waker: cx.waker().clone(),
+            sleeps: self.sleeps,
+        };
         time.waiting.insert((self.until, id), waiter);
         if self.sleeps {
             time.pass();
