@@ -3,7 +3,7 @@
 use patchcore::{
     ErrorKind, Failure,
     id::ComponentId,
-    provider::{Change, DeployRequest, Evidence, PortRequest},
+    provider::{DeployRequest, Evidence, PortRequest},
 };
 
 use crate::{
@@ -31,15 +31,23 @@ pub(super) async fn deployer_every_claimed_capability_has_a_check(bench: &Bench)
     let capabilities = bench.connect().await?.deployer()?.capabilities();
     let claims = serde_json::to_value(capabilities)
         .map_err(|e| Verdict::NotRun(format!("capabilities cannot be written: {e}")))?;
-    let Some(claims) = claims.as_object() else {
-        return fault("capabilities are not an object");
-    };
-    for (name, _) in claims.iter().filter(|(_, claimed)| **claimed != false) {
-        let check = CAPABILITIES.iter().find(|(known, _)| known == name);
-        let exists = check.is_some_and(|(_, check)| crate::checks().any(|c| c.name == *check));
-        demand(exists, || format!("{name} is claimed and has no check"))?;
+    match unchecked(&claims) {
+        Some(name) => fault(format!("{name} is claimed and has no check")),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The first capability that is claimed and that no check knows.
+fn unchecked(claims: &serde_json::Value) -> Option<String> {
+    let checked = |name: &str| {
+        let entry = CAPABILITIES.iter().find(|(known, _)| *known == name);
+        entry.is_some_and(|(_, check)| crate::checks().any(|c| c.name == *check))
+    };
+    let claimed = claims.as_object()?.iter().filter(|(_, c)| **c != false);
+    claimed
+        .map(|(name, _)| name)
+        .find(|name| !checked(name))
+        .cloned()
 }
 
 pub(super) async fn deployer_unclaimed_verbs_are_unsupported(bench: &Bench) -> Checked {
@@ -152,8 +160,9 @@ pub(super) async fn deployer_stage_puts_nothing_in(bench: &Bench) -> Checked {
 pub(super) async fn deployer_apply_puts_in_exactly_the_planned_versions(bench: &Bench) -> Checked {
     let on = bench.connect().await?;
     let change = bench.change()?;
+    let op = bench.prepared_apply(&on).await?;
     let before = bench.look(&change.component).await?;
-    bench.apply(&on, vec![change.clone()]).await?.succeeded()?;
+    bench.carry_out(&on, op).await.succeeded()?;
     let after = bench.look(&change.component).await?;
     for patch in &change.patches {
         let there = after.versions.get(&patch.patch);
@@ -189,21 +198,28 @@ pub(super) async fn deployer_success_is_what_is_there_and_not_an_exit_code(
     let change = bench.change()?;
     let component = change.component.clone();
     bench.trouble(Trouble::ToolLies(component.clone())).await?;
-    let (_, settled) = bench.apply(&on, vec![change.clone()]).await?.settled()?;
+    let outcome = bench.apply(&on, vec![change.clone()]).await?;
     let seen = bench.look(&component).await?;
     let missing = change
         .patches
         .iter()
         .find(|p| seen.versions.get(&p.patch) != p.to.as_ref());
-    match (missing, result_of(&settled, &component)?) {
-        (Some(patch), Ok(evidence)) => fault(format!(
-            "{component}: the tool said that it was done, {patch} is not there, and the result is a \
-             success: {evidence}"
-        )),
-        (Some(_), Err(_)) => Ok(()),
-        (None, _) => Err(Verdict::NotRun(
+    let Some(patch) = missing else {
+        return Err(Verdict::NotRun(
             "the fixture was to make the tool lie, and the patch went in".to_owned(),
-        )),
+        ));
+    };
+    match outcome {
+        Outcome::Settled(_, settled) => match result_of(&settled, &component)? {
+            Err(_) => Ok(()),
+            Ok(evidence) => fault(format!(
+                "{component}: the tool said that it was done, {patch} is not there, and the result \
+                 is a success: {evidence}"
+            )),
+        },
+        // Not knowing is no belief in an exit code.
+        Outcome::Lost(_) => Ok(()),
+        other => other.settled().map(|_| ()),
     }
 }
 
@@ -227,7 +243,11 @@ async fn failure(bench: &Bench, on: &Connection) -> Checked<(BadChange, Failure)
             Err(failure) => Ok((bad.clone(), failure.clone())),
             Ok(evidence) => Err(unjudged(format!("it is called a success: {evidence}"))),
         },
-        other => Err(unjudged(format!("{other:?}"))),
+        Outcome::Lost(why) => Err(unjudged(format!("it is lost: {why}"))),
+        Outcome::Failed(call, error) if call != "prepare" => {
+            Err(unjudged(format!("{call} failed: {}", error.chain())))
+        }
+        other => other.settled().and_then(|_| fault("not reached")),
     }
 }
 
@@ -329,17 +349,23 @@ pub(super) async fn deployer_roll_back_brings_the_versions_back(bench: &Bench) -
         return Err(not_claimed("roll_back"));
     }
     let change = bench.change()?;
+    let op = bench.prepared_apply(&on).await?;
     let before = bench.look(&change.component).await?;
-    let (op, _) = bench.apply(&on, vec![change.clone()]).await?.succeeded()?;
+    let (op, _) = bench.carry_out(&on, op).await.succeeded()?;
     let DeployRequest::Apply { staged, .. } = &op.request else {
         return fault("not an apply");
     };
-    if bench.look(&change.component).await?.versions == before.versions
-        || !is_at(bench, &change).await?
-    {
+    let mut planned = before.versions.clone();
+    for patch in &change.patches {
+        match &patch.to {
+            Some(to) => planned.insert(patch.patch.clone(), to.clone()),
+            None => planned.remove(&patch.patch),
+        };
+    }
+    if bench.look(&change.component).await?.versions != planned {
         return Err(Verdict::Unjudged {
             see: "deployer_apply_puts_in_exactly_the_planned_versions",
-            why: "the apply did not put the planned versions in".to_owned(),
+            why: "the apply did not put exactly the planned versions in".to_owned(),
         });
     }
     let request = DeployRequest::RollBack {
@@ -366,12 +392,6 @@ pub(super) async fn deployer_roll_back_brings_the_versions_back(bench: &Bench) -
             crate::bench::difference(&before, &after)
         )
     })
-}
-
-async fn is_at(bench: &Bench, change: &Change) -> Checked<bool> {
-    let seen = bench.look(&change.component).await?;
-    let at = |p: &patchcore::estate::PatchChange| seen.versions.get(&p.patch) == p.to.as_ref();
-    Ok(change.patches.iter().all(at))
 }
 
 pub(super) async fn deployer_discard_may_be_repeated(bench: &Bench) -> Checked {
@@ -454,5 +474,21 @@ pub(super) async fn deployer_lock_holder_is_a_reason_that_passes(bench: &Bench) 
         Err(other) => fault(format!(
             "the lock was given back, and prepare says {other:?}"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capability_without_a_check_is_named() {
+        let known =
+            serde_json::json!({"refresh": true, "stage": true, "reboot": true, "roll_back": true});
+        assert_eq!(unchecked(&known), None);
+        let new = serde_json::json!({"stage": true, "teleport": true});
+        assert_eq!(unchecked(&new), Some("teleport".to_owned()));
+        let unclaimed = serde_json::json!({"stage": true, "teleport": false});
+        assert_eq!(unchecked(&unclaimed), None);
     }
 }

@@ -17,7 +17,7 @@ macro_rules! __checks {
         source_does_not_know_nobody = "an unknown component answered by an empty offer: it counts as fully patched",
         source_hides_nothing = "a newer version that is neither offered nor kept back with a reason",
         source_offers_start_from_what_is_there = "an offer from another version than the installed one: every plan drifts",
-        source_stops_offering_what_is_there = "an offer that is read from a cache and not from the component",
+        source_offer_is_fresh = "an offer that is read from a cache and not from the component",
         source_says_the_same_twice = "an order that changes between two looks: the same estate plans differently",
         source_changes_nothing = "a look at the offer that fetches a catalogue anew or writes something else",
     } } };

@@ -1,10 +1,16 @@
 //! Checks of [`PatchSource`](patchcore::provider::PatchSource).
 
-use patchcore::{Timestamp, estate::Available, id::ComponentId, provider::PerComponent};
+use patchcore::{
+    Timestamp,
+    estate::{Available, Patch},
+    id::ComponentId,
+    provider::PerComponent,
+};
 
 use crate::{
     bench::{Bench, Connection, one_answer},
-    check::{Checked, demand, fault},
+    check::{Checked, Verdict, demand, fault},
+    fixture::Seen,
 };
 
 const ANSWERS: &str = "source_answers_every_component_asked";
@@ -97,40 +103,57 @@ pub(super) async fn source_offers_start_from_what_is_there(bench: &Bench) -> Che
             let Some(there) = seen.versions.get(&patch.id) else {
                 continue;
             };
-            demand(patch.from.as_ref() == Some(there), || {
-                format!(
-                    "{component}: {} is offered from {}, and {there} is there",
-                    patch.id,
-                    patch
-                        .from
-                        .as_ref()
-                        .map_or("nothing".to_owned(), ToString::to_string)
-                )
-            })?;
+            demand(
+                patch.from.as_ref() == Some(there) && &patch.to != there,
+                || {
+                    format!(
+                        "{component}: {} {} is offered from {}, and {there} is there",
+                        patch.id,
+                        patch.to,
+                        patch
+                            .from
+                            .as_ref()
+                            .map_or("nothing".to_owned(), ToString::to_string)
+                    )
+                },
+            )?;
         }
     }
     Ok(())
 }
 
-pub(super) async fn source_stops_offering_what_is_there(bench: &Bench) -> Checked {
+pub(super) async fn source_offer_is_fresh(bench: &Bench) -> Checked {
     let on = bench.connect().await?;
     let change = bench.change()?;
-    let before = offer(bench, &on, &change.component).await?;
-    bench.drift().await?;
-    let seen = bench.look(&change.component).await?;
-    let after = offer(bench, &on, &change.component).await?;
-    let stale = after
-        .patches
-        .iter()
-        .find(|p| seen.versions.get(&p.id) == Some(&p.to));
-    if let Some(patch) = stale {
-        return fault(format!(
-            "{}: {} {} is there already and still on offer",
-            change.component, patch.id, patch.to
-        ));
+    let component = &change.component;
+    let right = |offer: &Available, seen: &Seen| {
+        let known = |p: &&Patch| seen.versions.contains_key(&p.id);
+        let starts = |p: &Patch| p.from.as_ref() == seen.versions.get(&p.id);
+        let leads = |p: &Patch| seen.versions.get(&p.id) != Some(&p.to);
+        offer
+            .patches
+            .iter()
+            .filter(known)
+            .all(|p| starts(p) && leads(p))
+    };
+    let before = offer(bench, &on, component).await?;
+    if !right(&before, &bench.look(component).await?) {
+        return Err(Verdict::Unjudged {
+            see: "source_offers_start_from_what_is_there",
+            why: "the offer is wrong before anything changed".to_owned(),
+        });
     }
-    demand(after.at >= before.at, || {
-        "a later offer is dated before an earlier one".to_owned()
+    bench.drift().await?;
+    let drifted = bench.now();
+    let after = offer(bench, &on, component).await?;
+    demand(right(&after, &bench.look(component).await?), || {
+        format!("{component}: somebody changed a version, and the offer is as before")
+    })?;
+    demand(after.at >= drifted, || {
+        format!(
+            "{component}: an offer asked for at {drifted} is dated {}",
+            after.at
+        )
     })
 }
 

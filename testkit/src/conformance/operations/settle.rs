@@ -95,13 +95,10 @@ pub(in crate::conformance) async fn operations_partial_failure_is_told_per_subje
     }
     match result_of(&settled, &bad.change.component)? {
         Err(_) => Ok(()),
-        Ok(evidence) => Err(Verdict::Unjudged {
-            see: "deployer_failed_apply_is_a_failed_result",
-            why: format!(
-                "{} failed and is called done: {evidence}",
-                bad.change.component
-            ),
-        }),
+        Ok(evidence) => fault(format!(
+            "{}: {} failed, and beside another subject it is called done: {evidence}",
+            bad.change.component, bad.culprit
+        )),
     }
 }
 
