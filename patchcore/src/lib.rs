@@ -11,6 +11,7 @@ pub mod policy;
 pub mod provider;
 
 pub mod discover;
+pub mod plan;
 
 #[cfg(feature = "sim")]
 pub mod sim;
