@@ -6,6 +6,7 @@
 
 mod approval;
 mod budget;
+mod calendar;
 mod check;
 mod cross_check;
 mod digest;
@@ -37,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub use approval::ApprovalRules;
 pub use budget::{Budget, Tolerance};
+pub use calendar::{Calendar, ClosedBecause, Gate, Opening};
 pub use check::{Check, CheckKind};
 pub use duration::{duration_words, parse_duration};
 pub use exception::ExceptionRule;
