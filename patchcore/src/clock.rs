@@ -62,7 +62,9 @@ pub(crate) mod iso {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
     pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        SignedDuration::try_from(*duration).unwrap_or(SignedDuration::MAX).serialize(to)
+        SignedDuration::try_from(*duration)
+            .unwrap_or(SignedDuration::MAX)
+            .serialize(to)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

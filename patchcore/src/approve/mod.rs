@@ -59,7 +59,10 @@ impl Approval {
     /// What the embedder can show for it.
     #[must_use]
     pub fn with_proof(mut self, scheme: impl Into<String>, value: impl Into<String>) -> Self {
-        self.proof = Some(Proof { scheme: scheme.into(), value: value.into() });
+        self.proof = Some(Proof {
+            scheme: scheme.into(),
+            value: value.into(),
+        });
         self
     }
 }
@@ -144,8 +147,19 @@ pub type Verifier<'a> = &'a dyn Fn(&Approval) -> Result<()>;
 ///
 /// # Errors
 /// As [`approve_verified`].
-pub fn approve(plan: Plan, approvals: impl IntoIterator<Item = Approval>, now: Timestamp) -> Result<ApprovedPlan> {
-    count(plan, approvals.into_iter().map(|a| (a, Standing::Asserted)).collect(), now)
+pub fn approve(
+    plan: Plan,
+    approvals: impl IntoIterator<Item = Approval>,
+    now: Timestamp,
+) -> Result<ApprovedPlan> {
+    count(
+        plan,
+        approvals
+            .into_iter()
+            .map(|a| (a, Standing::Asserted))
+            .collect(),
+        now,
+    )
 }
 
 /// Counts approvals whose proof the embedder can verify: those count as *signed*, those without as *asserted*.
@@ -179,21 +193,43 @@ pub fn approve_verified(
 /// Counts again what a journal kept: same plan, same approvals, same time, same answer.
 #[cfg(feature = "sqlite")]
 pub(crate) fn recount(plan: Plan, approvals: Vec<Counted>, at: Timestamp) -> Result<ApprovedPlan> {
-    count(plan, approvals.into_iter().map(|c| (c.approval, c.standing)).collect(), at)
+    count(
+        plan,
+        approvals
+            .into_iter()
+            .map(|c| (c.approval, c.standing))
+            .collect(),
+        at,
+    )
 }
 
 fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Result<ApprovedPlan> {
     let envelope = &plan.envelope;
     let refuse = |kind, what: String| {
-        Err(Error::new(kind, format!("plan {}: {what}", plan.id())).operation("approve").consequence("nothing was started"))
+        Err(Error::new(kind, format!("plan {}: {what}", plan.id()))
+            .operation("approve")
+            .consequence("nothing was started"))
     };
-    if let Some(remark) = plan.remarks.iter().find(|r| r.severity == Severity::CannotRun) {
-        return refuse(ErrorKind::NotApproved, format!("it cannot run as it is: {}", remark.text))
-            .map_err(|e: Error| e.hint("mend the policy and plan again"));
+    if let Some(remark) = plan
+        .remarks
+        .iter()
+        .find(|r| r.severity == Severity::CannotRun)
+    {
+        return refuse(
+            ErrorKind::NotApproved,
+            format!("it cannot run as it is: {}", remark.text),
+        )
+        .map_err(|e: Error| e.hint("mend the policy and plan again"));
     }
     if now > envelope.expires {
-        return refuse(ErrorKind::ApprovalExpired, "it is too old to be approved".to_owned()).map_err(|e: Error| {
-            e.expected(format!("an approval before {}", envelope.expires)).found(now.to_string()).hint("plan again")
+        return refuse(
+            ErrorKind::ApprovalExpired,
+            "it is too old to be approved".to_owned(),
+        )
+        .map_err(|e: Error| {
+            e.expected(format!("an approval before {}", envelope.expires))
+                .found(now.to_string())
+                .hint("plan again")
         });
     }
     let digest = envelope.digest()?;
@@ -203,30 +239,49 @@ fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Re
     let mut counted = Vec::new();
     for (approval, standing) in approvals {
         if approval.envelope != digest {
-            return refuse(ErrorKind::ApprovalMismatch, format!("{} approved another plan", approval.by)).map_err(
-                |e: Error| {
-                    e.expected(format!("envelope {}", &digest[..8]))
-                        .found(format!("envelope {}", approval.envelope.get(..8).unwrap_or(&approval.envelope)))
-                        .hint(format!("show {} this plan and have it approved", approval.by))
-                },
-            );
+            return refuse(
+                ErrorKind::ApprovalMismatch,
+                format!("{} approved another plan", approval.by),
+            )
+            .map_err(|e: Error| {
+                e.expected(format!("envelope {}", &digest[..8]))
+                    .found(format!(
+                        "envelope {}",
+                        approval.envelope.get(..8).unwrap_or(&approval.envelope)
+                    ))
+                    .hint(format!(
+                        "show {} this plan and have it approved",
+                        approval.by
+                    ))
+            });
         }
         if approval.at < envelope.made || approval.at > now {
-            return refuse(ErrorKind::ApprovalMismatch, format!("{}'s approval has an impossible time", approval.by))
-                .map_err(|e: Error| {
-                    e.expected(format!("between {} and {now}", envelope.made)).found(approval.at.to_string())
-                });
+            return refuse(
+                ErrorKind::ApprovalMismatch,
+                format!("{}'s approval has an impossible time", approval.by),
+            )
+            .map_err(|e: Error| {
+                e.expected(format!("between {} and {now}", envelope.made))
+                    .found(approval.at.to_string())
+            });
         }
         if approval.by == envelope.requested_by {
             return refuse(
                 ErrorKind::SelfApproved,
                 format!("{} asked for it and cannot approve it", approval.by),
             )
-            .map_err(|e: Error| e.hint(format!("have it approved by one of: {}", names.join(", "))));
+            .map_err(|e: Error| {
+                e.hint(format!("have it approved by one of: {}", names.join(", ")))
+            });
         }
         if !rules.from.contains(&approval.by) {
-            return refuse(ErrorKind::NotApproved, format!("{} may not approve it", approval.by)).map_err(|e: Error| {
-                e.expected(format!("an approval by one of: {}", names.join(", "))).found(approval.by.to_string())
+            return refuse(
+                ErrorKind::NotApproved,
+                format!("{} may not approve it", approval.by),
+            )
+            .map_err(|e: Error| {
+                e.expected(format!("an approval by one of: {}", names.join(", ")))
+                    .found(approval.by.to_string())
             });
         }
         if people.insert(approval.by.clone()) {
@@ -240,11 +295,17 @@ fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Re
             .filter(|p| !people.contains(*p) && **p != envelope.requested_by)
             .map(PersonId::as_str)
             .collect();
-        return refuse(ErrorKind::NotApproved, "it is not approved".to_owned()).map_err(|e: Error| {
-            e.expected(format!("{} of: {}", rules.needs.max(1), names.join(", ")))
-                .found(format!("{}", people.len()))
-                .hint(format!("have it approved by {}", others.join(" or ")))
-        });
+        return refuse(ErrorKind::NotApproved, "it is not approved".to_owned()).map_err(
+            |e: Error| {
+                e.expected(format!("{} of: {}", rules.needs.max(1), names.join(", ")))
+                    .found(format!("{}", people.len()))
+                    .hint(format!("have it approved by {}", others.join(" or ")))
+            },
+        );
     }
-    Ok(ApprovedPlan { plan, approvals: counted, at: now })
+    Ok(ApprovedPlan {
+        plan,
+        approvals: counted,
+        at: now,
+    })
 }

@@ -88,7 +88,9 @@ pub fn patched(change: &Change, scan: &Scan) -> Answer {
     for patch in &change.patches {
         let there = scan.installed.get(&patch.patch);
         if there != patch.to.as_ref() {
-            let words = |v: Option<&crate::id::Version>| v.map_or_else(|| "absent".to_owned(), ToString::to_string);
+            let words = |v: Option<&crate::id::Version>| {
+                v.map_or_else(|| "absent".to_owned(), ToString::to_string)
+            };
             wrong.push((patch.patch.clone(), words(patch.to.as_ref()), words(there)));
         }
     }
@@ -97,18 +99,29 @@ pub fn patched(change: &Change, scan: &Scan) -> Answer {
             1 => String::new(),
             n => format!(" (and {} more of {total} differ)", n - 1),
         };
-        return Answer::No { expected: format!("{patch} {expected}"), found: format!("{found}{more}") };
+        return Answer::No {
+            expected: format!("{patch} {expected}"),
+            found: format!("{found}{more}"),
+        };
     }
     if let Some(fault) = scan.unhealthy.first() {
-        return Answer::No { expected: "no fault".to_owned(), found: fault.what.clone() };
+        return Answer::No {
+            expected: "no fault".to_owned(),
+            found: fault.what.clone(),
+        };
     }
-    Answer::Yes { saw: format!("scan: {total} of {total} at the planned version") }
+    Answer::Yes {
+        saw: format!("scan: {total} of {total} at the planned version"),
+    }
 }
 
 /// Whether a scan shows that no process runs replaced code and nothing waits for a restart.
 #[must_use]
 pub fn in_effect(change: &Change, scan: &Scan) -> Answer {
-    let waiting = change.patches.iter().find(|p| scan.pending_activation.contains_key(&p.patch));
+    let waiting = change
+        .patches
+        .iter()
+        .find(|p| scan.pending_activation.contains_key(&p.patch));
     if let Some(patch) = waiting {
         return Answer::No {
             expected: format!("{} to run", patch.patch),
@@ -118,14 +131,25 @@ pub fn in_effect(change: &Change, scan: &Scan) -> Answer {
     match (&scan.running_old, &scan.reboot_wanted) {
         (Some(old), _) if !old.is_empty() => Answer::No {
             expected: "no process on replaced code".to_owned(),
-            found: old.iter().map(|o| format!("{} still maps {}", o.who, o.maps)).collect::<Vec<_>>().join(", "),
+            found: old
+                .iter()
+                .map(|o| format!("{} still maps {}", o.who, o.maps))
+                .collect::<Vec<_>>()
+                .join(", "),
         },
-        (_, Some(wants)) if !wants.is_empty() => {
-            Answer::No { expected: "no restart wanted".to_owned(), found: format!("a restart is wanted: {}", wants.join(", ")) }
-        }
-        (Some(_), Some(_)) => Answer::Yes { saw: "no process runs old code".to_owned() },
-        (None, _) => Answer::Unknown { why: "the processes could not be read".to_owned() },
-        (_, None) => Answer::Unknown { why: "nobody can say whether a restart is wanted".to_owned() },
+        (_, Some(wants)) if !wants.is_empty() => Answer::No {
+            expected: "no restart wanted".to_owned(),
+            found: format!("a restart is wanted: {}", wants.join(", ")),
+        },
+        (Some(_), Some(_)) => Answer::Yes {
+            saw: "no process runs old code".to_owned(),
+        },
+        (None, _) => Answer::Unknown {
+            why: "the processes could not be read".to_owned(),
+        },
+        (_, None) => Answer::Unknown {
+            why: "nobody can say whether a restart is wanted".to_owned(),
+        },
     }
 }
 
@@ -133,10 +157,19 @@ pub fn in_effect(change: &Change, scan: &Scan) -> Answer {
 #[must_use]
 pub fn rebooted(before: Option<&str>, scan: &Scan) -> Answer {
     match (before, scan.boot_id.as_deref()) {
-        (Some(before), Some(now)) if before != now => Answer::Yes { saw: "boot id changed".to_owned() },
-        (Some(before), Some(_)) => Answer::No { expected: format!("another boot id than {before}"), found: "the same".to_owned() },
-        (None, _) => Answer::Unknown { why: "its boot id before was not read".to_owned() },
-        (_, None) => Answer::Unknown { why: "its boot id could not be read".to_owned() },
+        (Some(before), Some(now)) if before != now => Answer::Yes {
+            saw: "boot id changed".to_owned(),
+        },
+        (Some(before), Some(_)) => Answer::No {
+            expected: format!("another boot id than {before}"),
+            found: "the same".to_owned(),
+        },
+        (None, _) => Answer::Unknown {
+            why: "its boot id before was not read".to_owned(),
+        },
+        (_, None) => Answer::Unknown {
+            why: "its boot id could not be read".to_owned(),
+        },
     }
 }
 
@@ -157,11 +190,25 @@ pub fn healthy(results: &[CheckResult]) -> Answer {
     if results.is_empty() {
         return Answer::NotAsked;
     }
-    if let Some(bad) = results.iter().find(|r| r.verdict == Some(ProbeVerdict::Unhealthy)) {
-        return Answer::No { expected: bad.check.clone(), found: bad.saw.clone() };
+    if let Some(bad) = results
+        .iter()
+        .find(|r| r.verdict == Some(ProbeVerdict::Unhealthy))
+    {
+        return Answer::No {
+            expected: bad.check.clone(),
+            found: bad.saw.clone(),
+        };
     }
     if let Some(unknown) = results.iter().find(|r| r.verdict.is_none()) {
-        return Answer::Unknown { why: format!("{}: {}", unknown.check, unknown.saw) };
+        return Answer::Unknown {
+            why: format!("{}: {}", unknown.check, unknown.saw),
+        };
     }
-    Answer::Yes { saw: results.iter().map(|r| r.saw.as_str()).collect::<Vec<_>>().join(", ") }
+    Answer::Yes {
+        saw: results
+            .iter()
+            .map(|r| r.saw.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
 }

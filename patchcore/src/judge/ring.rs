@@ -30,5 +30,8 @@ pub fn tolerated(tolerance: Tolerance, count: &RingCount) -> bool {
 /// Whether what a later ring waits for holds of this one. Components that were up to date count as healthy.
 #[must_use]
 pub fn start_after_met(rule: &StartAfter, earlier: &RingRules, count: &RingCount) -> bool {
-    rule.is_met_by(count.done + earlier.up_to_date, count.planned + earlier.up_to_date)
+    rule.is_met_by(
+        count.done + earlier.up_to_date,
+        count.planned + earlier.up_to_date,
+    )
 }

@@ -34,7 +34,8 @@ pub struct Denial {
 pub(super) fn denied<'a>(patch: &Patch, denials: &'a [Denial]) -> Option<&'a Denial> {
     denials.iter().find(|denial| {
         let content = (denial.patch.clone(), denial.version.clone());
-        let carries = (patch.id == denial.patch && patch.to == denial.version) || patch.contains.contains(&content);
+        let carries = (patch.id == denial.patch && patch.to == denial.version)
+            || patch.contains.contains(&content);
         carries && !patch.supersedes.contains(&content)
     })
 }
@@ -61,7 +62,12 @@ mod tests {
         carrier.contains.insert(content.clone());
         let mut successor = carrier.clone();
         successor.supersedes.insert(content);
-        for (patch, expected) in [(&same, true), (&other, false), (&carrier, true), (&successor, false)] {
+        for (patch, expected) in [
+            (&same, true),
+            (&other, false),
+            (&carrier, true),
+            (&successor, false),
+        ] {
             assert_eq!(denied(patch, &denials).is_some(), expected, "{patch:?}");
         }
     }

@@ -84,7 +84,10 @@ impl GroupFloor {
     /// How many more members may go down.
     #[must_use]
     pub fn may_go_down(&self) -> usize {
-        self.members.len().saturating_sub(self.keep_up).saturating_sub(self.down_already.len())
+        self.members
+            .len()
+            .saturating_sub(self.keep_up)
+            .saturating_sub(self.down_already.len())
     }
 }
 
@@ -129,7 +132,10 @@ impl Envelope {
     /// One component's target.
     #[must_use]
     pub fn target(&self, component: &ComponentId) -> Option<&Target> {
-        let at = self.targets.binary_search_by(|t| t.component.cmp(component)).ok()?;
+        let at = self
+            .targets
+            .binary_search_by(|t| t.component.cmp(component))
+            .ok()?;
         self.targets.get(at)
     }
 
@@ -191,7 +197,9 @@ pub struct Schedule {
 }
 
 /// Whether a remark stops the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing before signing.
@@ -246,7 +254,10 @@ impl Plan {
     /// The first eight digits of the envelope's digest: what people call the plan.
     #[must_use]
     pub fn id(&self) -> String {
-        self.envelope.digest().map(|d| d[..8].to_owned()).unwrap_or_default()
+        self.envelope
+            .digest()
+            .map(|d| d[..8].to_owned())
+            .unwrap_or_default()
     }
 
     /// Whether there is nothing to do.
@@ -277,9 +288,14 @@ impl Plan {
     /// `InvalidInput`: not JSON, not a plan, or a plan of a newer version.
     pub fn from_json(text: &str) -> Result<Self> {
         let bad = |what: &str| {
-            Error::new(ErrorKind::InvalidInput, format!("this is not a plan: {what}")).operation("plan.load")
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("this is not a plan: {what}"),
+            )
+            .operation("plan.load")
         };
-        let value: serde_json::Value = serde_json::from_str(text).map_err(|e| bad("it is not JSON").source_error(e))?;
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| bad("it is not JSON").source_error(e))?;
         match value.get("schema").and_then(|s| s.as_str()) {
             Some(Self::SCHEMA) => {}
             Some(other) => {
@@ -290,7 +306,8 @@ impl Plan {
             }
             None => return Err(bad("it names no schema").expected(Self::SCHEMA)),
         }
-        serde_json::from_value(value).map_err(|e| bad("a part of it cannot be read").source_error(e))
+        serde_json::from_value(value)
+            .map_err(|e| bad("a part of it cannot be read").source_error(e))
     }
 
     /// The JSON Schema of the stored form.

@@ -16,41 +16,63 @@ pub(super) type Before = BTreeMap<ComponentId, BTreeMap<ComponentId, String>>;
 ///
 /// # Errors
 /// `Cycle`, naming the whole circle with the rule behind each step.
-pub(super) fn before(inventory: &Inventory, policy: &Policy, planned: &BTreeSet<ComponentId>) -> Result<Before> {
+pub(super) fn before(
+    inventory: &Inventory,
+    policy: &Policy,
+    planned: &BTreeSet<ComponentId>,
+) -> Result<Before> {
     let mut before: Before = BTreeMap::new();
     for relation in &inventory.relations {
         let depends = relation.kind == RelationKind::DependsOn;
         if depends && planned.contains(&relation.from) && planned.contains(&relation.to) {
             let why = format!("{} depends on {}", relation.from, relation.to);
-            before.entry(relation.from.clone()).or_default().insert(relation.to.clone(), why);
+            before
+                .entry(relation.from.clone())
+                .or_default()
+                .insert(relation.to.clone(), why);
         }
     }
     for order in &policy.order {
         let mut families: BTreeMap<String, Vec<BTreeSet<ComponentId>>> = BTreeMap::new();
         for id in planned {
-            let Some(component) = inventory.components.get(id) else { continue };
+            let Some(component) = inventory.components.get(id) else {
+                continue;
+            };
             let fact = |key: &str| component.fact(key);
-            let Some(family) = fact(&order.within) else { continue };
+            let Some(family) = fact(&order.within) else {
+                continue;
+            };
             // The first step that selects it counts, as with rings.
             if let Some(step) = order.steps.iter().position(|step| step.matches(&fact)) {
-                let steps = families.entry(family).or_insert_with(|| vec![BTreeSet::new(); order.steps.len()]);
+                let steps = families
+                    .entry(family)
+                    .or_insert_with(|| vec![BTreeSet::new(); order.steps.len()]);
                 if let Some(members) = steps.get_mut(step) {
                     members.insert(id.clone());
                 }
             }
         }
         for (family, steps) in families {
-            let filled: Vec<(usize, &BTreeSet<ComponentId>)> =
-                steps.iter().enumerate().filter(|(_, members)| !members.is_empty()).collect();
+            let filled: Vec<(usize, &BTreeSet<ComponentId>)> = steps
+                .iter()
+                .enumerate()
+                .filter(|(_, members)| !members.is_empty())
+                .collect();
             for pair in filled.windows(2) {
-                let [(a, first), (b, then)] = pair else { continue };
+                let [(a, first), (b, then)] = pair else {
+                    continue;
+                };
                 for later in *then {
                     for earlier in *first {
                         let why = format!(
                             "order within {} \"{family}\": {} before {}",
                             order.within, order.steps[*a], order.steps[*b]
                         );
-                        before.entry(later.clone()).or_default().entry(earlier.clone()).or_insert(why);
+                        before
+                            .entry(later.clone())
+                            .or_default()
+                            .entry(earlier.clone())
+                            .or_insert(why);
                     }
                 }
             }
@@ -74,11 +96,16 @@ fn refuse_cycle(before: &Before) -> Result<()> {
                 }
             }
             let names: Vec<&str> = circle.iter().map(|c| c.as_str()).collect();
-            return Err(Error::new(ErrorKind::Cycle, format!("the order runs in a circle: {}", names.join(" after ")))
-                .operation("plan")
-                .found(steps.join("; "))
-                .consequence("nothing was planned")
-                .hint("take one of these rules out of the policy, or one relation out of the inventory"));
+            return Err(Error::new(
+                ErrorKind::Cycle,
+                format!("the order runs in a circle: {}", names.join(" after ")),
+            )
+            .operation("plan")
+            .found(steps.join("; "))
+            .consequence("nothing was planned")
+            .hint(
+                "take one of these rules out of the policy, or one relation out of the inventory",
+            ));
         }
     }
     Ok(())
@@ -118,5 +145,8 @@ fn walk<'a>(
 }
 
 fn next<'a>(id: &ComponentId, before: &'a Before) -> Vec<&'a ComponentId> {
-    before.get(id).map(|b| b.keys().collect()).unwrap_or_default()
+    before
+        .get(id)
+        .map(|b| b.keys().collect())
+        .unwrap_or_default()
 }

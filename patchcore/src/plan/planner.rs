@@ -8,8 +8,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Denial, Envelope, GroupFloor, LeftOut, PatchLeftOut, Plan, PlannedCheck, RebootRule, Reference, Remark, RingRules,
-    RingSchedule, Severity, Target, WhyLeftOut, WhyPatchLeftOut, order, select, timetable, waves,
+    Denial, Envelope, GroupFloor, LeftOut, PatchLeftOut, Plan, PlannedCheck, RebootRule, Reference,
+    Remark, RingRules, RingSchedule, Severity, Target, WhyLeftOut, WhyPatchLeftOut, order, select,
+    timetable, waves,
 };
 use crate::{
     clock::later,
@@ -50,7 +51,12 @@ pub struct PlanInput<'a> {
 /// - `InvalidInput`: the policy contradicts itself, selects nothing, or has a ring that can never start.
 /// - `Cycle`: the order that policy and estate ask for runs in a circle, or against the rings.
 pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
-    let PlanInput { inventory, policy, now, .. } = *input;
+    let PlanInput {
+        inventory,
+        policy,
+        now,
+        ..
+    } = *input;
     policy.check()?;
     let rings = policy.effective_rings();
     refuse_empty(inventory, policy, &rings)?;
@@ -67,11 +73,18 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
     let groups = floors(inventory, &sorted);
     let mut schedule_rings = Vec::new();
     for ring in &rings {
-        let members: Vec<&Target> = sorted.targets.values().filter(|t| t.ring == ring.name).collect();
+        let members: Vec<&Target> = sorted
+            .targets
+            .values()
+            .filter(|t| t.ring == ring.name)
+            .collect();
         let (waves, stuck) = waves::waves(&members, ring.at_once.of(members.len()), &groups);
         for (component, group) in stuck {
             sorted.targets.remove(&component);
-            sorted.left_out.insert(component.clone(), floor_reached(&component, &group, &groups));
+            sorted.left_out.insert(
+                component.clone(),
+                floor_reached(&component, &group, &groups),
+            );
         }
         schedule_rings.push((ring.name.clone(), waves));
     }
@@ -80,7 +93,11 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
         target.after.retain(|a| left.contains(a));
     }
 
-    let ring_rules: Vec<RingRules> = rings.iter().enumerate().map(|(at, ring)| rules(at, ring, &sorted)).collect();
+    let ring_rules: Vec<RingRules> = rings
+        .iter()
+        .enumerate()
+        .map(|(at, ring)| rules(at, ring, &sorted))
+        .collect();
     refuse_rings_that_never_start(policy, &ring_rules, &sorted)?;
 
     let envelope = Envelope {
@@ -89,7 +106,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
         made: now,
         expires: later(now, policy.approval.valid),
         policy: policy.name.clone(),
-        policy_digest: policy.digest()?,
+        policy_digest: policy.digest(),
         references: input.references.to_vec(),
         approval: policy.approval.clone(),
         rings: ring_rules,
@@ -105,20 +122,28 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
             .cloned()
             .collect(),
     };
-    let schedule = timetable::schedule(&envelope, schedule_rings, now);
+    let schedule = timetable::schedule(&envelope, &policy.calendar()?, schedule_rings, now);
     let remarks = remarks(policy, &envelope, &schedule.rings, schedule.ends);
     let findings = || inventory.findings.values().flatten();
     let mut catalogue_as_of: BTreeMap<ProviderName, Timestamp> = BTreeMap::new();
     for finding in findings() {
         if let Some(at) = finding.available.as_ref().and_then(|a| a.catalogue_as_of) {
-            catalogue_as_of.entry(finding.tool.clone()).and_modify(|oldest| *oldest = at.min(*oldest)).or_insert(at);
+            catalogue_as_of
+                .entry(finding.tool.clone())
+                .and_modify(|oldest| *oldest = at.min(*oldest))
+                .or_insert(at);
         }
     }
     let used: BTreeSet<&ProviderName> = envelope.targets.iter().map(|t| &t.tool).collect();
-    let tools = inventory.tools.iter().filter(|(name, _)| used.contains(name));
+    let tools = inventory
+        .tools
+        .iter()
+        .filter(|(name, _)| used.contains(name));
     Ok(Plan {
         schema: Plan::SCHEMA.to_owned(),
-        tools: tools.map(|(name, tool)| (name.clone(), tool.clone())).collect(),
+        tools: tools
+            .map(|(name, tool)| (name.clone(), tool.clone()))
+            .collect(),
         envelope,
         schedule,
         left_out: sorted
@@ -150,22 +175,40 @@ struct Sorted {
 
 fn refuse_empty(inventory: &Inventory, policy: &Policy, rings: &[Ring]) -> Result<()> {
     if inventory.components.is_empty() {
-        let mut error = Error::new(ErrorKind::InvalidInput, format!("estate {} has no components", inventory.estate))
-            .operation("plan")
-            .consequence("nothing was planned")
-            .hint("add a provider that lists some");
+        let mut error = Error::new(
+            ErrorKind::InvalidInput,
+            format!("estate {} has no components", inventory.estate),
+        )
+        .operation("plan")
+        .consequence("nothing was planned")
+        .hint("add a provider that lists some");
         if let Some(gap) = inventory.gaps.first() {
             error = error.found(format!("{}: {}", gap.provider, gap.failure));
         }
         return Err(error);
     }
-    let selects = |component: &Component| rings.iter().any(|r| r.select.matches(&|key: &str| component.fact(key)));
+    let selects = |component: &Component| {
+        rings
+            .iter()
+            .any(|r| r.select.matches(&|key: &str| component.fact(key)))
+    };
     if !inventory.components.values().any(selects) {
-        let place = policy.place("/ring").or_else(|| policy.place("/ring/0")).map(|p| format!("{p}: "));
-        let selectors: Vec<String> = rings.iter().map(|r| format!("{} selects \"{}\"", r.name, r.select)).collect();
+        let place = policy
+            .place("/ring")
+            .or_else(|| policy.place("/ring/0"))
+            .map(|p| format!("{p}: "));
+        let selectors: Vec<String> = rings
+            .iter()
+            .map(|r| format!("{} selects \"{}\"", r.name, r.select))
+            .collect();
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("{}policy {} selects none of the {} components", place.unwrap_or_default(), policy.name, inventory.components.len()),
+            format!(
+                "{}policy {} selects none of the {} components",
+                place.unwrap_or_default(),
+                policy.name,
+                inventory.components.len()
+            ),
         )
         .operation("plan")
         .found(selectors.join(", "))
@@ -178,11 +221,18 @@ fn refuse_empty(inventory: &Inventory, policy: &Policy, rings: &[Ring]) -> Resul
 fn sort_out(input: &PlanInput<'_>, rings: &[Ring]) -> Sorted {
     let mut sorted = Sorted::default();
     for component in input.inventory.components.values() {
-        let ring = rings.iter().position(|r| r.select.matches(&|key: &str| component.fact(key)));
+        let ring = rings
+            .iter()
+            .position(|r| r.select.matches(&|key: &str| component.fact(key)));
         if let Some(ring) = ring {
             sorted.ring_of.insert(component.id.clone(), ring);
         }
-        match consider(input, component, ring.and_then(|r| rings.get(r)), &mut sorted) {
+        match consider(
+            input,
+            component,
+            ring.and_then(|r| rings.get(r)),
+            &mut sorted,
+        ) {
             Ok(target) => {
                 sorted.targets.insert(component.id.clone(), target);
             }
@@ -201,7 +251,13 @@ fn consider(
     ring: Option<&Ring>,
     sorted: &mut Sorted,
 ) -> std::result::Result<Target, WhyLeftOut> {
-    let PlanInput { inventory, policy, now, denials, .. } = *input;
+    let PlanInput {
+        inventory,
+        policy,
+        now,
+        denials,
+        ..
+    } = *input;
     let gaps: Vec<Failure> = inventory
         .gaps
         .iter()
@@ -211,7 +267,10 @@ fn consider(
     if !gaps.is_empty() {
         sorted.down.insert(component.id.clone());
     }
-    let findings = inventory.findings.get(&component.id).map_or(&[][..], Vec::as_slice);
+    let findings = inventory
+        .findings
+        .get(&component.id)
+        .map_or(&[][..], Vec::as_slice);
     let finding = match findings {
         [] if gaps.is_empty() => return Err(WhyLeftOut::NotCovered),
         [] => return Err(WhyLeftOut::Blocked { reasons: gaps }),
@@ -228,18 +287,30 @@ fn consider(
         )
         .hint("add a provider that is a patch source for it")]));
     };
-    let Some(ring) = ring else { return Err(WhyLeftOut::NotSelected) };
+    let Some(ring) = ring else {
+        return Err(WhyLeftOut::NotSelected);
+    };
 
     let selection = select::select(component, offer, policy, denials, now);
     let left = &selection.left;
-    let why_nothing = if left.iter().any(|p| matches!(p.reason, WhyPatchLeftOut::Excepted { .. })) {
+    let why_nothing = if left
+        .iter()
+        .any(|p| matches!(p.reason, WhyPatchLeftOut::Excepted { .. }))
+    {
         WhyLeftOut::Excepted
-    } else if left.iter().any(|p| matches!(p.reason, WhyPatchLeftOut::Denied { .. } | WhyPatchLeftOut::Recalled { .. })) {
+    } else if left.iter().any(|p| {
+        matches!(
+            p.reason,
+            WhyPatchLeftOut::Denied { .. } | WhyPatchLeftOut::Recalled { .. }
+        )
+    }) {
         WhyLeftOut::Denied
     } else {
         WhyLeftOut::NothingToDo
     };
-    sorted.patches_left_out.extend(selection.left.iter().cloned());
+    sorted
+        .patches_left_out
+        .extend(selection.left.iter().cloned());
     if selection.taken.is_empty() {
         return Err(why_nothing);
     }
@@ -255,15 +326,20 @@ fn consider(
 }
 
 fn blocked(errors: impl IntoIterator<Item = Error>) -> WhyLeftOut {
-    WhyLeftOut::Blocked { reasons: errors.into_iter().map(|e| Failure::from(&e)).collect() }
+    WhyLeftOut::Blocked {
+        reasons: errors.into_iter().map(|e| Failure::from(&e)).collect(),
+    }
 }
 
 fn ambiguous(component: &ComponentId, findings: &[Finding]) -> Error {
     let tools: Vec<&str> = findings.iter().map(|f| f.tool.as_str()).collect();
-    Error::new(ErrorKind::AmbiguousTool, format!("{component}: {} tools could act", findings.len()))
-        .expected("one tool")
-        .found(tools.join(" and "))
-        .hint("register only one of them, or take the component out of one of their inventories")
+    Error::new(
+        ErrorKind::AmbiguousTool,
+        format!("{component}: {} tools could act", findings.len()),
+    )
+    .expected("one tool")
+    .found(tools.join(" and "))
+    .hint("register only one of them, or take the component out of one of their inventories")
 }
 
 /// A component's target, or everything that is in its way at once.
@@ -274,17 +350,31 @@ fn target(
     finding: &Finding,
     patches: Vec<crate::estate::Patch>,
 ) -> std::result::Result<Target, Vec<Error>> {
-    let PlanInput { inventory, policy, .. } = *input;
+    let PlanInput {
+        inventory, policy, ..
+    } = *input;
     let id = &component.id;
     let scan = &finding.scan;
-    let can = |verb: &str| inventory.tools.get(&finding.tool).is_some_and(|tool| tool.can.contains(verb));
+    let can = |verb: &str| {
+        inventory
+            .tools
+            .get(&finding.tool)
+            .is_some_and(|tool| tool.can.contains(verb))
+    };
     let mut errors: Vec<Error> = scan
         .unhealthy
         .iter()
-        .map(|fault| Error::new(ErrorKind::Unhealthy, format!("{id}: {}", fault.what)).hint(fault.remedy.clone()))
+        .map(|fault| {
+            Error::new(ErrorKind::Unhealthy, format!("{id}: {}", fault.what))
+                .hint(fault.remedy.clone())
+        })
         .collect();
 
-    let impact = patches.iter().map(crate::estate::Patch::assumed_impact).max().unwrap_or(Impact::Reboot);
+    let impact = patches
+        .iter()
+        .map(crate::estate::Patch::assumed_impact)
+        .max()
+        .unwrap_or(Impact::Reboot);
     let reboot = match policy.reboot.when {
         RebootWhen::Never => RebootRule::Never,
         RebootWhen::Always => RebootRule::Always,
@@ -313,8 +403,14 @@ fn target(
     }
     if (reboot_expected || reboot_first) && !can("reboot") {
         errors.push(
-            Error::new(ErrorKind::Unsupported, format!("{id}: a restart is needed and {} cannot restart it", finding.tool))
-                .hint("set when = \"never\" in [reboot] and restart it by hand afterwards"),
+            Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "{id}: a restart is needed and {} cannot restart it",
+                    finding.tool
+                ),
+            )
+            .hint("set when = \"never\" in [reboot] and restart it by hand afterwards"),
         );
     }
 
@@ -341,16 +437,26 @@ fn target(
         reboot_first,
         way_back: match &scan.way_back {
             Some(way_back) if rolls_back => way_back.clone(),
-            Some(_) | None => WayBack::None { why: format!("{} does not know one", finding.tool) },
+            Some(_) | None => WayBack::None {
+                why: format!("{} does not know one", finding.tool),
+            },
         },
         checks,
         after: Vec::new(),
         groups: component.groups.iter().cloned().collect(),
-        takes: Estimate::new(apply.p50 + restart.p50 * restarts + steady, apply.p95 + restart.p95 * restarts + within),
+        takes: Estimate::new(
+            apply.p50 + restart.p50 * restarts + steady,
+            apply.p95 + restart.p95 * restarts + within,
+        ),
     })
 }
 
-fn checks(inventory: &Inventory, policy: &Policy, component: &Component, errors: &mut Vec<Error>) -> Vec<PlannedCheck> {
+fn checks(
+    inventory: &Inventory,
+    policy: &Policy,
+    component: &Component,
+    errors: &mut Vec<Error>,
+) -> Vec<PlannedCheck> {
     let mut planned = Vec::new();
     for check in &policy.checks {
         if !check.select.matches(&|key: &str| component.fact(key)) {
@@ -360,9 +466,12 @@ fn checks(inventory: &Inventory, policy: &Policy, component: &Component, errors:
             CheckKind::Http(url) => {
                 let Some(url) = fill(url, component) else {
                     errors.push(
-                        Error::new(ErrorKind::InvalidInput, format!("{}: its http check needs an address", component.id))
-                            .found("no address in the inventory")
-                            .hint("give it an address, or write the check without {address}"),
+                        Error::new(
+                            ErrorKind::InvalidInput,
+                            format!("{}: its http check needs an address", component.id),
+                        )
+                        .found("no address in the inventory")
+                        .hint("give it an address, or write the check without {address}"),
                     );
                     continue;
                 };
@@ -371,11 +480,20 @@ fn checks(inventory: &Inventory, policy: &Policy, component: &Component, errors:
             CheckKind::Command(argv) => ProbeKind::Command { argv: argv.clone() },
         };
         match inventory.probes.get(kind.slug()) {
-            Some(by) => planned.push(PlannedCheck { kind, by: by.clone(), within: check.within, steady: check.steady }),
+            Some(by) => planned.push(PlannedCheck {
+                kind,
+                by: by.clone(),
+                within: check.within,
+                steady: check.steady,
+            }),
             None => errors.push(
                 Error::new(
                     ErrorKind::Unsupported,
-                    format!("{}: no provider of this estate can run {} checks", component.id, kind.slug()),
+                    format!(
+                        "{}: no provider of this estate can run {} checks",
+                        component.id,
+                        kind.slug()
+                    ),
                 )
                 .hint("add one that does, or take the check out of the policy"),
             ),
@@ -386,9 +504,16 @@ fn checks(inventory: &Inventory, policy: &Policy, component: &Component, errors:
 
 /// Fills `{address}` and `{name}` in; none where a value is missing or would change the URL's shape.
 fn fill(url: &str, component: &Component) -> Option<String> {
-    let plain = |value: &str| value.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c));
+    let plain = |value: &str| {
+        value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c))
+    };
     let mut filled = url.to_owned();
-    for (key, value) in [("{address}", component.address.as_deref()), ("{name}", Some(component.id.as_str()))] {
+    for (key, value) in [
+        ("{address}", component.address.as_deref()),
+        ("{name}", Some(component.id.as_str())),
+    ] {
         if filled.contains(key) {
             filled = filled.replace(key, value.filter(|v| plain(v))?);
         }
@@ -402,7 +527,12 @@ fn refuse_order_against_rings(
     before: &BTreeMap<ComponentId, String>,
     rings: &[Ring],
 ) -> Result<()> {
-    let name = |c: &ComponentId| ring_of.get(c).and_then(|r| rings.get(*r)).map(|r| r.name.clone());
+    let name = |c: &ComponentId| {
+        ring_of
+            .get(c)
+            .and_then(|r| rings.get(*r))
+            .map(|r| r.name.clone())
+    };
     for (earlier, why) in before {
         if ring_of.get(earlier) > ring_of.get(component)
             && let (Some(late), Some(early)) = (name(earlier), name(component))
@@ -424,7 +554,12 @@ fn floors(inventory: &Inventory, sorted: &Sorted) -> BTreeMap<GroupName, GroupFl
     let touched: BTreeSet<&GroupName> = sorted.targets.values().flat_map(|t| &t.groups).collect();
     let floor = |name: &GroupName| {
         let group = inventory.groups.get(name)?;
-        let down_already = group.members.iter().filter(|m| sorted.down.contains(*m)).cloned().collect();
+        let down_already = group
+            .members
+            .iter()
+            .filter(|m| sorted.down.contains(*m))
+            .cloned()
+            .collect();
         Some(GroupFloor {
             name: name.clone(),
             keep_up: group.keep_up as usize,
@@ -432,27 +567,53 @@ fn floors(inventory: &Inventory, sorted: &Sorted) -> BTreeMap<GroupName, GroupFl
             down_already,
         })
     };
-    touched.into_iter().filter_map(|name| floor(name).map(|f| (name.clone(), f))).collect()
+    touched
+        .into_iter()
+        .filter_map(|name| floor(name).map(|f| (name.clone(), f)))
+        .collect()
 }
 
-fn floor_reached(component: &ComponentId, group: &GroupName, groups: &BTreeMap<GroupName, GroupFloor>) -> WhyLeftOut {
+fn floor_reached(
+    component: &ComponentId,
+    group: &GroupName,
+    groups: &BTreeMap<GroupName, GroupFloor>,
+) -> WhyLeftOut {
     let floor = groups.get(group);
-    let down: Vec<&str> = floor.into_iter().flat_map(|f| f.down_already.iter().map(ComponentId::as_str)).collect();
+    let down: Vec<&str> = floor
+        .into_iter()
+        .flat_map(|f| f.down_already.iter().map(ComponentId::as_str))
+        .collect();
     let found = match (floor, down.is_empty()) {
-        (Some(f), true) => format!("{} members of which {} must stay up", f.members.len(), f.keep_up),
+        (Some(f), true) => format!(
+            "{} members of which {} must stay up",
+            f.members.len(),
+            f.keep_up
+        ),
         (Some(f), false) => {
-            format!("{} members of which {} must stay up, and {} counts as down", f.members.len(), f.keep_up, down.join(", "))
+            format!(
+                "{} members of which {} must stay up, and {} counts as down",
+                f.members.len(),
+                f.keep_up,
+                down.join(", ")
+            )
         }
         (None, _) => "no such group".to_owned(),
     };
-    let error = Error::new(ErrorKind::Unhealthy, format!("{component} may not go down: group {group} is at its floor"))
-        .found(found)
-        .hint("bring the missing members back, add one, or lower the group's floor in the inventory");
+    let error = Error::new(
+        ErrorKind::Unhealthy,
+        format!("{component} may not go down: group {group} is at its floor"),
+    )
+    .found(found)
+    .hint("bring the missing members back, add one, or lower the group's floor in the inventory");
     blocked([error])
 }
 
 fn rules(at: usize, ring: &Ring, sorted: &Sorted) -> RingRules {
-    let n = sorted.targets.values().filter(|t| t.ring == ring.name).count();
+    let n = sorted
+        .targets
+        .values()
+        .filter(|t| t.ring == ring.name)
+        .count();
     let up_to_date = |(component, why): &(&ComponentId, &WhyLeftOut)| {
         matches!(why, WhyLeftOut::NothingToDo) && sorted.ring_of.get(*component) == Some(&at)
     };
@@ -467,15 +628,28 @@ fn rules(at: usize, ring: &Ring, sorted: &Sorted) -> RingRules {
     }
 }
 
-fn refuse_rings_that_never_start(policy: &Policy, rings: &[RingRules], sorted: &Sorted) -> Result<()> {
+fn refuse_rings_that_never_start(
+    policy: &Policy,
+    rings: &[RingRules],
+    sorted: &Sorted,
+) -> Result<()> {
     let mut mistakes = Vec::new();
     for (i, ring) in rings.iter().enumerate() {
-        let Some(after) = &ring.start_after else { continue };
+        let Some(after) = &ring.start_after else {
+            continue;
+        };
         if !sorted.targets.values().any(|t| t.ring == ring.name) {
             continue;
         }
-        let Some(earlier) = rings.iter().find(|r| r.name == after.ring) else { continue };
-        let members = sorted.targets.values().filter(|t| t.ring == earlier.name).count() + earlier.up_to_date;
+        let Some(earlier) = rings.iter().find(|r| r.name == after.ring) else {
+            continue;
+        };
+        let members = sorted
+            .targets
+            .values()
+            .filter(|t| t.ring == earlier.name)
+            .count()
+            + earlier.up_to_date;
         if members < after.at_least as usize {
             let place = policy
                 .place(&format!("/ring/{i}/start_after"))
@@ -511,17 +685,28 @@ fn remarks(
     for lack in policy.lacks() {
         say(Severity::CannotRun, lack.to_string());
     }
-    let waves = || schedule.iter().flat_map(|ring| ring.waves.iter().map(move |wave| (&ring.ring, wave)));
+    let waves = || {
+        schedule
+            .iter()
+            .flat_map(|ring| ring.waves.iter().map(move |wave| (&ring.ring, wave)))
+    };
     if !policy.windows.is_empty() {
         let mut told = BTreeSet::new();
         for (ring, wave) in waves() {
             match wave.starts {
                 None if told.insert(ring) => say(
                     Severity::CannotRun,
-                    format!("ring {ring} never comes to a window that is long enough: its slowest wave may take {:#}", jiff::SignedDuration::try_from(wave.p95).unwrap_or_default()),
+                    format!(
+                        "ring {ring} never comes to a window that is long enough: its slowest wave may take {:#}",
+                        jiff::SignedDuration::try_from(wave.p95).unwrap_or_default()
+                    ),
                 ),
                 Some(starts) if starts > envelope.expires && told.insert(ring) => say(
-                    if ring == &schedule[0].ring { Severity::CannotRun } else { Severity::Warning },
+                    if ring == &schedule[0].ring {
+                        Severity::CannotRun
+                    } else {
+                        Severity::Warning
+                    },
                     format!(
                         "ring {ring} would start {starts}, after the approval expires {}: make approvals valid for longer, or its later part needs a new plan",
                         envelope.expires
@@ -538,7 +723,10 @@ fn remarks(
             {
                 say(
                     Severity::Warning,
-                    format!("the exception for {} on {} ends {until}, inside this run", exception.patch, exception.component),
+                    format!(
+                        "the exception for {} on {} ends {until}, inside this run",
+                        exception.patch, exception.component
+                    ),
                 );
             }
         }

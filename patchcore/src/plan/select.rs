@@ -42,7 +42,9 @@ pub(super) fn select(
             patch: kept.patch.clone(),
             from: kept.from.clone(),
             to: kept.to.clone(),
-            reason: WhyPatchLeftOut::KeptBack { reason: kept.reason.clone() },
+            reason: WhyPatchLeftOut::KeptBack {
+                reason: kept.reason.clone(),
+            },
         });
     }
     taken.sort();
@@ -59,12 +61,20 @@ fn why_not(
     now: Timestamp,
 ) -> Option<WhyPatchLeftOut> {
     if let Some(because) = &patch.recalled {
-        return Some(WhyPatchLeftOut::Recalled { because: because.clone() });
+        return Some(WhyPatchLeftOut::Recalled {
+            because: because.clone(),
+        });
     }
     if let Some(denial) = deny::denied(patch, denials) {
-        return Some(WhyPatchLeftOut::Denied { denial: denial.clone() });
+        return Some(WhyPatchLeftOut::Denied {
+            denial: denial.clone(),
+        });
     }
-    if let Some(rule) = policy.exceptions.iter().find(|rule| applies(rule, component, patch, now)) {
+    if let Some(rule) = policy
+        .exceptions
+        .iter()
+        .find(|rule| applies(rule, component, patch, now))
+    {
         return Some(WhyPatchLeftOut::Excepted {
             because: rule.because.clone(),
             risk_owner: rule.risk_owner.clone(),
@@ -73,13 +83,19 @@ fn why_not(
             until: rule.until,
         });
     }
-    (!policy.patches.take.contains(&patch.class)).then_some(WhyPatchLeftOut::ClassNotTaken { class: patch.class })
+    (!policy.patches.take.contains(&patch.class))
+        .then_some(WhyPatchLeftOut::ClassNotTaken { class: patch.class })
 }
 
 /// An exception holds to the end of its last day, in the last zone on Earth where that day ends.
 fn applies(rule: &ExceptionRule, component: &Component, patch: &Patch, now: Timestamp) -> bool {
-    let today = now.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(-12))).date();
+    let today = now
+        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(-12)))
+        .date();
     today <= rule.until
         && rule.pattern.matches(patch.id.as_str())
-        && rule.select.as_ref().is_none_or(|select| select.matches(&|key: &str| component.fact(key)))
+        && rule
+            .select
+            .as_ref()
+            .is_none_or(|select| select.matches(&|key: &str| component.fact(key)))
 }

@@ -80,6 +80,9 @@ impl Target {
     /// What is sent to the tool, under the tool's own name.
     #[must_use]
     pub fn change(&self) -> Change {
-        Change::new(self.known_as.clone(), self.patches.iter().map(Patch::change).collect())
+        Change::new(
+            self.known_as.clone(),
+            self.patches.iter().map(Patch::change).collect(),
+        )
     }
 }

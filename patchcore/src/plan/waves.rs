@@ -16,7 +16,10 @@ pub(super) fn waves(
     let mut stuck = Vec::new();
     let mut open: Vec<&Target> = Vec::new();
     for target in ring {
-        let floor = target.groups.iter().find(|g| groups.get(*g).is_some_and(|g| g.may_go_down() == 0));
+        let floor = target
+            .groups
+            .iter()
+            .find(|g| groups.get(*g).is_some_and(|g| g.may_go_down() == 0));
         match floor {
             Some(group) => stuck.push((target.component.clone(), group.clone())),
             None => open.push(target),
@@ -37,7 +40,9 @@ pub(super) fn waves(
                 .iter()
                 .any(|a| in_ring.contains(a) && !stuck_ids.contains(a) && !gone.contains(a));
             let floor = target.groups.iter().any(|g| {
-                groups.get(g).is_some_and(|floor| down.get(g).copied().unwrap_or(0) >= floor.may_go_down())
+                groups
+                    .get(g)
+                    .is_some_and(|floor| down.get(g).copied().unwrap_or(0) >= floor.may_go_down())
             });
             if !waits && !floor {
                 for group in &target.groups {

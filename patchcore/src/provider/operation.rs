@@ -410,13 +410,17 @@ impl Settled {
     /// One subject that succeeded.
     #[must_use]
     pub fn done(subject: ComponentId, evidence: Evidence) -> Self {
-        Self { subjects: BTreeMap::from([(subject, SubjectResult::Done(evidence))]) }
+        Self {
+            subjects: BTreeMap::from([(subject, SubjectResult::Done(evidence))]),
+        }
     }
 
     /// One subject that failed.
     #[must_use]
     pub fn failed(subject: ComponentId, failure: Failure) -> Self {
-        Self { subjects: BTreeMap::from([(subject, SubjectResult::Failed(failure))]) }
+        Self {
+            subjects: BTreeMap::from([(subject, SubjectResult::Failed(failure))]),
+        }
     }
 }
 

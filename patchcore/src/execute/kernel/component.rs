@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::ComponentEvent,
-    phase::{Phase, Step},
+    phase::{End, Phase, Step},
 };
 use crate::{
     error::Failure,
@@ -118,16 +118,36 @@ impl ComponentState {
         !self.failures.is_empty() && !self.forgiven
     }
 
+    /// Where it goes to end: by giving back what it owes, or at once where it owes nothing.
+    #[must_use]
+    pub(super) fn giving_back(&self, end: End) -> Phase {
+        if self.owed.is_empty() {
+            Phase::Ended(end)
+        } else {
+            Phase::GivingBack(end)
+        }
+    }
+
     /// Records an event. Decides nothing.
     pub fn evolve(&mut self, event: &ComponentEvent, at: Timestamp) {
         self.events += 1;
         let before = self.phase;
         match event {
-            ComponentEvent::Admitted { next, .. } | ComponentEvent::SoakOver { next } | ComponentEvent::CutShort { next } => {
+            ComponentEvent::Admitted { next, .. }
+            | ComponentEvent::SoakOver { next }
+            | ComponentEvent::CutShort { next } => {
                 self.phase = *next;
             }
             ComponentEvent::WayBackOpened { next } => self.phase = *next,
-            ComponentEvent::Intended { step, key, request, baseline, guarantee, undo, owes } => {
+            ComponentEvent::Intended {
+                step,
+                key,
+                request,
+                baseline,
+                guarantee,
+                undo,
+                owes,
+            } => {
                 self.op = Some(OpState {
                     step: *step,
                     key: key.clone(),
@@ -143,7 +163,11 @@ impl ComponentState {
                     self.changed = true;
                 }
                 if matches!(step, Step::Reboot | Step::RebootFirst | Step::RebootBack) {
-                    self.boot_before = baseline.body.get("boot_id").and_then(|b| b.as_str()).map(str::to_owned);
+                    self.boot_before = baseline
+                        .body
+                        .get("boot_id")
+                        .and_then(|b| b.as_str())
+                        .map(str::to_owned);
                 }
                 if let (Some(what), Undo::By(give_back)) = (owes, undo) {
                     self.owed.push(Owed {
@@ -164,17 +188,31 @@ impl ComponentState {
                 self.settle(*step, at);
                 self.phase = *next;
             }
-            ComponentEvent::Failed { step, failures, next } => {
+            ComponentEvent::Failed {
+                step,
+                failures,
+                next,
+            } => {
                 *self.generations.entry(*step).or_default() += 1;
                 self.op = None;
                 self.failures.extend(failures.iter().cloned());
                 self.phase = *next;
             }
-            ComponentEvent::Scanned { at: phase, patched, in_effect, rebooted, next } => {
+            ComponentEvent::Scanned {
+                at: phase,
+                patched,
+                in_effect,
+                rebooted,
+                next,
+            } => {
                 self.scanned(*phase, patched, in_effect, rebooted, at);
                 self.phase = *next;
             }
-            ComponentEvent::Checked { at: phase, healthy, next } => {
+            ComponentEvent::Checked {
+                at: phase,
+                healthy,
+                next,
+            } => {
                 self.outcome.healthy = healthy.clone();
                 if healthy.is_bad() && matches!(phase, Phase::Checking | Phase::ConfirmHealth) {
                     self.failures.push(failure("health check", healthy));
@@ -183,14 +221,16 @@ impl ComponentState {
             }
             ComponentEvent::Skipped { why } => {
                 self.skipped = Some(why.clone());
-                self.phase = Phase::Ended(super::End::Skipped);
+                self.phase = Phase::Ended(End::Skipped);
             }
             ComponentEvent::Quarantined { why } => {
                 self.quarantine = Some(why.clone());
                 self.quarantined_in = Some(self.phase);
                 self.phase = Phase::Quarantined;
             }
-            ComponentEvent::Resolved { how, waives, next, .. } => {
+            ComponentEvent::Resolved {
+                how, waives, next, ..
+            } => {
                 if let Some(op) = self.op.take() {
                     if how == "adopt-done" {
                         self.settle(op.step, at);
@@ -267,24 +307,39 @@ impl ComponentState {
 
     /// What must be in flight now.
     #[must_use]
-    pub fn effect(&self, target: &Target, component: &ComponentId, journal: &str, run: RunId) -> Effect {
+    pub fn effect(
+        &self,
+        target: &Target,
+        component: &ComponentId,
+        journal: &str,
+        run: RunId,
+    ) -> Effect {
         match self.phase {
             Phase::Doing(step) => self.ensure(step, target, component, journal, run),
-            Phase::GivingBack(_) if !self.owed.is_empty() || self.op.is_some() => {
-                self.ensure(Step::GiveBack, target, component, journal, run)
+            Phase::GivingBack(_) => self.ensure(Step::GiveBack, target, component, journal, run),
+            Phase::VerifyApplied
+            | Phase::VerifyRebooted
+            | Phase::ConfirmVersions
+            | Phase::VerifyBack => Effect::Scan,
+            Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack => {
+                Effect::Check(target.checks.clone())
             }
-            Phase::VerifyApplied | Phase::VerifyRebooted | Phase::ConfirmVersions | Phase::VerifyBack => Effect::Scan,
-            Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack => Effect::Check(target.checks.clone()),
             Phase::Waiting
             | Phase::InService
             | Phase::AwaitWayBack
             | Phase::Quarantined
-            | Phase::GivingBack(_)
             | Phase::Ended(_) => Effect::None,
         }
     }
 
-    fn ensure(&self, step: Step, target: &Target, component: &ComponentId, journal: &str, run: RunId) -> Effect {
+    fn ensure(
+        &self,
+        step: Step,
+        target: &Target,
+        component: &ComponentId,
+        journal: &str,
+        run: RunId,
+    ) -> Effect {
         if let Some(op) = &self.op {
             return Effect::Ensure {
                 step: op.step,
@@ -297,24 +352,50 @@ impl ComponentState {
         let key = OpKey::of(journal, run, component, step.slug(), generation(step));
         // What was staged last is what is put in, rolled back or given back.
         let staged = self.owed.last().map_or_else(
-            || OpKey::of(journal, run, component, Step::Stage.slug(), generation(Step::Stage).saturating_sub(1).max(1)),
+            || {
+                OpKey::of(
+                    journal,
+                    run,
+                    component,
+                    Step::Stage.slug(),
+                    generation(Step::Stage).saturating_sub(1).max(1),
+                )
+            },
             |owed| owed.taken_by.clone(),
         );
         let components = vec![target.known_as.clone()];
         let request = match step {
-            Step::RebootFirst | Step::Reboot | Step::RebootBack => DeployRequest::Reboot { components },
-            Step::Stage => DeployRequest::Stage { changes: vec![target.change()] },
-            Step::Apply => DeployRequest::Apply { changes: vec![target.change()], staged },
-            Step::RollBack => DeployRequest::RollBack { changes: vec![target.change().reversed()], staged },
+            Step::RebootFirst | Step::Reboot | Step::RebootBack => {
+                DeployRequest::Reboot { components }
+            }
+            Step::Stage => DeployRequest::Stage {
+                changes: vec![target.change()],
+            },
+            Step::Apply => DeployRequest::Apply {
+                changes: vec![target.change()],
+                staged,
+            },
+            Step::RollBack => DeployRequest::RollBack {
+                changes: vec![target.change().reversed()],
+                staged,
+            },
             Step::GiveBack => match self.owed.last() {
                 Some(owed) => owed.give_back.clone(),
                 None => DeployRequest::Discard { components, staged },
             },
         };
-        Effect::Ensure { step, key, request, journaled: None }
+        Effect::Ensure {
+            step,
+            key,
+            request,
+            journaled: None,
+        }
     }
 }
 
 fn failure(what: &str, answer: &crate::judge::Answer) -> Failure {
-    Failure::from(&crate::Error::new(crate::ErrorKind::VerifyFailed, format!("{what}: {answer}")))
+    Failure::from(&crate::Error::new(
+        crate::ErrorKind::VerifyFailed,
+        format!("{what}: {answer}"),
+    ))
 }

@@ -45,13 +45,23 @@ pub enum Input {
 
 /// The events that an input leads to. An input that does not fit the phase leads to none: it is late.
 #[must_use]
-pub fn decide(target: &Target, on_fail: &OnFail, state: &ComponentState, input: &Input) -> Vec<ComponentEvent> {
+pub fn decide(
+    target: &Target,
+    on_fail: &OnFail,
+    state: &ComponentState,
+    input: &Input,
+) -> Vec<ComponentEvent> {
     match (state.phase, input) {
         (Phase::Doing(expected), Input::Operation(step, result)) if expected == *step => {
             vec![operation(target, on_fail, state, *step, result)]
         }
-        (Phase::GivingBack(end), Input::Operation(Step::GiveBack, result)) => vec![given_back(end, result)],
-        (Phase::VerifyApplied | Phase::VerifyRebooted | Phase::ConfirmVersions, Input::Scan(scan)) => {
+        (Phase::GivingBack(end), Input::Operation(Step::GiveBack, result)) => {
+            vec![given_back(end, result)]
+        }
+        (
+            Phase::VerifyApplied | Phase::VerifyRebooted | Phase::ConfirmVersions,
+            Input::Scan(scan),
+        ) => {
             vec![verified(target, on_fail, state, scan)]
         }
         (Phase::VerifyBack, Input::Scan(scan)) => vec![verified_back(target, state, scan)],
@@ -109,9 +119,9 @@ fn operation(
             step,
             failures: failures.clone(),
             next: match step {
-                Step::RebootFirst | Step::Stage => Phase::GivingBack(End::Untouched),
+                Step::RebootFirst | Step::Stage => state.giving_back(End::Untouched),
                 // A refusal before the effect changed nothing.
-                Step::Apply if !state.changed => Phase::GivingBack(End::Untouched),
+                Step::Apply if !state.changed => state.giving_back(End::Untouched),
                 Step::Apply | Step::Reboot => after_failure(target, on_fail, true),
                 Step::RollBack | Step::RebootBack | Step::GiveBack => Phase::Quarantined,
             },
@@ -131,7 +141,11 @@ fn given_back(end: End, result: &OpResult) -> ComponentEvent {
         OpResult::Failed(failures) => ComponentEvent::Quarantined {
             why: format!(
                 "what is owed could not be given back: {}",
-                failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ")
+                failures
+                    .iter()
+                    .map(|f| f.message.as_str())
+                    .collect::<Vec<_>>()
+                    .join("; ")
             ),
         },
         OpResult::Unknown { why } => ComponentEvent::Quarantined { why: why.clone() },
@@ -168,12 +182,16 @@ fn verified(
     };
     // Flashed and waiting for a restart is what applying was to reach, where a restart follows.
     let flashed = change.patches.iter().all(|p| {
-        scan.installed.get(&p.patch) == p.to.as_ref() || scan.pending_activation.get(&p.patch) == p.to.as_ref()
+        scan.installed.get(&p.patch) == p.to.as_ref()
+            || scan.pending_activation.get(&p.patch) == p.to.as_ref()
     });
     let wants_reboot = match target.reboot {
         RebootRule::Never => false,
         RebootRule::Always => true,
-        RebootRule::WhenNeeded => scan.reboot_wanted.as_ref().map_or(target.reboot_expected, |wants| !wants.is_empty()),
+        RebootRule::WhenNeeded => scan
+            .reboot_wanted
+            .as_ref()
+            .map_or(target.reboot_expected, |wants| !wants.is_empty()),
     };
     let ok = patched.is_yes() && !rebooted.is_bad();
     let next = match at {
@@ -184,47 +202,87 @@ fn verified(
     };
     let patched = match next {
         // What runs is for the scan after the restart to say.
-        Phase::Doing(Step::Reboot) if !patched.is_yes() => Answer::Yes { saw: "everything is in and waits for the restart".to_owned() },
+        Phase::Doing(Step::Reboot) if !patched.is_yes() => Answer::Yes {
+            saw: "everything is in and waits for the restart".to_owned(),
+        },
         _ => patched,
     };
-    ComponentEvent::Scanned { at, patched, in_effect, rebooted, next }
+    ComponentEvent::Scanned {
+        at,
+        patched,
+        in_effect,
+        rebooted,
+        next,
+    }
 }
 
-fn verified_back(target: &Target, state: &ComponentState, scan: &Result<Box<Scan>, Failure>) -> ComponentEvent {
+fn verified_back(
+    target: &Target,
+    state: &ComponentState,
+    scan: &Result<Box<Scan>, Failure>,
+) -> ComponentEvent {
     let at = state.phase;
     let unknown = |why: String| ComponentEvent::Quarantined { why };
     let scan = match scan {
         Ok(scan) => scan,
-        Err(failure) => return unknown(format!("after rolling back, nobody can say what is there: {failure}")),
+        Err(failure) => {
+            return unknown(format!(
+                "after rolling back, nobody can say what is there: {failure}"
+            ));
+        }
     };
     let patched = judge::patched(&target.change().reversed(), scan);
     if !patched.is_yes() {
         return unknown(format!("rolling back did not bring it back: {patched}"));
     }
-    let again = scan.reboot_wanted.as_ref().is_some_and(|wants| !wants.is_empty());
+    let again = scan
+        .reboot_wanted
+        .as_ref()
+        .is_some_and(|wants| !wants.is_empty());
     let restarted = state.generations.contains_key(&Step::RebootBack);
     let next = match target.reboot {
         RebootRule::Never => Phase::CheckingBack,
         _ if again && !restarted => Phase::Doing(Step::RebootBack),
         _ => Phase::CheckingBack,
     };
-    ComponentEvent::Scanned { at, patched, in_effect: judge::in_effect(&target.change(), scan), rebooted: Answer::NotAsked, next }
+    ComponentEvent::Scanned {
+        at,
+        patched,
+        in_effect: judge::in_effect(&target.change(), scan),
+        rebooted: Answer::NotAsked,
+        next,
+    }
 }
 
-fn checked(target: &Target, on_fail: &OnFail, state: &ComponentState, results: &[CheckResult]) -> ComponentEvent {
+fn checked(
+    target: &Target,
+    on_fail: &OnFail,
+    state: &ComponentState,
+    results: &[CheckResult],
+) -> ComponentEvent {
     let at = state.phase;
     let mut healthy = judge::healthy(results);
     // A planned check without a result was not seen to hold.
     if results.len() < target.checks.len() {
-        let why = format!("{} of {} checks were run", results.len(), target.checks.len());
-        healthy = if healthy.is_bad() { healthy } else { Answer::Unknown { why } };
+        let why = format!(
+            "{} of {} checks were run",
+            results.len(),
+            target.checks.len()
+        );
+        healthy = if healthy.is_bad() {
+            healthy
+        } else {
+            Answer::Unknown { why }
+        };
     }
     let next = match (at, healthy.is_bad()) {
-        (Phase::CheckingBack, false) => Phase::GivingBack(End::RolledBack),
+        (Phase::CheckingBack, false) => state.giving_back(End::RolledBack),
         (Phase::CheckingBack, true) => {
-            return ComponentEvent::Quarantined { why: format!("it is rolled back and not healthy: {healthy}") };
+            return ComponentEvent::Quarantined {
+                why: format!("it is rolled back and not healthy: {healthy}"),
+            };
         }
-        (Phase::ConfirmHealth, false) => Phase::GivingBack(End::Done),
+        (Phase::ConfirmHealth, false) => state.giving_back(End::Done),
         (_, false) => Phase::InService,
         (_, true) => after_failure(target, on_fail, at == Phase::Checking),
     };
@@ -234,10 +292,16 @@ fn checked(target: &Target, on_fail: &OnFail, state: &ComponentState, results: &
 /// The failure of a component whose operation blocked it for longer than anybody waits.
 pub(crate) fn waited_too_long(what: &str, failure: &Failure) -> Failure {
     let error = Error::new(failure.kind, format!("{what}: {}", failure.message));
-    Failure { hint: failure.hint.clone(), ..Failure::from(&error.operation("prepare")) }
+    Failure {
+        hint: failure.hint.clone(),
+        ..Failure::from(&error.operation("prepare"))
+    }
 }
 
 /// The failure of a subject that a result left out.
 pub(crate) fn left_out(step: Step) -> Failure {
-    Failure::from(&Error::new(ErrorKind::ProviderFault, format!("the result of {} leaves the component out", step.slug())))
+    Failure::from(&Error::new(
+        ErrorKind::ProviderFault,
+        format!("the result of {} leaves the component out", step.slug()),
+    ))
 }

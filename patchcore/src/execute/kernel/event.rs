@@ -292,6 +292,10 @@ pub enum Event {
 /// The kind and the body of an event, as a journal stores them.
 pub(crate) fn stored(event: &impl Serialize) -> (String, Value) {
     let body = serde_json::to_value(event).unwrap_or(Value::Null);
-    let kind = body.get("kind").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+    let kind = body
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or("unknown")
+        .to_owned();
     (kind, body)
 }
