@@ -1,0 +1,4 @@
+//! Carrying out an approved plan.
+
+#[cfg(feature = "sqlite")]
+pub mod journal;
