@@ -29,7 +29,7 @@ const DEEPEST: usize = 120;
 /// ```
 /// let value = serde_json::json!({"b": 1, "a": {"d": [], "c": "ü"}});
 /// assert_eq!(patchcore::digest::canonical_json(&value)?, r#"{"a":{"c":"ü","d":[]},"b":1}"#);
-/// # patchcore::Result::Ok(())
+/// # Ok::<_, patchcore::Error>(())
 /// ```
 pub fn canonical_json(value: &impl Serialize) -> Result<String> {
     let refuse = |error| {

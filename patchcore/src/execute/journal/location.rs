@@ -34,6 +34,9 @@ const REMOTE: &[&str] = &[
     "vmhgfs",
 ];
 
+/// The smallest page of an SQLite database (<https://www.sqlite.org/fileformat2.html>, 1.3.2).
+const SHORTEST: u64 = 512;
+
 /// The real path of a journal, which exists or can be made there.
 ///
 /// Links are resolved, so that two names of one journal have one lock.
@@ -64,6 +67,16 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
             .error(ErrorKind::InvalidInput, "its path is a directory")
             .expected("a file")
             .hint("give a path such as run.db inside it"));
+    }
+    // SQLite takes a file that is shorter than its header for an empty one, and would write over it.
+    let length = std::fs::metadata(&resolved).map_or(0, |file| file.len());
+    if (1..SHORTEST).contains(&length) {
+        return Err(place
+            .error(ErrorKind::JournalDamaged, "it is too short to be a journal")
+            .expected(format!("at least {SHORTEST} bytes"))
+            .found(format!("{length}"))
+            .consequence("nothing was written")
+            .hint("check the path; a new journal is made when the file does not exist yet"));
     }
     if let Some(kind) = remote_file_system(&resolved) {
         return Err(place

@@ -66,6 +66,7 @@ impl Looks {
 
     /// Checks the chain of every run, in strides, so that others can look in between.
     pub(super) async fn verify(&self, place: &Place) -> Result<ChainReport> {
+        self.look(place, query::check_pages).await?;
         let mut runs = Vec::new();
         for run in self.look(place, query::run_ids).await? {
             let mut follower = self

@@ -96,6 +96,7 @@ impl Journal {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = location::resolve(path.as_ref())?;
         let place = Place::file(&path);
+        schema::check_existing(&path, &place)?;
         let holder = Holder::this_process();
         let lock = Lock::take(&path, &place, &holder)?;
         let connection = schema::connect(&path, &place)?;
@@ -456,5 +457,97 @@ impl fmt::Debug for Journal {
             .field("place", &self.0.shared.place)
             .field("epoch", &self.epoch())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use serde_json::json;
+
+    /// A journal whose disk has room for so many pages of 4 KiB.
+    async fn journal_of_pages(pages: u32) -> Result<Journal> {
+        let place = Place::memory();
+        let connection =
+            Connection::open_in_memory().map_err(|error| place.sqlite("open it", error))?;
+        connection
+            .pragma_update(None, "max_page_count", pages)
+            .map_err(|error| place.sqlite("limit it", error))?;
+        Journal::start(connection, None, place, &Holder::this_process())
+    }
+
+    fn large(tseq: u64) -> NewEvent {
+        let body = json!("x".repeat(3000));
+        NewEvent {
+            stream: "run".into(),
+            tseq,
+            at: Timestamp::UNIX_EPOCH,
+            kind: "stepped".into(),
+            body,
+        }
+    }
+
+    fn is_disk_full(error: &Error) {
+        assert_eq!(error.kind(), ErrorKind::DiskFull, "{error:?}");
+        assert!(
+            error
+                .remedy()
+                .is_some_and(|remedy| remedy.contains("free space")),
+            "{error:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_ends_the_handle() {
+        is_disk_full(&journal_of_pages(5).await.unwrap_err());
+
+        let journal = journal_of_pages(60).await.unwrap();
+        let new = NewRun {
+            plan: json!({}),
+            approvals: json!([]),
+            plan_digest: String::new(),
+            at: Timestamp::UNIX_EPOCH,
+            events: vec![],
+        };
+        let run = journal.start_run(new).await.unwrap();
+        let mut written = 0;
+        let error = loop {
+            // Appends of two events, so that the disk may be full between them.
+            match journal
+                .append(
+                    run,
+                    vec![large(written), large(written + 1)],
+                    Durability::Durable,
+                )
+                .await
+            {
+                Ok(_) => written += 2,
+                Err(error) => break error,
+            }
+        };
+        is_disk_full(&error);
+        assert!(written > 10, "{written} events");
+        assert_eq!(
+            (journal.stats().events, *journal.committed().borrow()),
+            (written, written)
+        );
+        for durability in [Durability::Durable, Durability::Lazy] {
+            is_disk_full(
+                &journal
+                    .append(run, vec![large(999)], durability)
+                    .await
+                    .unwrap_err(),
+            );
+        }
+        is_disk_full(
+            &journal
+                .close_run(run, Timestamp::UNIX_EPOCH)
+                .await
+                .unwrap_err(),
+        );
+        is_disk_full(&journal.open_run().await.unwrap_err());
+        is_disk_full(&journal.verify().await.unwrap_err());
+        is_disk_full(&journal.close().await.unwrap_err());
     }
 }

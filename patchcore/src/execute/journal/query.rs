@@ -151,6 +151,20 @@ pub(super) fn header<T>(
     }))
 }
 
+/// Refuses a file whose pages or indexes are damaged, also where no record of a run is touched.
+pub(super) fn check_pages(connection: &Connection, place: &Place) -> Result<()> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| place.sqlite("check its pages", error))?;
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(place
+            .damaged("its pages are damaged")
+            .found(found.replace('\n', " ")))
+    }
+}
+
 /// The numbers of all runs.
 pub(super) fn run_ids(connection: &Connection, place: &Place) -> Result<Vec<i64>> {
     all(

@@ -144,6 +144,19 @@ pub(super) fn open(
     })
 }
 
+/// Refuses an existing file that is no journal of this version, before anything is made beside it.
+pub(super) fn check_existing(path: &Path, place: &Place) -> Result<()> {
+    if std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+        return Ok(());
+    }
+    let connection = connect_for_reading(path, place)?;
+    if is_journal(&connection, place)? {
+        check_version(&connection, place)
+    } else {
+        Ok(())
+    }
+}
+
 /// Refuses what this build cannot read: no journal, a damaged one, a newer one.
 pub(super) fn check(connection: &Connection, place: &Place) -> Result<()> {
     if is_journal(connection, place)? {

@@ -330,9 +330,14 @@ impl Writer {
             Change::Append(append) => self.append(append),
             Change::Flush => Ok(Receipt::default()),
         };
-        if let Err(Refusal::Alone(_)) = &result {
-            self.run_cached("ROLLBACK TO change")?;
-            (self.head, self.open_run) = (head, open_run);
+        match &result {
+            Ok(_) => {}
+            Err(Refusal::Alone(_)) => {
+                self.run_cached("ROLLBACK TO change")?;
+                (self.head, self.open_run) = (head, open_run);
+            }
+            // After these SQLite may have undone the whole transaction already.
+            Err(Refusal::Fatal(_)) => return result,
         }
         self.run_cached("RELEASE change")?;
         result
