@@ -31,7 +31,9 @@ impl Place {
 
     pub(super) fn disk_full(&self) -> Error {
         self.error(ErrorKind::DiskFull, "its disk is full")
-            .consequence("what was not acknowledged is not recorded")
+            .consequence(
+                "what was acknowledged is safe, and nothing else is recorded through this handle",
+            )
             .hint("free space on the file system that holds it, then open it again")
     }
 

@@ -15,6 +15,7 @@
 
 mod cause;
 mod chain;
+mod change;
 mod location;
 mod lock;
 mod look;
@@ -50,10 +51,11 @@ pub use self::{
 
 use self::{
     cause::Place,
+    change::{Append, Change, Receipt, Start},
     lock::Lock,
     look::Looks,
     record::{EventText, nanoseconds},
-    writer::{Append, Change, Message, Receipt, Shared, Start},
+    writer::{Message, Shared},
 };
 use crate::{
     digest::canonical_json,
@@ -496,6 +498,26 @@ mod tests {
                 .is_some_and(|remedy| remedy.contains("free space")),
             "{error:?}"
         );
+    }
+
+    #[test]
+    fn a_commit_reaches_the_disk_before_it_is_acknowledged() {
+        let name = format!("patchcore-pragmas-{}.db", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let place = Place::file(&path);
+        let mut connection = schema::connect(&path, &place).unwrap();
+        schema::open(&mut connection, false, &place, &Holder::this_process()).unwrap();
+        let pragma = |name: &str| -> String {
+            let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+            connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        // The numbers are SQLite's: 2 is FULL.
+        assert_eq!(pragma("synchronous"), "2");
+        assert_eq!(pragma("journal_mode"), "wal");
+        assert_eq!(pragma("foreign_keys"), "1");
+        assert_eq!(pragma("trusted_schema"), "0");
+        drop(connection);
+        std::fs::remove_file(path).unwrap();
     }
 
     #[tokio::test]
