@@ -1,3 +1,5 @@
 //! From an approved plan to a patched estate: pure kernels, one place for effects, a durable journal.
 
+#[cfg(feature = "sqlite")]
+pub mod journal;
 pub mod kernel;
