@@ -19,6 +19,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use deny::Denial;
+#[cfg(feature = "sqlite")]
+pub(crate) use deny::denied;
 pub use left_out::{LeftOut, PatchLeftOut, WhyLeftOut, WhyPatchLeftOut};
 pub use planner::{PlanInput, plan};
 pub use target::{PlannedCheck, RebootRule, Target};

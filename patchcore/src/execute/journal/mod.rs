@@ -73,6 +73,7 @@ pub struct Journal(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
+    uid: String,
     estate: OnceLock<EstateName>,
     open: Option<Open>,
 }
@@ -138,7 +139,7 @@ impl Journal {
         let writer = writer::start(connection, lock, &opened, Arc::clone(&shared))?;
         let looks = looks.unwrap_or_else(|| Looks::Writer(writer.sender.clone()));
         let estate = OnceLock::new();
-        if let Some(name) = opened.estate {
+        if let Some(name) = opened.estate.clone() {
             // The cell was made on the line above.
             let _ = estate.set(name);
         }
@@ -150,9 +151,17 @@ impl Journal {
         };
         Ok(Self(Arc::new(Inner {
             shared,
+            uid: opened.uid,
             estate,
             open: Some(open),
         })))
+    }
+
+    /// What tells this journal from every other: 16 hexadecimal digits, drawn when it was made. It is part of
+    /// every operation key, because every journal counts its runs from 1.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.0.uid
     }
 
     /// The estate that the journal belongs to, once it was used for one.

@@ -28,6 +28,7 @@ pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(
 /// What the writer must know of the journal before it can go on.
 pub(super) struct Opened {
     pub(super) epoch: i64,
+    pub(super) uid: String,
     pub(super) estate: Option<EstateName>,
     pub(super) head: Head,
     pub(super) open_run: Option<i64>,
@@ -206,11 +207,20 @@ fn check_version(connection: &Connection, place: &Place) -> Result<()> {
 /// Reads where the journal ends, and checks that it ends where it says.
 fn read_head(connection: &Connection, place: &Place) -> Result<Opened> {
     let failed = |error| place.sqlite("read its head", error);
-    let (epoch, estate, seq, stored): (i64, Option<String>, i64, Option<Vec<u8>>) = connection
+    type Meta = (i64, String, Option<String>, i64, Option<Vec<u8>>);
+    let (epoch, uid, estate, seq, stored): Meta = connection
         .query_row(
-            "SELECT epoch, estate, head_seq, head_hash FROM meta WHERE id = 1",
+            "SELECT epoch, uid, estate, head_seq, head_hash FROM meta WHERE id = 1",
             [],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ))
+            },
         )
         .map_err(failed)?;
     let newest: Option<(i64, Vec<u8>)> = connection
@@ -243,6 +253,7 @@ fn read_head(connection: &Connection, place: &Place) -> Result<Opened> {
     };
     Ok(Opened {
         epoch,
+        uid,
         estate: estate.map(EstateName::from),
         head: Head { seq, hash },
         open_run,

@@ -4,6 +4,7 @@
 CREATE TABLE meta(
   id        INTEGER PRIMARY KEY CHECK(id = 1),
   schema    INTEGER NOT NULL,
+  uid       TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- part of every operation key
   epoch     INTEGER NOT NULL,   -- counts the openings; every commit is conditional on it
   owner     TEXT    NOT NULL,   -- who opened it last, JSON
   opened_at INTEGER NOT NULL,

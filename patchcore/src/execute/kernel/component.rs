@@ -223,6 +223,7 @@ impl ComponentState {
                 self.skipped = Some(why.clone());
                 self.phase = Phase::Ended(End::Skipped);
             }
+            ComponentEvent::Forgiven => self.forgiven = true,
             ComponentEvent::Quarantined { why } => {
                 self.quarantine = Some(why.clone());
                 self.quarantined_in = Some(self.phase);

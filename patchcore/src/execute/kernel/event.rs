@@ -115,6 +115,8 @@ pub enum ComponentEvent {
         /// Why.
         why: String,
     },
+    /// A person lifted the halt that its failure led to.
+    Forgiven,
     /// The run ends before its soak does.
     CutShort {
         /// Where it goes.
@@ -217,6 +219,8 @@ pub enum RunEvent {
         reason: String,
         /// Failures that are forgiven by this.
         forgiven: usize,
+        /// The ring that may start although what it waited for does not hold.
+        ring: Option<RingName>,
     },
     /// Nothing new starts until somebody lets it go on.
     Paused {
