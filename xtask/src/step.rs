@@ -1,0 +1,192 @@
+//! Runs steps one after another, shows each with its time, and counts.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    time::{Duration, Instant},
+};
+
+use crate::outcome::Outcome;
+
+/// The time of this machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this program times real work and has no virtual clock"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A step that was run.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) name: &'static str,
+    pub(crate) outcome: Outcome,
+    pub(crate) time: Duration,
+}
+
+/// The steps that were run so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) records: Vec<Record>,
+}
+
+impl Tally {
+    /// Runs one step and shows its name, its result and its time. A failure never stops the steps after it.
+    pub(crate) fn run(&mut self, name: &'static str, in_ci: bool, step: impl FnOnce() -> Outcome) {
+        print!("{name:<10} ");
+        // A lost line on the terminal is no reason to stop testing.
+        let _ = io::stdout().flush();
+        let started = now();
+        let outcome = step().judged(in_ci);
+        let time = started.elapsed();
+        let shown = seconds(time);
+        match &outcome {
+            Outcome::Passed(passed) => {
+                let gap = if passed.detail.is_empty() { "" } else { " · " };
+                println!("ok       {shown}{gap}{}", passed.detail);
+                for line in passed
+                    .warnings
+                    .iter()
+                    .chain(&passed.missing)
+                    .chain(&passed.left_out)
+                {
+                    println!("   {line}");
+                }
+            }
+            Outcome::Skipped(reason) => println!("skipped  {shown} · {reason}"),
+            Outcome::Failed(output) => {
+                println!("FAILED   {shown}");
+                for line in output.trim_end().lines() {
+                    println!("   {line}");
+                }
+            }
+        }
+        self.records.push(Record {
+            name,
+            outcome,
+            time,
+        });
+    }
+
+    pub(crate) fn failed(&self) -> usize {
+        self.count(|outcome| matches!(outcome, Outcome::Failed(_)))
+    }
+
+    pub(crate) fn passed(&self) -> usize {
+        self.count(|outcome| matches!(outcome, Outcome::Passed(_)))
+    }
+
+    pub(crate) fn skipped(&self) -> usize {
+        self.count(|outcome| matches!(outcome, Outcome::Skipped(_)))
+    }
+
+    fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
+        self.records
+            .iter()
+            .filter(|record| which(&record.outcome))
+            .count()
+    }
+
+    /// One line: what ran, what failed, and what was skipped and why.
+    pub(crate) fn sentence(&self) -> String {
+        let time = self.records.iter().map(|record| record.time).sum();
+        let mut ran = Vec::new();
+        let mut failed = Vec::new();
+        let mut skipped = Vec::new();
+        for record in &self.records {
+            match &record.outcome {
+                Outcome::Passed(passed) => {
+                    ran.push(record.name);
+                    let within = passed.missing.iter().chain(&passed.left_out);
+                    skipped.extend(within.map(|reason| format!("in {}: {reason}", record.name)));
+                }
+                Outcome::Failed(_) => {
+                    ran.push(record.name);
+                    failed.push(record.name);
+                }
+                Outcome::Skipped(reason) => skipped.push(format!("{} ({reason})", record.name)),
+            }
+        }
+        let mut line = format!("ran in {}: {}", seconds(time), list(&ran));
+        // Writing to a String cannot fail.
+        let _ = write!(
+            line,
+            "; failed: {}; skipped: {}",
+            list(&failed),
+            list(&skipped)
+        );
+        line
+    }
+
+    /// The counts of steps on a line of their own.
+    pub(crate) fn counts(&self) -> String {
+        format!(
+            "{} passed, {} failed, {} skipped",
+            self.passed(),
+            self.failed(),
+            self.skipped()
+        )
+    }
+}
+
+fn list<T: AsRef<str>>(words: &[T]) -> String {
+    if words.is_empty() {
+        return "nothing".to_owned();
+    }
+    words
+        .iter()
+        .map(AsRef::as_ref)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A duration as people read it: `0.8 s`, `42 s`, `3 min 20 s`.
+pub(crate) fn seconds(time: Duration) -> String {
+    let whole = time.as_secs();
+    match whole {
+        0..10 => format!("{:.1} s", time.as_secs_f64()),
+        10..60 => format!("{whole} s"),
+        _ => format!("{} min {} s", whole / 60, whole % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Passed;
+
+    #[test]
+    fn the_closing_lines_name_everything() {
+        let mut tally = Tally::default();
+        tally.run("format", false, || Outcome::passed(""));
+        tally.run("lints", false, || {
+            Outcome::Failed("unused import".to_owned())
+        });
+        tally.run("packages", false, || {
+            Outcome::Skipped("not root".to_owned())
+        });
+        tally.run("tests", false, || {
+            Outcome::Passed(Passed {
+                missing: vec!["apt peer: no root".to_owned()],
+                ..Passed::default()
+            })
+        });
+        for record in &mut tally.records {
+            record.time = Duration::from_secs(20);
+        }
+        assert_eq!(
+            tally.sentence(),
+            "ran in 1 min 20 s: format, lints, tests; failed: lints; \
+             skipped: packages (not root), in tests: apt peer: no root"
+        );
+        assert_eq!(tally.counts(), "2 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(seconds(Duration::from_millis(840)), "0.8 s");
+        assert_eq!(seconds(Duration::from_secs(42)), "42 s");
+        assert_eq!(seconds(Duration::from_secs(200)), "3 min 20 s");
+    }
+}
