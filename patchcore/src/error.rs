@@ -333,7 +333,10 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|s| s as &(dyn StdError + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|s| s as &(dyn StdError + 'static))
     }
 }
 
@@ -382,11 +385,14 @@ mod tests {
 
     #[test]
     fn debug_is_the_form_for_people() {
-        let error = Error::new(ErrorKind::HostKey, "web-03 could not be reached over ssh: its host key changed")
-            .expected("SHA256:mV0")
-            .found("SHA256:Qp1")
-            .consequence("nothing was sent to it; the other 34 components go on")
-            .hint("if the host was rebuilt: ssh-keygen -R web-03, then plan again");
+        let error = Error::new(
+            ErrorKind::HostKey,
+            "web-03 could not be reached over ssh: its host key changed",
+        )
+        .expected("SHA256:mV0")
+        .found("SHA256:Qp1")
+        .consequence("nothing was sent to it; the other 34 components go on")
+        .hint("if the host was rebuilt: ssh-keygen -R web-03, then plan again");
         assert_eq!(
             format!("{error:?}"),
             "web-03 could not be reached over ssh: its host key changed\n   expected  SHA256:mV0\n   \
