@@ -6,17 +6,23 @@ use crate::{BAD_INPUT, examples, workspace::Workspace};
 
 /// Shows a whole roll-out on the simulated estate.
 pub(crate) fn demo(workspace: &Workspace) -> ExitCode {
-    println!("this demo shows the simulated estate: no machine is touched");
-    show(workspace, "rolling_patch")
+    show(
+        workspace,
+        "rolling_patch",
+        "this demo shows the simulated estate: no machine is touched",
+    )
 }
 
 /// Shows a roll-out that meets failures, on the simulated estate.
 pub(crate) fn trouble(workspace: &Workspace) -> ExitCode {
-    println!("this shows the simulated estate with faults planted in it: no machine is touched");
-    show(workspace, "trouble")
+    show(
+        workspace,
+        "trouble",
+        "this shows the simulated estate with faults planted in it: no machine is touched",
+    )
 }
 
-fn show(workspace: &Workspace, name: &str) -> ExitCode {
+fn show(workspace: &Workspace, name: &str, estate: &str) -> ExitCode {
     if !examples::discover(workspace)
         .iter()
         .any(|found| found == name)
@@ -26,6 +32,7 @@ fn show(workspace: &Workspace, name: &str) -> ExitCode {
         );
         return ExitCode::from(BAD_INPUT);
     }
+    println!("{estate}");
     let mut command = workspace.cargo([
         "run",
         "--quiet",
