@@ -17,7 +17,7 @@ pub(crate) fn write(workspace: &Workspace, tally: &Tally) -> Outcome {
         prints(workspace.program(program).args(arguments)).map(|text| text.trim().to_owned())
     };
     let Some(commit) = ask("git", &["rev-parse", "HEAD"]) else {
-        return Outcome::Failed(
+        return Outcome::failed(
             "git does not say which commit this is, so the result belongs to nothing".to_owned(),
         );
     };
@@ -33,7 +33,7 @@ pub(crate) fn write(workspace: &Workspace, tally: &Tally) -> Outcome {
     };
     match fs::write(workspace.root().join(PAGE), page(&facts, tally)) {
         Ok(()) => Outcome::passed(format!("written to {PAGE}")),
-        Err(error) => Outcome::Failed(format!("{PAGE} cannot be written: {error}")),
+        Err(error) => Outcome::failed(format!("{PAGE} cannot be written: {error}")),
     }
 }
 
@@ -61,7 +61,7 @@ fn page(facts: &Facts, tally: &Tally) -> String {
         let result = match &record.outcome {
             Outcome::Passed(passed) if passed.detail.is_empty() => "passed".to_owned(),
             Outcome::Passed(passed) => format!("passed: {}", passed.detail),
-            Outcome::Failed(_) => "**failed**".to_owned(),
+            Outcome::Failed { .. } => "**failed**".to_owned(),
             Outcome::Skipped(reason) => format!("skipped: {reason}"),
         };
         page.push_str(&format!(
@@ -73,17 +73,8 @@ fn page(facts: &Facts, tally: &Tally) -> String {
     let left_out: Vec<String> = tally
         .records
         .iter()
-        .filter_map(|record| match &record.outcome {
-            Outcome::Passed(passed) => Some(
-                passed
-                    .missing
-                    .iter()
-                    .chain(&passed.left_out)
-                    .map(|reason| format!("- {reason}\n")),
-            ),
-            Outcome::Failed(_) | Outcome::Skipped(_) => None,
-        })
-        .flatten()
+        .flat_map(|record| record.outcome.left_out())
+        .map(|reason| format!("- {reason}\n"))
         .collect();
     if !left_out.is_empty() {
         page.push_str("\nTests that were left out:\n\n");
@@ -107,7 +98,7 @@ mod tests {
                 ..Passed::default()
             })
         });
-        tally.run("deny", false, || Outcome::Failed("a ban".to_owned()));
+        tally.run("deny", false, || Outcome::failed("a ban".to_owned()));
         let facts = Facts {
             commit: "abc".to_owned(),
             clean: false,

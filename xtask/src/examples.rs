@@ -49,7 +49,7 @@ pub(crate) fn run_all(workspace: &Workspace) -> Outcome {
         .iter()
         .find(|run| !names.iter().any(|name| name == run.0))
     {
-        return Outcome::Failed(format!(
+        return Outcome::failed(format!(
             "xtask/src/examples.rs lists \"{}\", which does not exist",
             run.0
         ));
@@ -60,7 +60,7 @@ pub(crate) fn run_all(workspace: &Workspace) -> Outcome {
     let mut build = workspace.cargo(["build", "--workspace", "--examples"]);
     match shell::run(workspace, "examples", &mut build, None) {
         Ok(built) if built.is_success() => {}
-        Ok(built) => return Outcome::Failed(built.output),
+        Ok(built) => return Outcome::failed(built.output),
         Err(outcome) => return outcome,
     }
     let mut failures = String::new();
@@ -72,7 +72,7 @@ pub(crate) fn run_all(workspace: &Workspace) -> Outcome {
     if failures.is_empty() {
         Outcome::passed(format!("{} examples", names.len()))
     } else {
-        Outcome::Failed(failures)
+        Outcome::failed(failures)
     }
 }
 
@@ -94,7 +94,7 @@ fn run_one(workspace: &Workspace, name: &str) -> Result<(), String> {
         Some(PATIENCE),
     )
     .map_err(|outcome| match outcome {
-        Outcome::Failed(reason) => format!("{name}: {reason}\n"),
+        Outcome::Failed { output, .. } => format!("{name}: {output}\n"),
         _ => format!("{name}: could not be run\n"),
     })?;
     let ended = match finished.status {

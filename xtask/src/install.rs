@@ -37,14 +37,14 @@ pub(crate) fn toolchain(workspace: &Workspace) -> Outcome {
     if missing.is_empty() {
         return match prints(&mut workspace.cargo(["--version"])) {
             Some(version) => Outcome::passed(version.trim()),
-            None => Outcome::Failed("cargo cannot be started".to_owned()),
+            None => Outcome::failed("cargo cannot be started".to_owned()),
         };
     }
     let mut add = workspace.program("rustup");
     add.args(["component", "add", "rustfmt", "clippy"]);
     match shell::run(workspace, "toolchain", &mut add, None) {
         Ok(finished) => finished.outcome("added rustfmt and clippy"),
-        Err(_) => Outcome::Failed(format!(
+        Err(_) => Outcome::failed(format!(
             "cargo {} is missing and rustup, which could add it, is too\n   install rustfmt and clippy for this toolchain",
             missing.join(" and cargo ")
         )),
@@ -91,12 +91,12 @@ pub(crate) fn packages(workspace: &Workspace) -> Outcome {
             refresh.arg("update");
             match shell::run(workspace, "packages-lists", &mut refresh, None) {
                 Ok(finished) if finished.is_success() => {}
-                Ok(finished) => return Outcome::Failed(finished.output),
+                Ok(finished) => return Outcome::failed(finished.output),
                 Err(outcome) => return outcome,
             }
             match install() {
                 Ok(finished) if finished.is_success() => {}
-                Ok(finished) => return Outcome::Failed(finished.output),
+                Ok(finished) => return Outcome::failed(finished.output),
                 Err(outcome) => return outcome,
             }
         }
@@ -107,7 +107,7 @@ pub(crate) fn packages(workspace: &Workspace) -> Outcome {
         Some(still) if still.is_empty() => {
             Outcome::passed(format!("installed {}", missing.join(", ")))
         }
-        _ => Outcome::Failed(format!(
+        _ => Outcome::failed(format!(
             "apt-get reported success, yet something of {} is missing",
             missing.join(", ")
         )),
@@ -160,7 +160,7 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<(PathBuf, String), Out
     }
     let started = step::now();
     fs::create_dir_all(&folder)
-        .map_err(|e| Outcome::Failed(format!("{} cannot be made: {e}", folder.display())))?;
+        .map_err(|e| Outcome::failed(format!("{} cannot be made: {e}", folder.display())))?;
     // Unoptimised it builds in 46 to 85 s instead of 230 s on two cores and still checks this workspace in a second.
     let mut build = workspace.cargo([
         "install",
@@ -174,10 +174,10 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<(PathBuf, String), Out
     build.arg(&folder).env("CARGO_PROFILE_DEV_DEBUG", "0");
     let finished = shell::run(workspace, "cargo-deny", &mut build, None)?;
     if !finished.is_success() {
-        return Err(Outcome::Failed(finished.output));
+        return Err(Outcome::failed(finished.output));
     }
     if !is_pinned(&kept) {
-        return Err(Outcome::Failed(format!(
+        return Err(Outcome::failed(format!(
             "cargo-deny was built, but it does not say it is {CARGO_DENY}"
         )));
     }

@@ -29,7 +29,13 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "format",
-        run: |workspace, _| cargo(workspace, "format", ["fmt", "--all", "--check"]),
+        run: |workspace, _| {
+            cargo(
+                workspace,
+                "format",
+                ["fmt", "--all", "--check", "--", "--color", "never"],
+            )
+        },
     },
     Step {
         name: "tidy",
@@ -182,24 +188,14 @@ fn tests(workspace: &Workspace, full: bool) -> Outcome {
         Ok(finished) => finished,
         Err(outcome) => return outcome,
     };
-    let read = TestOutput::read(&finished.output);
-    if finished.is_success() && read.failed == 0 && read.passed > 0 {
-        return Outcome::Passed(Passed {
-            detail: format!("{} tests", read.passed),
-            missing: read.missing.into_iter().collect(),
-            left_out: read.left_out.into_iter().collect(),
-            warnings: Vec::new(),
-        });
+    let success = finished.is_success();
+    match TestOutput::read(&finished.output).outcome(success, finished.output) {
+        Outcome::Failed { output, left_out } => Outcome::Failed {
+            output: format!("{output}\nthe whole output: {}", finished.log.display()),
+            left_out,
+        },
+        other => other,
     }
-    let shown = if read.failures.is_empty() {
-        finished.output
-    } else {
-        read.failures
-    };
-    Outcome::Failed(format!(
-        "{shown}\nthe whole output: {}",
-        finished.log.display()
-    ))
 }
 
 /// What the test harness printed, over all test programs.
@@ -246,6 +242,26 @@ impl TestOutput {
             read.failures.clear();
         }
         read
+    }
+
+    /// A success of which no test is known is none: the harness may print in another form, or nothing was built.
+    fn outcome(self, success: bool, whole: String) -> Outcome {
+        if success && self.failed == 0 && self.passed > 0 {
+            return Outcome::Passed(Passed {
+                detail: format!("{} tests", self.passed),
+                missing: self.missing.into_iter().collect(),
+                left_out: self.left_out.into_iter().collect(),
+                warnings: Vec::new(),
+            });
+        }
+        Outcome::Failed {
+            output: if self.failures.is_empty() {
+                whole
+            } else {
+                self.failures
+            },
+            left_out: self.missing.into_iter().chain(self.left_out).collect(),
+        }
     }
 }
 
@@ -297,6 +313,36 @@ mod tests {
         assert_eq!((read.passed, read.failed), (1, 1));
         assert!(read.failures.contains("left: 1") && read.failures.contains("error: test failed"));
         assert!(!read.failures.contains("chatter") && !read.failures.contains("running 9"));
+    }
+
+    fn check_outcome(output: &str, success: bool, expect: bool) {
+        let outcome = TestOutput::read(output).outcome(success, output.to_owned());
+        assert_eq!(
+            matches!(outcome, Outcome::Passed(_)),
+            expect,
+            "{output} {success}"
+        );
+    }
+
+    #[test]
+    fn an_exit_code_alone_is_not_believed() {
+        check_outcome("test result: ok. 3 passed; 0 failed; 0 ignored", true, true);
+        check_outcome(
+            "test result: ok. 3 passed; 0 failed; 0 ignored",
+            false,
+            false,
+        );
+        check_outcome(
+            "test result: FAILED. 3 passed; 1 failed; 0 ignored",
+            true,
+            false,
+        );
+        check_outcome(
+            "test result: ok. 0 passed; 0 failed; 0 ignored",
+            true,
+            false,
+        );
+        check_outcome("", true, false);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
     };
     let found = forbidden(&light);
     if !found.is_empty() {
-        return Outcome::Failed(format!(
+        return Outcome::failed(format!(
             "patchcore --no-default-features depends on {}\n   \
              see who brings it: cargo tree -p patchcore --no-default-features -e normal -i NAME",
             found.join(", ")
@@ -35,7 +35,7 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
     match tree(workspace, false) {
         Ok(full) if forbidden(&full).iter().any(|name| name == "tokio") => {}
         Ok(_) => {
-            return Outcome::Failed(
+            return Outcome::failed(
                 "tokio was not found below patchcore with default features either".to_owned(),
             );
         }
@@ -68,7 +68,7 @@ fn tree(workspace: &Workspace, light: bool) -> Result<String, Outcome> {
     }
     let finished = shell::run(workspace, "light-tree", &mut command, None)?;
     if !finished.is_success() || !finished.output.starts_with("patchcore v") {
-        return Err(Outcome::Failed(format!(
+        return Err(Outcome::failed(format!(
             "the dependencies of patchcore cannot be read\n{}",
             finished.output
         )));

@@ -5,8 +5,13 @@
 pub(crate) enum Outcome {
     /// It holds; the detail says what was counted, and may be empty.
     Passed(Passed),
-    /// It does not hold; this is what a reader needs to see.
-    Failed(String),
+    /// It does not hold.
+    Failed {
+        /// What a reader needs to see.
+        output: String,
+        /// What was not tried beside, each with its reason.
+        left_out: Vec<String>,
+    },
     /// It was not tried, for this reason.
     Skipped(String),
 }
@@ -32,16 +37,40 @@ impl Outcome {
         })
     }
 
+    pub(crate) fn failed(output: impl Into<String>) -> Self {
+        Self::Failed {
+            output: output.into(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// What the step itself did not try, each with its reason.
+    pub(crate) fn left_out(&self) -> Vec<&str> {
+        match self {
+            Self::Passed(passed) => passed
+                .missing
+                .iter()
+                .chain(&passed.left_out)
+                .map(String::as_str)
+                .collect(),
+            Self::Failed { left_out, .. } => left_out.iter().map(String::as_str).collect(),
+            Self::Skipped(_) => Vec::new(),
+        }
+    }
+
     /// In continuous integration a skip is a failure: what is not tried there is tried nowhere.
     pub(crate) fn judged(self, in_ci: bool) -> Self {
         match self {
             Self::Skipped(reason) if in_ci => {
-                Self::Failed(format!("CI=true, so this may not be skipped: {reason}"))
+                Self::failed(format!("CI=true, so this may not be skipped: {reason}"))
             }
-            Self::Passed(passed) if in_ci && !passed.missing.is_empty() => Self::Failed(format!(
-                "CI=true, so nothing may be missing, but this was:\n   {}",
-                passed.missing.join("\n   ")
-            )),
+            Self::Passed(passed) if in_ci && !passed.missing.is_empty() => Self::Failed {
+                output: format!(
+                    "CI=true, so nothing may be missing, but this was:\n   {}",
+                    passed.missing.join("\n   ")
+                ),
+                left_out: passed.missing.into_iter().chain(passed.left_out).collect(),
+            },
             other => other,
         }
     }
@@ -56,7 +85,7 @@ mod tests {
         let skipped = Outcome::Skipped("not root".to_owned());
         assert_eq!(skipped.clone().judged(false), skipped);
         assert!(
-            matches!(skipped.judged(true), Outcome::Failed(reason) if reason.contains("not root"))
+            matches!(skipped.judged(true), Outcome::Failed { output, .. } if output.contains("not root"))
         );
     }
 
@@ -68,7 +97,7 @@ mod tests {
         });
         assert_eq!(passed.clone().judged(false), passed);
         assert!(
-            matches!(passed.judged(true), Outcome::Failed(reason) if reason.contains("apt peer"))
+            matches!(passed.judged(true), Outcome::Failed { output, .. } if output.contains("apt peer"))
         );
     }
 

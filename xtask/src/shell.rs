@@ -32,7 +32,7 @@ impl Finished {
         if self.is_success() {
             Outcome::passed(detail)
         } else {
-            Outcome::Failed(self.output)
+            Outcome::failed(self.output)
         }
     }
 }
@@ -54,7 +54,7 @@ pub(crate) fn run(
             status,
             log,
         }),
-        Err(error) => Err(Outcome::Failed(format!(
+        Err(error) => Err(Outcome::failed(format!(
             "{} could not be started: {error}",
             command.get_program().to_string_lossy()
         ))),

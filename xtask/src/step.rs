@@ -48,14 +48,14 @@ impl Tally {
                 for line in passed
                     .warnings
                     .iter()
-                    .chain(&passed.missing)
-                    .chain(&passed.left_out)
+                    .map(String::as_str)
+                    .chain(outcome.left_out())
                 {
                     println!("   {line}");
                 }
             }
             Outcome::Skipped(reason) => println!("skipped  {shown} · {reason}"),
-            Outcome::Failed(output) => {
+            Outcome::Failed { output, .. } => {
                 println!("FAILED   {shown}");
                 for line in output.trim_end().lines() {
                     println!("   {line}");
@@ -70,7 +70,7 @@ impl Tally {
     }
 
     pub(crate) fn failed(&self) -> usize {
-        self.count(|outcome| matches!(outcome, Outcome::Failed(_)))
+        self.count(|outcome| matches!(outcome, Outcome::Failed { .. }))
     }
 
     pub(crate) fn passed(&self) -> usize {
@@ -96,17 +96,19 @@ impl Tally {
         let mut skipped = Vec::new();
         for record in &self.records {
             match &record.outcome {
-                Outcome::Passed(passed) => {
-                    ran.push(record.name);
-                    let within = passed.missing.iter().chain(&passed.left_out);
-                    skipped.extend(within.map(|reason| format!("in {}: {reason}", record.name)));
-                }
-                Outcome::Failed(_) => {
+                Outcome::Passed(_) => ran.push(record.name),
+                Outcome::Failed { .. } => {
                     ran.push(record.name);
                     failed.push(record.name);
                 }
                 Outcome::Skipped(reason) => skipped.push(format!("{} ({reason})", record.name)),
             }
+            let within = record.outcome.left_out();
+            skipped.extend(
+                within
+                    .iter()
+                    .map(|reason| format!("in {}: {reason}", record.name)),
+            );
         }
         let mut line = format!("ran in {}: {}", seconds(time), list(&ran));
         // Writing to a String cannot fail.
@@ -161,7 +163,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.run("format", false, || Outcome::passed(""));
         tally.run("lints", false, || {
-            Outcome::Failed("unused import".to_owned())
+            Outcome::failed("unused import".to_owned())
         });
         tally.run("packages", false, || {
             Outcome::Skipped("not root".to_owned())
@@ -172,15 +174,19 @@ mod tests {
                 ..Passed::default()
             })
         });
+        tally.run("guests", false, || Outcome::Failed {
+            output: "no boot".to_owned(),
+            left_out: vec!["scale: only with --full".to_owned()],
+        });
         for record in &mut tally.records {
             record.time = Duration::from_secs(20);
         }
         assert_eq!(
             tally.sentence(),
-            "ran in 1 min 20 s: format, lints, tests; failed: lints; \
-             skipped: packages (not root), in tests: apt peer: no root"
+            "ran in 1 min 40 s: format, lints, tests, guests; failed: lints, guests; \
+             skipped: packages (not root), in tests: apt peer: no root, in guests: scale: only with --full"
         );
-        assert_eq!(tally.counts(), "2 passed, 1 failed, 1 skipped");
+        assert_eq!(tally.counts(), "2 passed, 2 failed, 1 skipped");
     }
 
     #[test]

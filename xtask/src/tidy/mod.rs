@@ -91,7 +91,7 @@ impl fmt::Display for Finding {
 pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let tree = match Tree::read(workspace) {
         Ok(tree) => tree,
-        Err(reason) => return Outcome::Failed(reason),
+        Err(reason) => return Outcome::failed(reason),
     };
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|(_, rule)| rule(&tree)).collect();
     findings.sort();
@@ -109,7 +109,7 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
         .chain(&warnings)
         .map(ToString::to_string)
         .collect();
-    Outcome::Failed(lines.join("\n"))
+    Outcome::failed(lines.join("\n"))
 }
 
 /// `cargo xtask tidy`.
@@ -125,7 +125,7 @@ pub(crate) fn command(workspace: &Workspace) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Outcome::Failed(faults) | Outcome::Skipped(faults) => {
+        Outcome::Failed { output: faults, .. } | Outcome::Skipped(faults) => {
             println!("{faults}");
             println!("{} findings", faults.lines().count());
             ExitCode::FAILURE
