@@ -212,11 +212,12 @@ struct TestOutput {
 }
 
 impl TestOutput {
-    /// A test that lacks what it needs prints a line `skipped: WHAT: WHY` and returns; one that is meant for
+    /// A test that lacks what it needs prints a line `skipped: WHY` and returns; one that is meant for
     /// `--full` prints `left to --full: WHAT`.
     fn read(output: &str) -> Self {
         let mut read = Self::default();
         let mut in_failures = false;
+        let mut test = "";
         for line in output.lines() {
             if let Some(counts) = line.strip_prefix("test result: ") {
                 in_failures = false;
@@ -224,10 +225,13 @@ impl TestOutput {
                 read.failed += count(counts, "failed");
             } else if line == "failures:" {
                 in_failures = true;
+            } else if let Some(name) = speaker(line) {
+                test = name;
             } else if let Some(reason) = line.strip_prefix("skipped: ") {
-                read.missing.insert(reason.to_owned());
+                read.missing.insert(format!("{test}: {reason}"));
             } else if let Some(what) = line.strip_prefix("left to --full: ") {
-                read.left_out.insert(format!("{what}: only with --full"));
+                read.left_out
+                    .insert(format!("{test}: {what}: only with --full"));
             } else if let Some((test, reason)) = ignored(line) {
                 read.left_out.insert(format!("{test}: {reason}"));
             }
@@ -274,6 +278,11 @@ fn count(counts: &str, word: &str) -> usize {
         .unwrap_or(0)
 }
 
+/// The test whose output begins with a line `---- NAME stdout ----`.
+fn speaker(line: &str) -> Option<&str> {
+    line.strip_prefix("---- ")?.strip_suffix(" stdout ----")
+}
+
 /// A line `test NAME ... ignored, WHY`.
 fn ignored(line: &str) -> Option<(&str, &str)> {
     let (test, rest) = line.strip_prefix("test ")?.split_once(" ... ignored")?;
@@ -291,16 +300,13 @@ mod tests {
     fn counts_and_left_out_tests_are_read() {
         let read = TestOutput::read(
             "running 3 tests\ntest a ... ok\ntest b ... ignored, needs a guest\ntest c ... ok\n\nsuccesses:\n\n\
-             ---- c stdout ----\nskipped: apt peer: not root\nleft to --full: scale\n\n\ntest result: ok. 2 passed; 0 failed; 1 ignored; 0 \
+             ---- c stdout ----\nskipped: not root\nleft to --full: scale\n\n\ntest result: ok. 2 passed; 0 failed; 1 ignored; 0 \
              measured; 0 filtered out; finished in 0.00s\n\ntest result: ok. 40 passed; 0 failed; 0 ignored\n",
         );
         assert_eq!((read.passed, read.failed), (42, 0));
-        assert_eq!(
-            read.missing,
-            BTreeSet::from(["apt peer: not root".to_owned()])
-        );
+        assert_eq!(read.missing, BTreeSet::from(["c: not root".to_owned()]));
         let left_out: Vec<&str> = read.left_out.iter().map(String::as_str).collect();
-        assert_eq!(left_out, ["b: needs a guest", "scale: only with --full"]);
+        assert_eq!(left_out, ["b: needs a guest", "c: scale: only with --full"]);
         assert_eq!(read.failures, "");
     }
 

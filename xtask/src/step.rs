@@ -45,13 +45,11 @@ impl Tally {
             Outcome::Passed(passed) => {
                 let gap = if passed.detail.is_empty() { "" } else { " · " };
                 println!("ok       {shown}{gap}{}", passed.detail);
-                for line in passed
-                    .warnings
-                    .iter()
-                    .map(String::as_str)
-                    .chain(outcome.left_out())
-                {
-                    println!("   {line}");
+                for warning in &passed.warnings {
+                    println!("   {warning}");
+                }
+                for reason in outcome.left_out() {
+                    println!("   skipped: {reason}");
                 }
             }
             Outcome::Skipped(reason) => println!("skipped  {shown} · {reason}"),
@@ -104,11 +102,9 @@ impl Tally {
                 Outcome::Skipped(reason) => skipped.push(format!("{} ({reason})", record.name)),
             }
             let within = record.outcome.left_out();
-            skipped.extend(
-                within
-                    .iter()
-                    .map(|reason| format!("in {}: {reason}", record.name)),
-            );
+            if !within.is_empty() {
+                skipped.push(format!("in {} ({})", record.name, within.join("; ")));
+            }
         }
         let mut line = format!("ran in {}: {}", seconds(time), list(&ran));
         // Writing to a String cannot fail.
@@ -184,7 +180,7 @@ mod tests {
         assert_eq!(
             tally.sentence(),
             "ran in 1 min 40 s: format, lints, tests, guests; failed: lints, guests; \
-             skipped: packages (not root), in tests: apt peer: no root, in guests: scale: only with --full"
+             skipped: packages (not root), in tests (apt peer: no root), in guests (scale: only with --full)"
         );
         assert_eq!(tally.counts(), "2 passed, 2 failed, 1 skipped");
     }
