@@ -85,20 +85,21 @@ fn page(facts: &Facts, tally: &Tally) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::outcome::Passed;
 
     #[test]
     fn a_failure_and_a_dirty_tree_are_written_down() {
         let mut tally = Tally::default();
-        tally.run("tests", false, || {
-            Outcome::Passed(Passed {
-                detail: "42 tests".to_owned(),
-                missing: vec!["apt peer: not root".to_owned()],
-                ..Passed::default()
-            })
-        });
-        tally.run("deny", false, || Outcome::failed("a ban".to_owned()));
+        let passed = Passed {
+            detail: "42 tests".to_owned(),
+            missing: vec!["apt peer: not root".to_owned()],
+            ..Passed::default()
+        };
+        tally.add("tests", Outcome::Passed(passed), Duration::from_secs(20));
+        tally.add("deny", Outcome::failed("a ban"), Duration::from_secs(1));
         let facts = Facts {
             commit: "abc".to_owned(),
             clean: false,

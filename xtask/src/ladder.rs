@@ -6,7 +6,7 @@ use crate::{
     evidence, examples, install, light,
     outcome::{Outcome, Passed},
     shell,
-    step::Tally,
+    step::{self, Tally},
     tidy,
     workspace::{self, Workspace},
 };
@@ -97,9 +97,7 @@ pub(crate) fn command(workspace: &Workspace, full: bool, name: Option<&str>) -> 
         tally = steps;
         tally.run("evidence", in_ci, || written);
     }
-    println!();
-    println!("{}", tally.sentence());
-    println!("{}", tally.counts());
+    step::say(&format!("\n{}\n{}", tally.sentence(), tally.counts()));
     if tally.failed() == 0 {
         ExitCode::SUCCESS
     } else {
@@ -140,15 +138,38 @@ fn docs(workspace: &Workspace) -> Outcome {
 }
 
 fn scripts(workspace: &Workspace) -> Outcome {
-    let scripts = tidy::shell_scripts(workspace);
     if install::prints(workspace.program("shellcheck").arg("--version")).is_none() {
         return Outcome::Skipped("shellcheck is not installed".to_owned());
     }
-    let mut command = workspace.program("shellcheck");
-    command.arg("--").args(&scripts);
-    match shell::run(workspace, "scripts", &mut command, None) {
-        Ok(finished) => finished.outcome(&format!("{} scripts", scripts.len())),
-        Err(outcome) => outcome,
+    let scripts = tidy::shell_scripts(workspace);
+    let mut faults = String::new();
+    // A script without a first line is a part that a program puts together with others: POSIX sh, whose variables
+    // another part sets or reads.
+    let kinds: [(bool, &[&str]); 2] = [
+        (true, &[]),
+        (false, &["--shell=sh", "--exclude=SC2034,SC2154"]),
+    ];
+    for (whole, options) in kinds {
+        let chosen: Vec<&str> = scripts
+            .iter()
+            .filter(|script| script.whole == whole)
+            .map(|script| script.path.as_str())
+            .collect();
+        if chosen.is_empty() {
+            continue;
+        }
+        let mut command = workspace.program("shellcheck");
+        command.args(options).arg("--").args(chosen);
+        match shell::run(workspace, "scripts", &mut command, None) {
+            Ok(finished) if finished.is_success() => {}
+            Ok(finished) => faults.push_str(&finished.output),
+            Err(outcome) => return outcome,
+        }
+    }
+    if faults.is_empty() {
+        Outcome::passed(format!("{} shell scripts", scripts.len()))
+    } else {
+        Outcome::failed(faults)
     }
 }
 

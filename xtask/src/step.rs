@@ -17,6 +17,16 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Prints a line. One that nobody reads any more, as after `| head`, is no reason to stop.
+pub(crate) fn say(line: &str) {
+    show(&format!("{line}\n"));
+}
+
+fn show(text: &str) {
+    let mut out = io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// A step that was run.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -34,9 +44,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Runs one step and shows its name, its result and its time. A failure never stops the steps after it.
     pub(crate) fn run(&mut self, name: &'static str, in_ci: bool, step: impl FnOnce() -> Outcome) {
-        print!("{name:<10} ");
-        // A lost line on the terminal is no reason to stop testing.
-        let _ = io::stdout().flush();
+        show(&format!("{name:<10} "));
         let started = now();
         let outcome = step().judged(in_ci);
         let time = started.elapsed();
@@ -44,22 +52,27 @@ impl Tally {
         match &outcome {
             Outcome::Passed(passed) => {
                 let gap = if passed.detail.is_empty() { "" } else { " · " };
-                println!("ok       {shown}{gap}{}", passed.detail);
+                say(&format!("ok       {shown}{gap}{}", passed.detail));
                 for warning in &passed.warnings {
-                    println!("   {warning}");
+                    say(&format!("   {warning}"));
                 }
                 for reason in outcome.left_out() {
-                    println!("   skipped: {reason}");
+                    say(&format!("   skipped: {reason}"));
                 }
             }
-            Outcome::Skipped(reason) => println!("skipped  {shown} · {reason}"),
+            Outcome::Skipped(reason) => say(&format!("skipped  {shown} · {reason}")),
             Outcome::Failed { output, .. } => {
-                println!("FAILED   {shown}");
+                say(&format!("FAILED   {shown}"));
                 for line in output.trim_end().lines() {
-                    println!("   {line}");
+                    say(&format!("   {line}"));
                 }
             }
         }
+        self.add(name, outcome, time);
+    }
+
+    /// Takes a step that was run.
+    pub(crate) fn add(&mut self, name: &'static str, outcome: Outcome, time: Duration) {
         self.records.push(Record {
             name,
             outcome,
@@ -157,26 +170,25 @@ mod tests {
     #[test]
     fn the_closing_lines_name_everything() {
         let mut tally = Tally::default();
-        tally.run("format", false, || Outcome::passed(""));
-        tally.run("lints", false, || {
-            Outcome::failed("unused import".to_owned())
-        });
-        tally.run("packages", false, || {
-            Outcome::Skipped("not root".to_owned())
-        });
-        tally.run("tests", false, || {
+        let mut add = |name, outcome| tally.add(name, outcome, Duration::from_secs(20));
+        add("format", Outcome::passed(""));
+        add("lints", Outcome::failed("unused import"));
+        add("packages", Outcome::Skipped("not root".to_owned()));
+        add(
+            "tests",
             Outcome::Passed(Passed {
                 missing: vec!["apt peer: no root".to_owned()],
                 ..Passed::default()
-            })
-        });
-        tally.run("guests", false, || Outcome::Failed {
-            output: "no boot".to_owned(),
-            left_out: vec!["scale: only with --full".to_owned()],
-        });
-        for record in &mut tally.records {
-            record.time = Duration::from_secs(20);
-        }
+            }),
+        );
+        let left_out = vec!["scale: only with --full".to_owned()];
+        add(
+            "guests",
+            Outcome::Failed {
+                output: "no boot".to_owned(),
+                left_out,
+            },
+        );
         assert_eq!(
             tally.sentence(),
             "ran in 1 min 40 s: format, lints, tests, guests; failed: lints, guests; \

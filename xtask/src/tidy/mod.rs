@@ -19,8 +19,10 @@ use std::{fmt, process::ExitCode};
 
 use crate::{
     outcome::{Outcome, Passed},
+    step::say,
     workspace::Workspace,
 };
+pub(crate) use tree::Script;
 use tree::Tree;
 
 /// A rule: what it looks at, and how.
@@ -117,24 +119,23 @@ pub(crate) fn command(workspace: &Workspace) -> ExitCode {
     match check(workspace) {
         Outcome::Passed(passed) => {
             for warning in &passed.warnings {
-                println!("{warning}");
+                say(&warning.to_string());
             }
-            println!("tidy: {}", passed.detail);
+            say(&format!("tidy: {}", passed.detail));
             for (what, _) in RULES {
-                println!("   {what}");
+                say(&format!("   {what}"));
             }
             ExitCode::SUCCESS
         }
         Outcome::Failed { output: faults, .. } | Outcome::Skipped(faults) => {
-            println!("{faults}");
-            println!("{} findings", faults.lines().count());
+            say(&format!("{faults}\n{} findings", faults.lines().count()));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The shell scripts of the workspace: by their ending or their first line.
-pub(crate) fn shell_scripts(workspace: &Workspace) -> Vec<String> {
+/// The shell scripts of the workspace.
+pub(crate) fn shell_scripts(workspace: &Workspace) -> Vec<Script> {
     Tree::read(workspace)
         .map(|tree| tree.shell_scripts())
         .unwrap_or_default()

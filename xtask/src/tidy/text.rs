@@ -53,19 +53,33 @@ const WORDS: &[(&str, &str)] = &[
     ("subagents", "the text speaks of patchcore alone"),
 ];
 
-/// Where a word of [`WORDS`] is the outside system's own term: the beginning of the path, and the word.
-const TERMS: &[(&str, &str)] = &[
-    // The name of a lint.
-    ("Cargo.toml", "todo"),
-    ("providers/redfish/", "session"),
-    ("providers/redfish/", "sessions"),
-    ("providers/vsphere/", "session"),
-    ("providers/vsphere/", "sessions"),
-    ("providers/winrm/", "session"),
-    ("providers/winrm/", "sessions"),
-    ("providers/hyperv/", "session"),
-    ("providers/hyperv/", "sessions"),
+/// Where words of [`WORDS`] are terms of the field: the beginning of the path, the words, and what they mean there.
+const TERMS: &[(&str, &[&str], &str)] = &[
+    ("Cargo.toml", &["todo"], "the name of a lint"),
+    (
+        "docs/adr/",
+        SESSIONS,
+        "a login at a BMC or hypervisor manager",
+    ),
+    (
+        "providers/hyperv/",
+        SESSIONS,
+        "a PowerShell or CIM connection",
+    ),
+    (
+        "providers/linux/src/job/",
+        SESSIONS,
+        "the process group of a terminal, as in setsid",
+    ),
+    ("providers/redfish/", SESSIONS, "a login at a BMC"),
+    ("providers/vsphere/", SESSIONS, "a login at vCenter"),
+    ("providers/winrm/", SESSIONS, "a WinRM shell"),
 ];
+
+const SESSIONS: &[&str] = &["session", "sessions"];
+
+/// Projects of others whose public trackers may be cited by number, since the text says whose they are.
+const TRACKERS: &[&str] = &["botocore", "metal-operator", "osconfig"];
 
 /// Looks at every line of every text.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -101,12 +115,12 @@ fn faults(path: &str, line: &str) -> Vec<String> {
     for (word, remedy) in WORDS {
         let is_term = TERMS
             .iter()
-            .any(|(start, term)| path.starts_with(start) && term == word);
+            .any(|(start, terms, _)| path.starts_with(start) && terms.contains(word));
         if words.contains(word) && !is_term {
             found.push(format!("\"{word}\": {remedy}"));
         }
     }
-    if let Some(reference) = tracker_number(&words) {
+    if let Some(reference) = tracker_number(&lower) {
         found.push(format!(
             "{reference} stands in a tracker that a reader does not have; say what it says"
         ));
@@ -130,21 +144,21 @@ fn machine_path(line: &str) -> Option<&str> {
     })
 }
 
-/// A number in a tracker, such as `issue #12`, `issue 12` or `PR #12`.
-fn tracker_number(words: &[&str]) -> Option<String> {
-    let digits = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
-    let words: Vec<&str> = words
-        .iter()
-        .copied()
+/// A number in a tracker, such as `issue #12`, `issue 12` or `PR #12`, unless the word before says whose tracker it is.
+fn tracker_number(lower: &str) -> Option<String> {
+    let words: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric() && !"#-_/".contains(c))
         .filter(|word| !word.is_empty())
         .collect();
-    words.windows(2).find_map(|pair| {
+    let digits = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+    words.windows(2).enumerate().find_map(|(at, pair)| {
         let [kind, number] = pair else { return None };
         let numbered = match number.strip_prefix('#') {
             Some(rest) => digits(rest),
             None => digits(number) && *kind != "pr",
         };
-        (matches!(*kind, "issue" | "issues" | "pr" | "prs") && numbered)
+        let is_cited = at > 0 && TRACKERS.contains(&words[at - 1]);
+        (matches!(*kind, "issue" | "issues" | "pr" | "prs") && numbered && !is_cited)
             .then(|| format!("\"{kind} {number}\""))
     })
 }
@@ -185,6 +199,8 @@ mod tests {
         check_line("see issue #12", 1);
         check_line("fixes issue 12", 1);
         check_line("(PR #12)", 1);
+        check_line("(botocore issue 993)", 0);
+        check_line("(somebody issue 993)", 1);
         check_line("issue it 3 times; CVE-2026-1111; pr 3", 0);
         assert_eq!(
             faults("providers/redfish/src/client.rs", "the session token"),

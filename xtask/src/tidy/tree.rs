@@ -100,20 +100,30 @@ impl Tree {
                 .is_some_and(|next| next.starts_with(&folder))
     }
 
-    pub(super) fn shell_scripts(&self) -> Vec<String> {
-        let is_script = |(path, text): &(&str, &str)| {
-            let first = text.lines().next().unwrap_or_default();
-            path.ends_with(".sh")
-                || (first.starts_with("#!")
-                    && ["/sh", "/bash", " sh", " bash"]
-                        .iter()
-                        .any(|end| first.ends_with(end)))
-        };
+    /// The shell scripts, known by their ending or their first line.
+    pub(super) fn shell_scripts(&self) -> Vec<Script> {
+        let shells = ["/sh", "/bash", " sh", " bash"];
         self.texts()
-            .filter(is_script)
-            .map(|(path, _)| path.to_owned())
+            .filter_map(|(path, text)| {
+                let first = text.lines().next().unwrap_or_default().trim_end();
+                let whole = first.starts_with("#!");
+                let is_script = path.ends_with(".sh")
+                    || (whole && shells.iter().any(|shell| first.ends_with(shell)));
+                is_script.then(|| Script {
+                    path: path.to_owned(),
+                    whole,
+                })
+            })
             .collect()
     }
+}
+
+/// A shell script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Script {
+    pub(crate) path: String,
+    /// Whether its first line says which shell runs it; without one it is a part of others.
+    pub(crate) whole: bool,
 }
 
 fn walk(root: &Path) -> Result<BTreeSet<String>, String> {
@@ -160,6 +170,18 @@ mod tests {
             ("b.py", "#!/usr/bin/env python3\n"),
             ("c", "#!/bin/sh\n"),
         ]);
-        assert_eq!(tree.shell_scripts(), [".ci/run", "a.sh", "c"]);
+        let found: Vec<(String, bool)> = tree
+            .shell_scripts()
+            .into_iter()
+            .map(|script| (script.path, script.whole))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (".ci/run".to_owned(), true),
+                ("a.sh".to_owned(), false),
+                ("c".to_owned(), true)
+            ]
+        );
     }
 }
