@@ -1,6 +1,6 @@
 //! `cargo xtask`: the project's own commands.
 //!
-//! It depends on no other crate, so that it builds in a second and works when the rest does not.
+//! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
 //! - [`demo`] shows patchcore at work.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Tree};
 
-/// Files or folders that any provider may have in `src`: its own ground, and one per port.
+/// Files or folders that any provider may have in `src`: what it stands on, then one per port.
 const ROOMS: &[&str] = &[
-    // What every provider stands on.
     "lib",
     "config",
     "client",
-    "error", // The ports, one file each.
+    "error",
     "source",
     "deployer",
     "firmware",
