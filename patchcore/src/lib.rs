@@ -10,7 +10,11 @@ pub mod estate;
 pub mod policy;
 pub mod provider;
 
+pub mod approve;
 pub mod discover;
+pub mod execute;
+pub mod judge;
+pub mod plan;
 
 #[cfg(feature = "sim")]
 pub mod sim;

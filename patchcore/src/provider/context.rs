@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, later},
     error::{Error, ErrorKind, Result},
     id::OpKey,
 };
@@ -187,10 +187,4 @@ impl Debug for OpContext {
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
-}
-
-/// `from` and then some; the end of time where that does not fit.
-#[must_use]
-pub(crate) fn later(from: Timestamp, by: Duration) -> Timestamp {
-    from.checked_add(by).unwrap_or(Timestamp::MAX)
 }
