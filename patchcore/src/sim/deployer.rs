@@ -9,7 +9,7 @@ use super::{
     guest::Power,
     provider::{SimPorts, each},
     readiness::Standing,
-    script::Delivery,
+    scripts::Delivery,
     world::World,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     provider::{
         Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Evidence,
         Guarantee, Handle, Located, Observed, Op, OpContext, Operations, PerComponent, PortRequest,
-        Prepared, Readiness, Settled, Undo,
+        Prepared, Readiness, Settled, SubjectResult, Undo,
     },
 };
 
@@ -252,7 +252,9 @@ impl World {
             let Some(evidence) = evidence else {
                 return Ok(None);
             };
-            settled.results.insert(subject, Ok(evidence));
+            settled
+                .subjects
+                .insert(subject, SubjectResult::Done(evidence));
         }
         Ok(Some(settled))
     }

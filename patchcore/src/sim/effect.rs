@@ -13,10 +13,11 @@ use super::{
     world::{Due, World},
 };
 use crate::{
+    clock::later,
     error::{Error, ErrorKind, Failure},
     estate::{PatchChange, RunningOld},
     id::{ComponentId, OpKey, PatchId},
-    provider::{DeployRequest, Evidence, Op, PortRequest, context::later},
+    provider::{DeployRequest, Evidence, Op, PortRequest, SubjectResult},
 };
 
 /// How long a tool waits for a component to come back from a restart: far beyond what a healthy one needs.
@@ -52,7 +53,11 @@ impl World {
         job
     }
 
-    fn takes(&self, request: &DeployRequest, component: &ComponentId) -> std::time::Duration {
+    pub(super) fn takes(
+        &self,
+        request: &DeployRequest,
+        component: &ComponentId,
+    ) -> std::time::Duration {
         let verb = request.verb();
         let Some(guest) = self.guests.get(component) else {
             return std::time::Duration::ZERO;
@@ -136,7 +141,7 @@ impl World {
         self.account(component);
     }
 
-    fn settle(&mut self, job: u64, component: &ComponentId, outcome: Outcome) {
+    pub(super) fn settle(&mut self, job: u64, component: &ComponentId, outcome: Outcome) {
         let now = self.now;
         let task = self
             .jobs
@@ -144,7 +149,10 @@ impl World {
             .and_then(|j| j.tasks.get_mut(component));
         if let Some(task) = task {
             task.ends = now;
-            task.result = Some(outcome);
+            task.result = Some(match outcome {
+                Ok(evidence) => SubjectResult::Done(evidence),
+                Err(failure) => SubjectResult::Failed(failure),
+            });
         }
     }
 
@@ -253,7 +261,7 @@ impl World {
     }
 
     /// Brings one package to where a change wants it, with what that means for what runs.
-    fn put(&mut self, component: &ComponentId, change: &PatchChange) {
+    pub(super) fn put(&mut self, component: &ComponentId, change: &PatchChange) {
         let Some(guest) = self.guests.get(component) else {
             return;
         };
@@ -287,7 +295,7 @@ impl World {
         }
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         component: &ComponentId,
         key: &OpKey,
@@ -378,84 +386,6 @@ impl World {
             None => "nothing was kept",
         };
         Ok(Evidence::observed(now, saw))
-    }
-
-    /// The power goes, wherever a script says so for this time.
-    pub(super) fn power_lost(&mut self, at: Timestamp) {
-        let hit: Vec<ComponentId> = self
-            .guests
-            .iter()
-            .filter(|(id, g)| g.power == Power::On && self.scripts.loses_power(id, at))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for component in hit {
-            self.lose_power(&component);
-        }
-    }
-
-    fn lose_power(&mut self, component: &ComponentId) {
-        let error = Error::new(
-            ErrorKind::LostReboot,
-            format!("{component} restarted while the operation ran"),
-        )
-        .consequence("what it did until then is unknown")
-        .hint("scan it, then let the run decide");
-        for job in self.jobs.running_on(component) {
-            let request = self
-                .jobs
-                .get(job)
-                .map(|j| (j.request.clone(), j.key.clone(), j.began));
-            if let Some((DeployRequest::Apply { .. } | DeployRequest::RollBack { .. }, ..)) =
-                &request
-                && let Some((request, key, began)) = request
-            {
-                self.torn(component, &key, &request, began);
-            }
-            self.settle(job, component, Err(Failure::from(&error)));
-        }
-        let takes = self.takes(&restart(component), component);
-        if let Some(guest) = self.guests.get_mut(component) {
-            guest.tool = None;
-            guest.power = Power::Restarting;
-        }
-        self.account(component);
-        let back = later(self.now, takes);
-        self.when(
-            back,
-            Due::PowerBack {
-                component: component.clone(),
-            },
-        );
-    }
-
-    /// A package tool that lost its power: the first package is unpacked and not configured, the others are untouched.
-    fn torn(
-        &mut self,
-        component: &ComponentId,
-        key: &OpKey,
-        request: &DeployRequest,
-        began: Timestamp,
-    ) {
-        let open = changes_for(request, component).into_iter().find(|c| {
-            self.guests
-                .get(component)
-                .is_some_and(|g| !is_at(g, &c.patch, c.to.as_ref()))
-        });
-        let Some(change) = open else {
-            return;
-        };
-        self.put(component, &change);
-        let failed = BTreeSet::from([change.patch.clone()]);
-        if let Some(guest) = self.guests.get_mut(component) {
-            guest.half_configured.insert(change.patch.clone());
-        }
-        self.record(component, key, request.verb(), began, vec![change], &failed);
-    }
-}
-
-fn restart(component: &ComponentId) -> DeployRequest {
-    DeployRequest::Reboot {
-        components: vec![component.clone()],
     }
 }
 

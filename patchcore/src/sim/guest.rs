@@ -11,8 +11,8 @@ use super::{chance::uuid, history::History};
 use crate::{
     error::Failure,
     estate::{
-        Busy, ComponentKind, Estimate, Identity, IdentityKind, KeptBackReason, RunningOld,
-        Sighting, Unhealthy, WayBackKind,
+        ComponentKind, Estimate, Identity, IdentityKind, KeptBackReason, RunningOld, Sighting,
+        Unhealthy, WayBackKind,
     },
     id::{ComponentId, OpKey, PatchId, PersonId, Version},
 };
@@ -182,11 +182,11 @@ pub(super) struct Guest {
     pub(super) running_old: Option<Vec<RunningOld>>,
     pub(super) wants: BTreeSet<PatchId>,
     pub(super) kept_back: BTreeMap<PatchId, KeptBackReason>,
+    /// Of these the tool does not say which newer version it keeps back.
+    pub(super) kept_back_unsaid: BTreeSet<PatchId>,
     /// Installed versions at the beginning that the repository no longer has.
     pub(super) old_gone: BTreeSet<PatchId>,
     pub(super) began_with: BTreeMap<PatchId, Version>,
-    /// Held by somebody when the world began, and for as long as nobody restarts the component.
-    pub(super) busy: Option<Busy>,
     pub(super) refreshed: Timestamp,
     pub(super) stages: BTreeMap<OpKey, Stage>,
     pub(super) tool: Option<ToolUse>,
@@ -196,6 +196,8 @@ pub(super) struct Guest {
     pub(super) way_back_by: Option<WayBackKind>,
     /// Why the tool cannot read it; such a component is only listed.
     pub(super) unreadable: Option<Failure>,
+    /// Why nobody can say what is on offer.
+    pub(super) no_offer: Option<Failure>,
     pub(super) history: History,
 }
 
@@ -217,15 +219,16 @@ impl Guest {
             running_old: Some(Vec::new()),
             wants: BTreeSet::new(),
             kept_back: BTreeMap::new(),
+            kept_back_unsaid: BTreeSet::new(),
             old_gone: BTreeSet::new(),
             began_with: BTreeMap::new(),
-            busy: None,
             stages: BTreeMap::new(),
             tool: None,
             takes: None,
             restart_takes: Estimate::new(Duration::from_secs(60), Duration::from_secs(120)),
             way_back_by: Some(WayBackKind::OldPackages),
             unreadable: None,
+            no_offer: None,
             history: History::default(),
         }
     }
@@ -270,12 +273,12 @@ impl Guest {
         self.boot_id = uuid(seed, &["boot", self.id().as_str(), &self.boots.to_string()]);
         self.power = Power::On;
         self.still_runs.clear();
-        self.busy = None;
-        for known in [self.restart_wanted.as_mut()].into_iter().flatten() {
-            known.clear();
+        // What the tool cannot say stays unsaid.
+        if let Some(reasons) = &mut self.restart_wanted {
+            reasons.clear();
         }
-        for known in [self.running_old.as_mut()].into_iter().flatten() {
-            known.clear();
+        if let Some(processes) = &mut self.running_old {
+            processes.clear();
         }
         self.installed.append(&mut self.pending_activation);
     }

@@ -5,9 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    error::Failure,
     id::{ComponentId, OpKey},
-    provider::{DeployRequest, Evidence, Guarantee, Progress, Settled},
+    provider::{DeployRequest, Guarantee, Progress, Settled, SubjectResult},
 };
 
 /// One operation on the target.
@@ -23,18 +22,18 @@ pub(super) struct Job {
 #[derive(Debug, Clone)]
 pub(super) struct Task {
     pub(super) ends: Timestamp,
-    pub(super) result: Option<Result<Evidence, Failure>>,
+    pub(super) result: Option<SubjectResult>,
 }
 
 impl Job {
     /// Its result, when every task has one.
     pub(super) fn settled(&self) -> Option<Settled> {
-        let results: BTreeMap<_, _> = self
+        let subjects: BTreeMap<_, _> = self
             .tasks
             .iter()
             .filter_map(|(component, task)| Some((component.clone(), task.result.clone()?)))
             .collect();
-        (results.len() == self.tasks.len()).then_some(Settled { results })
+        (subjects.len() == self.tasks.len()).then_some(Settled { subjects })
     }
 
     fn ends(&self) -> Timestamp {

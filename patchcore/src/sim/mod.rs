@@ -40,13 +40,19 @@ mod deployer;
 mod effect;
 mod guest;
 mod history;
+mod inventory;
 mod job;
+mod power;
 mod probe;
 mod provider;
 mod readiness;
 mod scan;
 mod script;
+mod scripts;
 mod world;
+
+#[cfg(test)]
+mod tests;
 
 pub use build::Sim;
 pub use clock::VirtualClock;

@@ -14,10 +14,13 @@ use crate::{
 impl World {
     /// What is on offer, as the component's tool last heard of it.
     pub(super) fn available(&self, component: &ComponentId) -> Result<Available> {
-        Ok(self.offer(self.readable(component)?))
+        self.offer(self.readable(component)?)
     }
 
-    fn offer(&self, guest: &Guest) -> Available {
+    fn offer(&self, guest: &Guest) -> Result<Available> {
+        if let Some(failure) = &guest.no_offer {
+            return Err(Error::from(failure.clone()));
+        }
         let as_of = guest.catalogue_as_of(self.now);
         let mut available = Available::nothing(self.now);
         available.catalogue_as_of = Some(as_of);
@@ -37,16 +40,25 @@ impl World {
                     to: Some(patch.to),
                     reason: reason.clone(),
                 }),
+                (None, Some(reason)) if guest.kept_back_unsaid.contains(name) => {
+                    available.kept_back.push(KeptBack {
+                        patch: name.clone(),
+                        from: from.cloned(),
+                        to: None,
+                        reason: reason.clone(),
+                    });
+                }
                 (None, _) => {}
             }
         }
-        available
+        Ok(available)
     }
 
     /// Everything that the tool reads.
     pub(super) fn scan(&self, component: &ComponentId) -> Result<Scan> {
         let guest = self.readable(component)?;
-        let offer = self.offer(guest);
+        let offer = self.offer(guest).ok();
+        let offered = offer.as_ref().map_or(&[][..], |o| &o.patches);
         let mut scan = Scan::new(self.now, guest.installed.clone());
         scan.pending_activation = guest.pending_activation.clone();
         scan.unhealthy = guest.faults.clone();
@@ -75,11 +87,11 @@ impl World {
             why
         });
         scan.running_old = guest.running_old.clone();
-        scan.way_back = self.way_back(guest, &offer.patches);
-        let changes: Vec<PatchChange> = offer.patches.iter().map(Patch::change).collect();
+        scan.way_back = self.way_back(guest, offered);
+        let changes: Vec<PatchChange> = offered.iter().map(Patch::change).collect();
         scan.takes = Some(self.estimate(guest, "apply", &changes));
         scan.restart_takes = Some(guest.restart_takes);
-        scan.available = Some(offer);
+        scan.available = offer;
         Ok(scan)
     }
 
@@ -107,7 +119,7 @@ impl World {
                 since: Some(since),
             });
         }
-        guest.busy.clone()
+        None
     }
 
     fn way_back(&self, guest: &Guest, offered: &[Patch]) -> Option<WayBack> {

@@ -9,7 +9,8 @@ use super::{
     guest::{Guest, GuestSpec, Power},
     history::{Calls, History, OutageCause, most_out_of_service},
     job::{Guarantees, Jobs},
-    script::{Script, Scripts},
+    script::Script,
+    scripts::Scripts,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -85,9 +86,12 @@ impl World {
         if let Some(at) = Scripts::power_loss(&script) {
             self.when(at, Due::PowerLost);
         }
+        let concerned: Vec<ComponentId> = match &script.only_on {
+            Some(only) => only.iter().cloned().collect(),
+            None => self.guests.keys().cloned().collect(),
+        };
         self.scripts.add(script);
-        let everybody: Vec<ComponentId> = self.guests.keys().cloned().collect();
-        for component in &everybody {
+        for component in &concerned {
             self.account(component);
         }
     }
