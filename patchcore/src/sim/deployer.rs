@@ -105,10 +105,10 @@ impl Operations<DeployRequest> for SimPorts {
             };
             answers.insert(subject.clone(), readiness);
         }
-        let mut prepared = Prepared::blocked(ComponentId::from(""), Vec::new());
-        prepared.subjects = answers;
-        prepared.baseline = before(&world, &subjects)?;
-        Ok(prepared)
+        Ok(Prepared {
+            baseline: before(&world, &subjects)?,
+            subjects: answers,
+        })
     }
 
     async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
