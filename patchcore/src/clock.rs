@@ -48,6 +48,31 @@ impl Debug for AtWork {
     }
 }
 
+/// `from` and then some; the end of time where that does not fit.
+#[must_use]
+pub(crate) fn later(from: Timestamp, by: std::time::Duration) -> Timestamp {
+    from.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// Stores a [`Duration`](std::time::Duration) as ISO 8601 text such as `PT1H30M`, which every language reads alike.
+pub(crate) mod iso {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        SignedDuration::try_from(*duration)
+            .unwrap_or(SignedDuration::MAX)
+            .serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let signed = SignedDuration::deserialize(from)?;
+        Duration::try_from(signed).map_err(|_| D::Error::custom("a duration is not negative"))
+    }
+}
+
 /// A shared clock.
 pub type SharedClock = Arc<dyn Clock>;
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     error::{Error, ErrorKind, Failure, Result},
-    estate::{Available, Gap, Inventory, Scan, inventory::Finding},
+    estate::{Available, Finding, Gap, Inventory, Scan, Tool},
     id::{ComponentId, EstateName, ProviderName},
     provider::Listing,
 };
@@ -27,6 +27,8 @@ pub struct Answers {
     pub available: BTreeMap<ComponentId, std::result::Result<Available, Failure>>,
     /// The kinds of check it can run.
     pub probes: Vec<String>,
+    /// What it can do as a tool; none where it is no tool.
+    pub tool: Option<Tool>,
 }
 
 /// Merges what all providers answered into one inventory.
@@ -58,6 +60,9 @@ pub fn discover(
             merge::relations(provider, listing, &names, &mut inventory)?;
         }
         findings(provider, answer, &names, &mut inventory);
+        if let Some(tool) = &answer.tool {
+            inventory.tools.insert(provider.clone(), tool.clone());
+        }
         for kind in &answer.probes {
             inventory
                 .probes

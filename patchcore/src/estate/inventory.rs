@@ -25,6 +25,17 @@ pub struct Gap {
     pub failure: Failure,
 }
 
+/// What a tool can do, and how far that is proven.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// The provider's version.
+    pub version: String,
+    /// The verbs it claims: `apply`, `stage`, `reboot`, `roll_back`, `refresh`.
+    pub can: BTreeSet<String>,
+    /// How far each verb is proven, in words.
+    pub evidence: BTreeMap<String, String>,
+}
+
 /// What one tool says of one component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
@@ -55,6 +66,8 @@ pub struct Inventory {
     pub relations: BTreeSet<Relation>,
     /// Which stand in for each other.
     pub groups: BTreeMap<GroupName, RedundancyGroup>,
+    /// The tools that can act.
+    pub tools: BTreeMap<ProviderName, Tool>,
     /// What each tool said of each component.
     pub findings: BTreeMap<ComponentId, Vec<Finding>>,
     /// What could not be learned.
@@ -77,6 +90,7 @@ impl Inventory {
             components: BTreeMap::new(),
             relations: BTreeSet::new(),
             groups: BTreeMap::new(),
+            tools: BTreeMap::new(),
             findings: BTreeMap::new(),
             gaps: Vec::new(),
             probes: BTreeMap::new(),

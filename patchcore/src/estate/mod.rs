@@ -11,7 +11,7 @@ pub mod scan;
 pub use class::PatchClass;
 pub use component::{Component, ComponentKind, Identity, IdentityKind, Sighting};
 pub use group::{RedundancyGroup, Role};
-pub use inventory::{Gap, Inventory};
+pub use inventory::{Finding, Gap, Inventory, Tool};
 pub use patch::{Impact, KeptBack, KeptBackReason, Patch, PatchChange, Pin};
 pub use relation::{Relation, RelationKind};
 pub use scan::{Available, Busy, Estimate, RunningOld, Scan, Unhealthy, WayBack, WayBackKind};

@@ -109,8 +109,12 @@ pub enum WayBack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// Half of the cases take at most this long.
+    #[serde(with = "crate::clock::iso")]
+    #[schemars(with = "String")]
     pub p50: Duration,
     /// 95 % of the cases take at most this long.
+    #[serde(with = "crate::clock::iso")]
+    #[schemars(with = "String")]
     pub p95: Duration,
 }
 

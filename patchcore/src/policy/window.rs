@@ -72,8 +72,9 @@ pub struct Blackout {
     pub from: Date,
     /// The last day, to its end.
     pub to: Date,
-    /// The IANA zone in which these are days. Without it, the zone of each window that it closes
-    /// (UTC for a window of `any time`).
+    /// The IANA zone in which these are days. Without it, they are days in the zone of every window
+    /// of the policy, from the first that begins to the last that ends (UTC where no window has a
+    /// zone).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// Why, in words for those who wait.

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, later},
     error::{Error, ErrorKind, Result},
     id::OpKey,
 };
@@ -87,6 +87,13 @@ impl OpContext {
             fence: 0,
             progress: None,
         }
+    }
+
+    /// The same context with a fence.
+    #[must_use]
+    pub fn with_fence(mut self, fence: u64) -> Self {
+        self.fence = fence;
+        self
     }
 
     /// The same context for a call that changes something.
@@ -187,10 +194,4 @@ impl Debug for OpContext {
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
-}
-
-/// `from` and then some; the end of time where that does not fit.
-#[must_use]
-pub(crate) fn later(from: Timestamp, by: Duration) -> Timestamp {
-    from.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -43,7 +43,7 @@ impl Change {
 
 /// The verbs of a [`Deployer`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", tag = "verb")]
+#[serde(rename_all = "snake_case", tag = "verb", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum DeployRequest {
     /// Fetches the catalogue anew. Changes caches only.

@@ -26,7 +26,7 @@ pub use deployer::{Change, DeployRequest, Deployer, DeployerCapabilities};
 pub use inventory::{InventorySource, Listing};
 pub use operation::{
     Answer, Baseline, Begun, Blocker, Evidence, Guarantee, Handle, How, Located, Observed, Op,
-    Operations, PortRequest, Prepared, Readiness, Settled, Undo,
+    Operations, PortRequest, Prepared, Question, Readiness, Settled, SubjectResult, Undo,
 };
 pub use probe::{HealthProbe, ProbeAnswer, ProbeKind, ProbeRequest, ProbeVerdict};
 pub use simple::{Installed, Simple, SimpleProvider};

@@ -99,18 +99,26 @@ pub enum Guarantee {
     /// The target itself refuses a second start under one key.
     Keyed {
         /// How long the target remembers a key. Later, *not found* says nothing.
+        #[serde(with = "crate::clock::iso")]
+        #[schemars(with = "String")]
         memory: Duration,
     },
     /// No key, but a started one can be found.
     Locatable {
         /// How long a started one may stay invisible.
+        #[serde(with = "crate::clock::iso")]
+        #[schemars(with = "String")]
         consistency_delay: Duration,
         /// How long the target remembers a finished one. Later, *not found* says nothing.
+        #[serde(with = "crate::clock::iso")]
+        #[schemars(with = "String")]
         memory: Duration,
     },
     /// Only the state can be seen, not whose doing it was.
     StateOnly {
         /// An operation whose caller died has stopped by then.
+        #[serde(with = "crate::clock::iso")]
+        #[schemars(with = "String")]
         quiet_after: Duration,
     },
     /// Neither; an interrupted start needs a person.
@@ -347,6 +355,18 @@ pub enum Located {
     },
 }
 
+/// What an operation asks a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Question {
+    /// By which its answer is matched.
+    pub id: String,
+    /// What is asked.
+    pub text: String,
+    /// What can be answered; empty where any text can.
+    #[serde(default)]
+    pub choices: Vec<String>,
+}
+
 /// The answer of [`Operations::observe`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -359,10 +379,7 @@ pub enum Observed {
         poll_after: Duration,
     },
     /// It waits for a person.
-    NeedsPerson {
-        /// What it asks.
-        question: String,
-    },
+    NeedsPerson(Question),
     /// It is over.
     Settled(Settled),
     /// It is gone without a result.
@@ -372,11 +389,21 @@ pub enum Observed {
     },
 }
 
+/// One subject's result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectResult {
+    /// It worked, as read back from the target.
+    Done(Evidence),
+    /// It did not. A failure is a claim too: the state is read after it all the same.
+    Failed(Failure),
+}
+
 /// A result per subject. A subject that is left out is lost.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Settled {
-    /// Evidence or a typed failure for each subject.
-    pub results: BTreeMap<ComponentId, std::result::Result<Evidence, Failure>>,
+    /// Each subject's result.
+    pub subjects: BTreeMap<ComponentId, SubjectResult>,
 }
 
 impl Settled {
@@ -384,7 +411,7 @@ impl Settled {
     #[must_use]
     pub fn done(subject: ComponentId, evidence: Evidence) -> Self {
         Self {
-            results: BTreeMap::from([(subject, Ok(evidence))]),
+            subjects: BTreeMap::from([(subject, SubjectResult::Done(evidence))]),
         }
     }
 
@@ -392,7 +419,7 @@ impl Settled {
     #[must_use]
     pub fn failed(subject: ComponentId, failure: Failure) -> Self {
         Self {
-            results: BTreeMap::from([(subject, Err(failure))]),
+            subjects: BTreeMap::from([(subject, SubjectResult::Failed(failure))]),
         }
     }
 }

@@ -57,6 +57,7 @@ pub struct ProbeRequest {
     /// What is asked.
     pub kind: ProbeKind,
     /// How long one try may take.
+    #[serde(with = "crate::clock::iso")]
     pub timeout: Duration,
 }
 

@@ -1,0 +1,402 @@
+//! The state of one component in one run.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    event::ComponentEvent,
+    phase::{End, Phase, Step},
+};
+use crate::{
+    error::Failure,
+    id::{ComponentId, OpKey, RunId},
+    judge::Outcome,
+    plan::{PlannedCheck, Target},
+    provider::{Baseline, DeployRequest, Guarantee, Handle, Progress, Undo},
+};
+
+/// An operation that is intended and not settled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpState {
+    /// Which step.
+    pub step: Step,
+    /// Under which key.
+    pub key: OpKey,
+    /// What.
+    pub request: DeployRequest,
+    /// From where.
+    pub baseline: Baseline,
+    /// What the target promises.
+    pub guarantee: Guarantee,
+    /// How it is undone.
+    pub undo: Undo<DeployRequest>,
+    /// When it was intended.
+    pub since: Timestamp,
+    /// By what it is found again, once the target took it.
+    pub handle: Option<Handle>,
+}
+
+/// Something borrowed that must be given back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Owed {
+    /// What, as a sentence: *web-01 keeps its 12 old packages*.
+    pub what: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The operation that took it.
+    pub taken_by: OpKey,
+    /// How it is given back.
+    pub give_back: DeployRequest,
+}
+
+/// One component, as a fold over its events.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ComponentState {
+    /// Where it is.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// The operation that is not settled, if one is.
+    pub op: Option<OpState>,
+    /// How often each step was begun anew.
+    pub generations: BTreeMap<Step, u32>,
+    /// Whether the component may have been changed.
+    pub changed: bool,
+    /// Its boot id before the last restart we asked for.
+    pub boot_before: Option<String>,
+    /// What observation says.
+    pub outcome: Outcome,
+    /// Why it failed, first reason first; empty while it has not.
+    pub failures: Vec<Failure>,
+    /// Whether its failure was forgiven by lifting a halt.
+    pub forgiven: bool,
+    /// What it owes.
+    pub owed: Vec<Owed>,
+    /// How far the running operation is.
+    pub progress: Option<Progress>,
+    /// Why a person must decide.
+    pub quarantine: Option<String>,
+    /// The phase in which it was quarantined.
+    pub quarantined_in: Option<Phase>,
+    /// Why it had no turn.
+    pub skipped: Option<String>,
+    /// When each step of the auditor's clock was reached: `staged`, `applied`, `in_effect`, `verified`.
+    pub reached: BTreeMap<String, Timestamp>,
+    /// The number of events so far: the next one's place in the stream.
+    pub events: u64,
+}
+
+/// What must be in flight now.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Make sure that this operation happened, exactly once.
+    Ensure {
+        /// Which step.
+        step: Step,
+        /// Under which key.
+        key: OpKey,
+        /// What, where it is not yet journaled.
+        request: DeployRequest,
+        /// What the journal says of it, where it is.
+        journaled: Option<Box<OpState>>,
+    },
+    /// Read what is there.
+    Scan,
+    /// Run these checks until they hold or their time is over.
+    Check(Vec<PlannedCheck>),
+}
+
+impl ComponentState {
+    /// Whether it failed and nobody forgave that.
+    #[must_use]
+    pub fn counts_as_failed(&self) -> bool {
+        !self.failures.is_empty() && !self.forgiven
+    }
+
+    /// Where it goes to end: by giving back what it owes, or at once where it owes nothing.
+    #[must_use]
+    pub(super) fn giving_back(&self, end: End) -> Phase {
+        if self.owed.is_empty() {
+            Phase::Ended(end)
+        } else {
+            Phase::GivingBack(end)
+        }
+    }
+
+    /// Records an event. Decides nothing.
+    pub fn evolve(&mut self, event: &ComponentEvent, at: Timestamp) {
+        self.events += 1;
+        let before = self.phase;
+        match event {
+            ComponentEvent::Admitted { next, .. }
+            | ComponentEvent::SoakOver { next }
+            | ComponentEvent::CutShort { next } => {
+                self.phase = *next;
+            }
+            ComponentEvent::WayBackOpened { next } => self.phase = *next,
+            ComponentEvent::Intended {
+                step,
+                key,
+                request,
+                baseline,
+                guarantee,
+                undo,
+                owes,
+            } => {
+                self.op = Some(OpState {
+                    step: *step,
+                    key: key.clone(),
+                    request: request.clone(),
+                    baseline: baseline.clone(),
+                    guarantee: *guarantee,
+                    undo: undo.clone(),
+                    since: at,
+                    handle: None,
+                });
+                self.progress = None;
+                if matches!(step, Step::Apply | Step::RollBack) {
+                    self.changed = true;
+                }
+                if matches!(step, Step::Reboot | Step::RebootFirst | Step::RebootBack) {
+                    self.boot_before = baseline
+                        .body
+                        .get("boot_id")
+                        .and_then(|b| b.as_str())
+                        .map(str::to_owned);
+                }
+                if let (Some(what), Undo::By(give_back)) = (owes, undo) {
+                    self.owed.push(Owed {
+                        what: what.clone(),
+                        since: at,
+                        taken_by: key.clone(),
+                        give_back: give_back.clone(),
+                    });
+                }
+            }
+            ComponentEvent::Begun { handle } => {
+                if let Some(op) = &mut self.op {
+                    op.handle = Some(handle.clone());
+                }
+            }
+            ComponentEvent::Progressed { progress } => self.progress = Some(progress.clone()),
+            ComponentEvent::Settled { step, next, .. } => {
+                self.settle(*step, at);
+                self.phase = *next;
+            }
+            ComponentEvent::Failed {
+                step,
+                failures,
+                next,
+            } => {
+                *self.generations.entry(*step).or_default() += 1;
+                self.op = None;
+                self.failures.extend(failures.iter().cloned());
+                self.phase = *next;
+            }
+            ComponentEvent::Scanned {
+                at: phase,
+                patched,
+                in_effect,
+                rebooted,
+                next,
+            } => {
+                self.scanned(*phase, patched, in_effect, rebooted, at);
+                self.phase = *next;
+            }
+            ComponentEvent::Checked {
+                at: phase,
+                healthy,
+                next,
+            } => {
+                self.outcome.healthy = healthy.clone();
+                if healthy.is_bad() && matches!(phase, Phase::Checking | Phase::ConfirmHealth) {
+                    self.failures.push(failure("health check", healthy));
+                }
+                self.phase = *next;
+            }
+            ComponentEvent::Skipped { why } => {
+                self.skipped = Some(why.clone());
+                self.phase = Phase::Ended(End::Skipped);
+            }
+            ComponentEvent::Forgiven => self.forgiven = true,
+            ComponentEvent::Quarantined { why } => {
+                self.quarantine = Some(why.clone());
+                self.quarantined_in = Some(self.phase);
+                self.phase = Phase::Quarantined;
+            }
+            ComponentEvent::Resolved {
+                how, waives, next, ..
+            } => {
+                if let Some(op) = self.op.take() {
+                    if how == "adopt-done" {
+                        self.settle(op.step, at);
+                    } else {
+                        *self.generations.entry(op.step).or_default() += 1;
+                    }
+                }
+                if *waives {
+                    self.owed.clear();
+                }
+                self.quarantine = None;
+                self.quarantined_in = None;
+                self.phase = *next;
+            }
+        }
+        if self.phase != before {
+            self.since = Some(at);
+        }
+    }
+
+    fn settle(&mut self, step: Step, at: Timestamp) {
+        *self.generations.entry(step).or_default() += 1;
+        self.op = None;
+        self.progress = None;
+        match step {
+            Step::GiveBack => self.owed.clear(),
+            Step::Stage => {
+                self.reached.insert("staged".to_owned(), at);
+            }
+            Step::Apply => {
+                self.reached.insert("applied".to_owned(), at);
+            }
+            _ => {}
+        }
+    }
+
+    fn scanned(
+        &mut self,
+        phase: Phase,
+        patched: &crate::judge::Answer,
+        in_effect: &crate::judge::Answer,
+        rebooted: &crate::judge::Answer,
+        at: Timestamp,
+    ) {
+        if matches!(phase, Phase::VerifyBack) {
+            // The question was whether it is as before; it is no longer patched, whatever the answer.
+            self.outcome.patched = crate::judge::Answer::No {
+                expected: "the planned versions".to_owned(),
+                found: match patched {
+                    crate::judge::Answer::Yes { .. } => "rolled back: as before".to_owned(),
+                    other => format!("rolling back is not confirmed: {other}"),
+                },
+            };
+            self.outcome.in_effect = crate::judge::Answer::NotAsked;
+            return;
+        }
+        if patched.is_yes() {
+            self.reached.insert("verified".to_owned(), at);
+        } else {
+            self.failures.push(failure("scan", patched));
+        }
+        if in_effect.is_yes() {
+            self.reached.entry("in_effect".to_owned()).or_insert(at);
+        }
+        if matches!(phase, Phase::VerifyRebooted) {
+            if rebooted.is_bad() {
+                self.failures.push(failure("restart", rebooted));
+            }
+            self.outcome.rebooted = rebooted.clone();
+        }
+        self.outcome.patched = patched.clone();
+        self.outcome.in_effect = in_effect.clone();
+    }
+
+    /// What must be in flight now.
+    #[must_use]
+    pub fn effect(
+        &self,
+        target: &Target,
+        component: &ComponentId,
+        journal: &str,
+        run: RunId,
+    ) -> Effect {
+        match self.phase {
+            Phase::Doing(step) => self.ensure(step, target, component, journal, run),
+            Phase::GivingBack(_) => self.ensure(Step::GiveBack, target, component, journal, run),
+            Phase::VerifyApplied
+            | Phase::VerifyRebooted
+            | Phase::ConfirmVersions
+            | Phase::VerifyBack => Effect::Scan,
+            Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack => {
+                Effect::Check(target.checks.clone())
+            }
+            Phase::Waiting
+            | Phase::InService
+            | Phase::AwaitWayBack
+            | Phase::Quarantined
+            | Phase::Ended(_) => Effect::None,
+        }
+    }
+
+    fn ensure(
+        &self,
+        step: Step,
+        target: &Target,
+        component: &ComponentId,
+        journal: &str,
+        run: RunId,
+    ) -> Effect {
+        if let Some(op) = &self.op {
+            return Effect::Ensure {
+                step: op.step,
+                key: op.key.clone(),
+                request: op.request.clone(),
+                journaled: Some(Box::new(op.clone())),
+            };
+        }
+        let generation = |step: Step| self.generations.get(&step).copied().unwrap_or(0) + 1;
+        let key = OpKey::of(journal, run, component, step.slug(), generation(step));
+        // What was staged last is what is put in, rolled back or given back.
+        let staged = self.owed.last().map_or_else(
+            || {
+                OpKey::of(
+                    journal,
+                    run,
+                    component,
+                    Step::Stage.slug(),
+                    generation(Step::Stage).saturating_sub(1).max(1),
+                )
+            },
+            |owed| owed.taken_by.clone(),
+        );
+        let components = vec![target.known_as.clone()];
+        let request = match step {
+            Step::RebootFirst | Step::Reboot | Step::RebootBack => {
+                DeployRequest::Reboot { components }
+            }
+            Step::Stage => DeployRequest::Stage {
+                changes: vec![target.change()],
+            },
+            Step::Apply => DeployRequest::Apply {
+                changes: vec![target.change()],
+                staged,
+            },
+            Step::RollBack => DeployRequest::RollBack {
+                changes: vec![target.change().reversed()],
+                staged,
+            },
+            Step::GiveBack => match self.owed.last() {
+                Some(owed) => owed.give_back.clone(),
+                None => DeployRequest::Discard { components, staged },
+            },
+        };
+        Effect::Ensure {
+            step,
+            key,
+            request,
+            journaled: None,
+        }
+    }
+}
+
+fn failure(what: &str, answer: &crate::judge::Answer) -> Failure {
+    Failure::from(&crate::Error::new(
+        crate::ErrorKind::VerifyFailed,
+        format!("{what}: {answer}"),
+    ))
+}

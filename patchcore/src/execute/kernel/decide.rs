@@ -1,0 +1,290 @@
+//! What a component does next: one sentence of the workflow per arm.
+
+use super::{
+    component::ComponentState,
+    event::ComponentEvent,
+    phase::{End, Phase, Step},
+};
+use crate::{
+    error::Failure,
+    estate::{Scan, WayBack},
+    judge::{self, Answer, CheckResult},
+    plan::{RebootRule, Target},
+    policy::{OnComponentFailure, OnFail},
+    provider::Evidence,
+};
+
+/// How an operation came out.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum OpResult {
+    /// It is done, as read back.
+    Done(Evidence),
+    /// What is wanted was so before we began.
+    HeldAlready(Evidence),
+    /// It failed, or the target refused.
+    Failed(Vec<Failure>),
+    /// Nobody but a person can say what happened.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What came back from an effect.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Input {
+    /// From an operation.
+    Operation(Step, OpResult),
+    /// From a scan.
+    Scan(Result<Box<Scan>, Failure>),
+    /// From the checks.
+    Checks(Vec<CheckResult>),
+}
+
+/// The events that an input leads to. An input that does not fit the phase leads to none: it is late.
+#[must_use]
+pub fn decide(
+    target: &Target,
+    on_fail: &OnFail,
+    state: &ComponentState,
+    input: &Input,
+) -> Vec<ComponentEvent> {
+    match (state.phase, input) {
+        (Phase::Doing(expected), Input::Operation(step, result)) if expected == *step => {
+            vec![operation(target, on_fail, state, *step, result)]
+        }
+        (Phase::GivingBack(end), Input::Operation(Step::GiveBack, result)) => {
+            vec![given_back(end, result)]
+        }
+        (
+            Phase::VerifyApplied | Phase::VerifyRebooted | Phase::ConfirmVersions,
+            Input::Scan(scan),
+        ) => {
+            vec![verified(target, on_fail, state, scan)]
+        }
+        (Phase::VerifyBack, Input::Scan(scan)) => vec![verified_back(target, state, scan)],
+        (Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack, Input::Checks(results)) => {
+            vec![checked(target, on_fail, state, results)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Where a component goes when it gets its slot.
+pub(super) fn first_step(target: &Target) -> Phase {
+    if target.reboot_first {
+        Phase::Doing(Step::RebootFirst)
+    } else if target.stages {
+        Phase::Doing(Step::Stage)
+    } else {
+        Phase::Doing(Step::Apply)
+    }
+}
+
+/// Where a component goes that failed after something may have been changed.
+fn after_failure(target: &Target, on_fail: &OnFail, has_slot: bool) -> Phase {
+    let can_go_back = target.rolls_back && !matches!(target.way_back, WayBack::None { .. });
+    match on_fail.component {
+        OnComponentFailure::RollBack if can_go_back && has_slot => Phase::Doing(Step::RollBack),
+        OnComponentFailure::RollBack if can_go_back => Phase::AwaitWayBack,
+        // Left as it is, its old packages stay too, for the person who looks at it.
+        _ => Phase::Ended(End::LeftAsIs),
+    }
+}
+
+fn operation(
+    target: &Target,
+    on_fail: &OnFail,
+    state: &ComponentState,
+    step: Step,
+    result: &OpResult,
+) -> ComponentEvent {
+    match result {
+        OpResult::Done(evidence) | OpResult::HeldAlready(evidence) => ComponentEvent::Settled {
+            step,
+            evidence: evidence.clone(),
+            held_already: matches!(result, OpResult::HeldAlready(_)),
+            next: match step {
+                Step::RebootFirst if target.stages => Phase::Doing(Step::Stage),
+                Step::RebootFirst | Step::Stage => Phase::Doing(Step::Apply),
+                Step::Apply => Phase::VerifyApplied,
+                Step::Reboot => Phase::VerifyRebooted,
+                Step::RollBack | Step::RebootBack => Phase::VerifyBack,
+                Step::GiveBack => state.phase,
+            },
+        },
+        OpResult::Failed(failures) => ComponentEvent::Failed {
+            step,
+            failures: failures.clone(),
+            next: match step {
+                Step::RebootFirst | Step::Stage => state.giving_back(End::Untouched),
+                // A refusal before the effect changed nothing.
+                Step::Apply if !state.changed => state.giving_back(End::Untouched),
+                Step::Apply | Step::Reboot => after_failure(target, on_fail, true),
+                Step::RollBack | Step::RebootBack | Step::GiveBack => Phase::Quarantined,
+            },
+        },
+        OpResult::Unknown { why } => ComponentEvent::Quarantined { why: why.clone() },
+    }
+}
+
+fn given_back(end: End, result: &OpResult) -> ComponentEvent {
+    match result {
+        OpResult::Done(evidence) | OpResult::HeldAlready(evidence) => ComponentEvent::Settled {
+            step: Step::GiveBack,
+            evidence: evidence.clone(),
+            held_already: matches!(result, OpResult::HeldAlready(_)),
+            next: Phase::Ended(end),
+        },
+        OpResult::Failed(failures) => ComponentEvent::Quarantined {
+            why: format!(
+                "what is owed could not be given back: {}",
+                failures
+                    .iter()
+                    .map(|f| f.message.as_str())
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            ),
+        },
+        OpResult::Unknown { why } => ComponentEvent::Quarantined { why: why.clone() },
+    }
+}
+
+fn verified(
+    target: &Target,
+    on_fail: &OnFail,
+    state: &ComponentState,
+    scan: &Result<Box<Scan>, Failure>,
+) -> ComponentEvent {
+    let at = state.phase;
+    let has_slot = at != Phase::ConfirmVersions;
+    let scan = match scan {
+        Ok(scan) => scan,
+        Err(failure) => {
+            let why = failure.message.clone();
+            return ComponentEvent::Scanned {
+                at,
+                patched: Answer::Unknown { why },
+                in_effect: Answer::NotAsked,
+                rebooted: Answer::NotAsked,
+                next: after_failure(target, on_fail, has_slot),
+            };
+        }
+    };
+    let change = target.change();
+    let patched = judge::patched(&change, scan);
+    let in_effect = judge::in_effect(&change, scan);
+    let rebooted = match at {
+        Phase::VerifyRebooted => judge::rebooted(state.boot_before.as_deref(), scan),
+        _ => Answer::NotAsked,
+    };
+    // Flashed and waiting for a restart is what applying was to reach, where a restart follows.
+    let flashed = change.patches.iter().all(|p| {
+        scan.installed.get(&p.patch) == p.to.as_ref()
+            || scan.pending_activation.get(&p.patch) == p.to.as_ref()
+    });
+    let wants_reboot = match target.reboot {
+        RebootRule::Never => false,
+        RebootRule::Always => true,
+        RebootRule::WhenNeeded => scan
+            .reboot_wanted
+            .as_ref()
+            .map_or(target.reboot_expected, |wants| !wants.is_empty()),
+    };
+    let ok = patched.is_yes() && !rebooted.is_bad();
+    let next = match at {
+        Phase::VerifyApplied if wants_reboot && (ok || flashed) => Phase::Doing(Step::Reboot),
+        _ if !ok => after_failure(target, on_fail, has_slot),
+        Phase::ConfirmVersions => Phase::ConfirmHealth,
+        _ => Phase::Checking,
+    };
+    let patched = match next {
+        // What runs is for the scan after the restart to say.
+        Phase::Doing(Step::Reboot) if !patched.is_yes() => Answer::Yes {
+            saw: "everything is in and waits for the restart".to_owned(),
+        },
+        _ => patched,
+    };
+    ComponentEvent::Scanned {
+        at,
+        patched,
+        in_effect,
+        rebooted,
+        next,
+    }
+}
+
+fn verified_back(
+    target: &Target,
+    state: &ComponentState,
+    scan: &Result<Box<Scan>, Failure>,
+) -> ComponentEvent {
+    let at = state.phase;
+    let unknown = |why: String| ComponentEvent::Quarantined { why };
+    let scan = match scan {
+        Ok(scan) => scan,
+        Err(failure) => {
+            return unknown(format!(
+                "after rolling back, nobody can say what is there: {failure}"
+            ));
+        }
+    };
+    let patched = judge::patched(&target.change().reversed(), scan);
+    if !patched.is_yes() {
+        return unknown(format!("rolling back did not bring it back: {patched}"));
+    }
+    let again = scan
+        .reboot_wanted
+        .as_ref()
+        .is_some_and(|wants| !wants.is_empty());
+    let restarted = state.generations.contains_key(&Step::RebootBack);
+    let next = match target.reboot {
+        RebootRule::Never => Phase::CheckingBack,
+        _ if again && !restarted => Phase::Doing(Step::RebootBack),
+        _ => Phase::CheckingBack,
+    };
+    ComponentEvent::Scanned {
+        at,
+        patched,
+        in_effect: judge::in_effect(&target.change(), scan),
+        rebooted: Answer::NotAsked,
+        next,
+    }
+}
+
+fn checked(
+    target: &Target,
+    on_fail: &OnFail,
+    state: &ComponentState,
+    results: &[CheckResult],
+) -> ComponentEvent {
+    let at = state.phase;
+    let mut healthy = judge::healthy(results);
+    // A planned check without a result was not seen to hold.
+    if results.len() < target.checks.len() {
+        let why = format!(
+            "{} of {} checks were run",
+            results.len(),
+            target.checks.len()
+        );
+        healthy = if healthy.is_bad() {
+            healthy
+        } else {
+            Answer::Unknown { why }
+        };
+    }
+    let next = match (at, healthy.is_bad()) {
+        (Phase::CheckingBack, false) => state.giving_back(End::RolledBack),
+        (Phase::CheckingBack, true) => {
+            return ComponentEvent::Quarantined {
+                why: format!("it is rolled back and not healthy: {healthy}"),
+            };
+        }
+        (Phase::ConfirmHealth, false) => state.giving_back(End::Done),
+        (_, false) => Phase::InService,
+        (_, true) => after_failure(target, on_fail, at == Phase::Checking),
+    };
+    ComponentEvent::Checked { at, healthy, next }
+}

@@ -1,0 +1,305 @@
+//! What a journal records.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    phase::{End, Phase, Step},
+    run::RunVerdict,
+};
+use crate::{
+    error::Failure,
+    id::{OpKey, PatchId, PersonId, RingName, RunId, Version, WindowName},
+    judge::{Answer, RingCount},
+    plan::Denial,
+    provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, Progress, Undo},
+};
+
+/// A decision about one component.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+#[non_exhaustive]
+pub enum ComponentEvent {
+    /// It has a slot and begins.
+    Admitted {
+        /// In which ring.
+        ring: RingName,
+        /// In which wave, counted from 1.
+        wave: usize,
+        /// Where it goes.
+        next: Phase,
+    },
+    /// An operation is about to begin. Durable before anything happens.
+    Intended {
+        /// Which step.
+        step: Step,
+        /// Under which key.
+        key: OpKey,
+        /// What.
+        request: DeployRequest,
+        /// From where.
+        baseline: Baseline,
+        /// What the target promises.
+        guarantee: Guarantee,
+        /// How it is undone.
+        undo: Undo<DeployRequest>,
+        /// What is owed from now on, as a sentence; none where nothing is borrowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owes: Option<String>,
+    },
+    /// The target took it.
+    Begun {
+        /// By what it is found again.
+        handle: Handle,
+    },
+    /// How far it is. Not durable by itself.
+    Progressed {
+        /// How far.
+        progress: Progress,
+    },
+    /// The operation is over.
+    Settled {
+        /// Which step.
+        step: Step,
+        /// What was seen.
+        evidence: Evidence,
+        /// Whether it was so before we began.
+        held_already: bool,
+        /// Where it goes.
+        next: Phase,
+    },
+    /// The operation failed, or could not begin.
+    Failed {
+        /// Which step.
+        step: Step,
+        /// Every reason.
+        failures: Vec<Failure>,
+        /// Where it goes.
+        next: Phase,
+    },
+    /// What is there was read.
+    Scanned {
+        /// In which phase.
+        at: Phase,
+        /// Whether everything is at the planned version; after rolling back: as before.
+        patched: Answer,
+        /// Whether the patched code runs.
+        in_effect: Answer,
+        /// Whether it restarted.
+        rebooted: Answer,
+        /// Where it goes.
+        next: Phase,
+    },
+    /// Its checks were run.
+    Checked {
+        /// In which phase.
+        at: Phase,
+        /// Whether they hold.
+        healthy: Answer,
+        /// Where it goes.
+        next: Phase,
+    },
+    /// Its soak is over.
+    SoakOver {
+        /// Where it goes.
+        next: Phase,
+    },
+    /// It has a slot to be rolled back in.
+    WayBackOpened {
+        /// Where it goes.
+        next: Phase,
+    },
+    /// It does not get its turn.
+    Skipped {
+        /// Why.
+        why: String,
+    },
+    /// A person lifted the halt that its failure led to.
+    Forgiven,
+    /// The run ends before its soak does.
+    CutShort {
+        /// Where it goes.
+        next: Phase,
+    },
+    /// Nobody but a person can say what happened.
+    Quarantined {
+        /// Why.
+        why: String,
+    },
+    /// A person decided.
+    Resolved {
+        /// Who.
+        by: PersonId,
+        /// Why.
+        reason: String,
+        /// What, as a word.
+        how: String,
+        /// What is still owed and will not be given back by us.
+        waives: bool,
+        /// Where it goes.
+        next: Phase,
+    },
+}
+
+/// A decision about the run as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// It begins.
+    Started {
+        /// What people call the plan.
+        plan: String,
+        /// How many components.
+        components: usize,
+        /// Who asked.
+        requested_by: PersonId,
+        /// Who approved, with the standing: `maria (asserted)`.
+        approved_by: Vec<String>,
+    },
+    /// Another process took it over.
+    TakenOver {
+        /// How often the journal changed hands.
+        epoch: u64,
+    },
+    /// A ring may start.
+    RingOpened {
+        /// Which.
+        ring: RingName,
+        /// How many of it are in the plan.
+        of: usize,
+        /// How many may be down at once.
+        at_once: usize,
+        /// In which window.
+        window: WindowName,
+        /// Until when that is open.
+        until: Option<Timestamp>,
+    },
+    /// All of a ring are back in service, and it is watched.
+    SoakStarted {
+        /// Which.
+        ring: RingName,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The soak is over, and everything is looked at once more.
+    SoakEnded {
+        /// Which.
+        ring: RingName,
+    },
+    /// A ring is through.
+    RingPassed {
+        /// Which.
+        ring: RingName,
+        /// How it stands.
+        count: RingCount,
+    },
+    /// A person approved a ring.
+    RingApproved {
+        /// Which.
+        ring: RingName,
+        /// Who.
+        by: PersonId,
+        /// What the person wrote.
+        reason: String,
+    },
+    /// Nothing new starts.
+    Halted {
+        /// Why.
+        why: String,
+        /// In which ring.
+        ring: Option<RingName>,
+    },
+    /// A person lets it go on.
+    HaltLifted {
+        /// Who.
+        by: PersonId,
+        /// Why.
+        reason: String,
+        /// Failures that are forgiven by this.
+        forgiven: usize,
+        /// The ring that may start although what it waited for does not hold.
+        ring: Option<RingName>,
+    },
+    /// Nothing new starts until somebody lets it go on.
+    Paused {
+        /// Who.
+        by: PersonId,
+        /// Why.
+        reason: String,
+    },
+    /// It goes on.
+    Unpaused {
+        /// Who.
+        by: PersonId,
+        /// Why.
+        reason: String,
+    },
+    /// It is brought to an end: nothing new starts, what is open is finished, what is owed is given back.
+    Ending {
+        /// With which verdict.
+        verdict: RunVerdict,
+        /// Who.
+        by: PersonId,
+        /// Why.
+        reason: String,
+    },
+    /// A patch is on the deny-list from now on.
+    Denied {
+        /// Which, and why.
+        denial: Denial,
+    },
+    /// A person takes a patch off the deny-list.
+    DenialLifted {
+        /// Which.
+        patch: PatchId,
+        /// At which version.
+        version: Version,
+        /// Of which run.
+        run: RunId,
+        /// Who.
+        by: PersonId,
+        /// Why.
+        reason: String,
+    },
+    /// A command could not be carried out.
+    CommandRefused {
+        /// Who sent it.
+        by: PersonId,
+        /// Which.
+        verb: String,
+        /// Why not.
+        why: String,
+    },
+    /// It is over.
+    Ended {
+        /// How.
+        verdict: RunVerdict,
+        /// How many ended in which way.
+        ends: Vec<(End, usize)>,
+    },
+}
+
+/// Either of the two, or one of a newer version.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// About the run.
+    Run(RunEvent),
+    /// About one component.
+    Component(ComponentEvent),
+    /// Written by a newer version: its kind and its body.
+    Other(String, Value),
+}
+
+/// The kind and the body of an event, as a journal stores them.
+pub(crate) fn stored(event: &impl Serialize) -> (String, Value) {
+    let body = serde_json::to_value(event).unwrap_or(Value::Null);
+    let kind = body
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or("unknown")
+        .to_owned();
+    (kind, body)
+}

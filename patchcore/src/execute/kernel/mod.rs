@@ -1,0 +1,23 @@
+//! The pure kernels: what happens next, derived from what has happened.
+//!
+//! `decide` turns an input into events, `evolve` records events, `effect` says what must be in flight now.
+//! Events carry the decision already taken, so `evolve` never depends on today's logic, and what must be in
+//! flight is derived from the state, never remembered: resuming after a crash is deriving it again.
+
+mod component;
+mod decide;
+mod event;
+mod phase;
+mod run;
+mod steer;
+
+pub use component::{ComponentState, Effect, OpState, Owed};
+pub use decide::{Input, OpResult, decide};
+pub(crate) use event::stored;
+pub use event::{ComponentEvent, Event, RunEvent};
+pub use phase::{End, Phase, Step};
+pub use run::{Components, Decision, RingPhase, RunState, RunStatus, RunVerdict, Wait, advance};
+pub use steer::{Command, Resolution, Steered, steer};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Where a component is on its way.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A step that changes something on the outside: one operation each.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The restart before anything is applied.
+    RebootFirst,
+    /// Fetch, and keep the way back.
+    Stage,
+    /// Put in.
+    Apply,
+    /// The restart after.
+    Reboot,
+    /// Put the earlier versions back.
+    RollBack,
+    /// The restart after rolling back.
+    RebootBack,
+    /// Give back what `Stage` kept.
+    GiveBack,
+}
+
+impl Step {
+    /// The word in operation keys.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::RebootFirst => "reboot-first",
+            Self::Stage => "stage",
+            Self::Apply => "apply",
+            Self::Reboot => "reboot",
+            Self::RollBack => "roll-back",
+            Self::RebootBack => "reboot-back",
+            Self::GiveBack => "give-back",
+        }
+    }
+}
+
+/// How a component's part in a run ended.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Patched, verified, soaked.
+    Done,
+    /// Patched and verified; its soak was cut short by the end of the run.
+    Unsoaked,
+    /// It failed and is back where it was.
+    RolledBack,
+    /// It failed and was left as it is.
+    LeftAsIs,
+    /// It could not begin, and nothing was changed.
+    Untouched,
+    /// It never had its turn.
+    Skipped,
+}
+
+/// Where a component is. One phase has at most one effect in flight.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case", tag = "at", content = "then")]
+pub enum Phase {
+    /// It waits for its turn.
+    #[default]
+    Waiting,
+    /// An operation.
+    Doing(Step),
+    /// Read what is there after applying.
+    VerifyApplied,
+    /// Read what is there after the restart.
+    VerifyRebooted,
+    /// Run its checks.
+    Checking,
+    /// Back in service, and watched until the soak ends.
+    InService,
+    /// Read what is there at the end of the soak.
+    ConfirmVersions,
+    /// Run its checks at the end of the soak.
+    ConfirmHealth,
+    /// It failed after it was back in service, and waits for a slot to be rolled back in.
+    AwaitWayBack,
+    /// Read what is there after rolling back.
+    VerifyBack,
+    /// Run its checks after rolling back.
+    CheckingBack,
+    /// A person must decide.
+    Quarantined,
+    /// Give back what is owed, then end.
+    GivingBack(End),
+    /// It ended.
+    Ended(End),
+}
+
+impl Phase {
+    /// Whether it draws on the disruption budget: out of service, or nobody knows that it is in service.
+    #[must_use]
+    pub const fn holds_slot(self) -> bool {
+        match self {
+            Self::Doing(_)
+            | Self::VerifyApplied
+            | Self::VerifyRebooted
+            | Self::Checking
+            | Self::VerifyBack
+            | Self::CheckingBack
+            | Self::Quarantined
+            | Self::GivingBack(End::LeftAsIs)
+            | Self::Ended(End::LeftAsIs) => true,
+            Self::Waiting
+            | Self::InService
+            | Self::ConfirmVersions
+            | Self::ConfirmHealth
+            // It is still in service, if badly; rolling it back takes it out, and for that it needs a slot.
+            | Self::AwaitWayBack
+            | Self::GivingBack(_)
+            | Self::Ended(_) => false,
+        }
+    }
+
+    /// Whether its part is over.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Ended(_))
+    }
+
+    /// Whether the wave after it may go on: it is back in service, or its part is over.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        matches!(
+            self,
+            Self::InService
+                | Self::ConfirmVersions
+                | Self::ConfirmHealth
+                | Self::GivingBack(_)
+                | Self::Ended(_)
+        )
+    }
+}

@@ -1,0 +1,262 @@
+//! What people tell a run to do.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    component::ComponentState,
+    decide::first_step,
+    event::{ComponentEvent, RunEvent},
+    phase::{End, Phase, Step},
+    run::{Components, RunState, RunStatus, RunVerdict},
+};
+use crate::{
+    id::{ComponentId, PatchId, PersonId, RingName, RunId, Version},
+    plan::{Envelope, Target},
+};
+
+/// What a person decides about a component that nobody else can judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resolution {
+    /// The step is done; go on after it.
+    AdoptDone,
+    /// Do the step again.
+    Retry,
+    /// Put the earlier versions back.
+    RollBack,
+    /// Leave it as it is; what it owes is waived.
+    Abandon,
+}
+
+impl Resolution {
+    /// The word on the command line and in the journal.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AdoptDone => "adopt-done",
+            Self::Retry => "retry",
+            Self::RollBack => "roll-back",
+            Self::Abandon => "abandon",
+        }
+    }
+}
+
+/// What a person tells a run to do. Every one needs a reason, and is journaled with its author.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "verb")]
+#[non_exhaustive]
+pub enum Command {
+    /// Nothing new starts.
+    Pause,
+    /// It goes on.
+    Unpause,
+    /// It is brought to an end, whatever is left.
+    Cancel,
+    /// Failures so far are forgiven, and it goes on.
+    LiftHalt,
+    /// A halted run is brought to an end.
+    End,
+    /// A ring that needs an approval of its own may start.
+    ApproveRing {
+        /// Which.
+        ring: RingName,
+    },
+    /// A quarantined component.
+    Resolve {
+        /// Which.
+        component: ComponentId,
+        /// What.
+        how: Resolution,
+    },
+    /// A patch may be planned again.
+    LiftDenial {
+        /// Which.
+        patch: PatchId,
+        /// At which version.
+        version: Version,
+        /// Of which run.
+        run: RunId,
+    },
+}
+
+impl Command {
+    /// The word of the verb.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+            Self::Cancel => "cancel",
+            Self::LiftHalt => "lift_halt",
+            Self::End => "end",
+            Self::ApproveRing { .. } => "approve_ring",
+            Self::Resolve { .. } => "resolve",
+            Self::LiftDenial { .. } => "lift_denial",
+        }
+    }
+}
+
+/// What a command leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Steered {
+    /// Events of the run.
+    pub run: Vec<RunEvent>,
+    /// Events of components.
+    pub components: Vec<(ComponentId, ComponentEvent)>,
+}
+
+/// The events that a command leads to, or why it leads to none.
+///
+/// # Errors
+/// One sentence that says why not and what would do.
+pub fn steer(
+    envelope: &Envelope,
+    run: &RunState,
+    components: &Components,
+    by: &PersonId,
+    reason: &str,
+    command: &Command,
+) -> Result<Steered, String> {
+    let (by, reason) = (by.clone(), reason.to_owned());
+    let mut steered = Steered {
+        run: Vec::new(),
+        components: Vec::new(),
+    };
+    let halted = matches!(run.status, RunStatus::Halted { .. });
+    if matches!(run.status, RunStatus::Ended { .. })
+        && !matches!(command, Command::LiftDenial { .. })
+    {
+        return Err("the run is over".to_owned());
+    }
+    match command {
+        Command::Pause if run.paused.is_some() => return Err("it is paused already".to_owned()),
+        Command::Pause => steered.run.push(RunEvent::Paused { by, reason }),
+        Command::Unpause if run.paused.is_none() => return Err("it is not paused".to_owned()),
+        Command::Unpause => steered.run.push(RunEvent::Unpaused { by, reason }),
+        Command::Cancel => steered.run.push(RunEvent::Ending {
+            verdict: RunVerdict::Cancelled,
+            by,
+            reason,
+        }),
+        Command::End if !halted => {
+            return Err("it is not halted: cancel ends a run that goes on".to_owned());
+        }
+        Command::End => steered.run.push(RunEvent::Ending {
+            verdict: RunVerdict::Halted,
+            by,
+            reason,
+        }),
+        Command::LiftHalt if !halted => return Err("it is not halted".to_owned()),
+        Command::LiftHalt => {
+            let failed = components.iter().filter(|(_, s)| s.counts_as_failed());
+            steered
+                .components
+                .extend(failed.map(|(c, _)| (c.clone(), ComponentEvent::Forgiven)));
+            steered.run.push(RunEvent::HaltLifted {
+                by,
+                reason,
+                forgiven: steered.components.len(),
+                ring: run.halted_ring.clone(),
+            });
+        }
+        Command::ApproveRing { ring } => {
+            let known = envelope
+                .rings
+                .iter()
+                .find(|r| r.name == *ring)
+                .ok_or_else(|| format!("there is no ring {ring}"))?;
+            if !known.needs_approval {
+                return Err(format!("ring {ring} needs no approval of its own"));
+            }
+            if by == envelope.requested_by {
+                return Err(format!(
+                    "{by} asked for the plan and cannot approve ring {ring}"
+                ));
+            }
+            if !envelope.approval.from.contains(&by) {
+                return Err(format!("{by} may not approve ring {ring}"));
+            }
+            steered.run.push(RunEvent::RingApproved {
+                ring: ring.clone(),
+                by,
+                reason,
+            });
+        }
+        Command::Resolve { component, how } => {
+            let state = components
+                .get(component)
+                .ok_or_else(|| format!("{component} is not in this run"))?;
+            let target = envelope
+                .target(component)
+                .ok_or_else(|| format!("{component} is not in this plan"))?;
+            let event = resolve(target, state, by, reason, *how)?;
+            steered.components.push((component.clone(), event));
+        }
+        Command::LiftDenial {
+            patch,
+            version,
+            run,
+        } => steered.run.push(RunEvent::DenialLifted {
+            patch: patch.clone(),
+            version: version.clone(),
+            run: *run,
+            by,
+            reason,
+        }),
+    }
+    Ok(steered)
+}
+
+fn resolve(
+    target: &Target,
+    state: &ComponentState,
+    by: PersonId,
+    reason: String,
+    how: Resolution,
+) -> Result<ComponentEvent, String> {
+    if state.phase != Phase::Quarantined {
+        return Err(format!(
+            "{} needs no decision of a person",
+            target.component
+        ));
+    }
+    let step = state.op.as_ref().map(|op| op.step);
+    let next = match (how, step) {
+        (Resolution::Abandon, _) => Phase::Ended(End::LeftAsIs),
+        (Resolution::RollBack, _) if target.rolls_back => Phase::Doing(Step::RollBack),
+        (Resolution::RollBack, _) => {
+            return Err(format!("{} cannot put earlier versions back", target.tool));
+        }
+        (Resolution::Retry, Some(step)) => match state.quarantined_in {
+            Some(phase @ Phase::GivingBack(_)) => phase,
+            _ => Phase::Doing(step),
+        },
+        (Resolution::Retry, None) => match state.quarantined_in {
+            Some(Phase::Quarantined) | None => first_step(target),
+            Some(phase) => phase,
+        },
+        (Resolution::AdoptDone, Some(Step::RebootFirst)) if target.stages => {
+            Phase::Doing(Step::Stage)
+        }
+        (Resolution::AdoptDone, Some(Step::RebootFirst | Step::Stage)) => Phase::Doing(Step::Apply),
+        (Resolution::AdoptDone, Some(Step::Apply)) => Phase::VerifyApplied,
+        (Resolution::AdoptDone, Some(Step::Reboot)) => Phase::VerifyRebooted,
+        (Resolution::AdoptDone, Some(Step::RollBack | Step::RebootBack)) => Phase::VerifyBack,
+        (Resolution::AdoptDone, Some(Step::GiveBack)) => match state.quarantined_in {
+            Some(Phase::GivingBack(end)) => Phase::Ended(end),
+            _ => Phase::Ended(End::LeftAsIs),
+        },
+        (Resolution::AdoptDone, None) => match state.quarantined_in {
+            Some(Phase::VerifyBack | Phase::CheckingBack) => state.giving_back(End::RolledBack),
+            _ => return Err("there is no operation whose result could be adopted".to_owned()),
+        },
+    };
+    Ok(ComponentEvent::Resolved {
+        by,
+        reason,
+        how: how.word().to_owned(),
+        waives: how == Resolution::Abandon,
+        next,
+    })
+}

@@ -1,0 +1,408 @@
+//! The one table of every word a policy may contain, which both formats are read by.
+
+use jiff::{civil::Date, tz};
+
+use super::{
+    budget::{Budget, Tolerance},
+    duration::parse_duration,
+    glob::Glob,
+    mistake::nearest,
+    percent::Percent,
+    recurrence::Recurrence,
+    selector::Selector,
+    time_of_day::parse_time_of_day,
+    word::WordError,
+};
+
+/// One table of the file: `[on_fail]`, `[[ring]]`, or the whole.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// In the order in which a reader meets them.
+    pub(crate) keys: &'static [Key],
+    /// The key whose value names the item in messages, such as `name` of a ring.
+    pub(crate) title: Option<&'static str>,
+    /// Keys of which exactly one must stand there; empty where there are no such.
+    pub(crate) one_of: &'static [&'static str],
+    /// Words that are known and not yet supported, as they are written.
+    pub(crate) later: &'static [Later],
+}
+
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(crate) struct Later {
+    pub(crate) name: &'static str,
+    /// As the file writes it, such as `[[limit]]`.
+    pub(crate) written: &'static str,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// The number of this vocabulary.
+    Version,
+    /// A number from 1 on.
+    Count,
+    Flag,
+    /// One line of text.
+    Name,
+    /// Text of one or several lines.
+    Prose,
+    /// Text, or what TOML itself takes for a date or time, that a parser reads.
+    Word(Word),
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    List(&'static Kind),
+    Table(&'static Table),
+    Tables(&'static Table),
+}
+
+#[derive(Debug)]
+pub(crate) struct Word {
+    /// What it is, with its article.
+    pub(crate) what: &'static str,
+    /// A value that is one.
+    pub(crate) example: &'static str,
+    pub(crate) check: fn(&str) -> Result<(), Wrong>,
+}
+
+/// What more can be said of a wrong word.
+#[derive(Debug, Default)]
+pub(crate) struct Wrong {
+    pub(crate) detail: Option<String>,
+    pub(crate) suggestion: Option<String>,
+}
+
+impl From<WordError> for Wrong {
+    fn from(error: WordError) -> Self {
+        Self {
+            detail: error.detail().map(str::to_owned),
+            suggestion: None,
+        }
+    }
+}
+
+const fn required(name: &'static str, kind: Kind) -> Key {
+    Key {
+        name,
+        required: true,
+        kind,
+    }
+}
+
+const fn optional(name: &'static str, kind: Kind) -> Key {
+    Key {
+        name,
+        required: false,
+        kind,
+    }
+}
+
+const fn table(keys: &'static [Key]) -> Table {
+    Table {
+        keys,
+        title: None,
+        one_of: &[],
+        later: &[],
+    }
+}
+
+const fn titled(title: &'static str, keys: &'static [Key]) -> Table {
+    Table {
+        keys,
+        title: Some(title),
+        one_of: &[],
+        later: &[],
+    }
+}
+
+const fn later(name: &'static str, written: &'static str) -> Later {
+    Later { name, written }
+}
+
+const DURATION: Kind = Kind::Word(Word {
+    what: "a duration",
+    example: "24h",
+    check: |text| Ok(parse_duration(text).map(drop)?),
+});
+const TIME: Kind = Kind::Word(Word {
+    what: "a time of day",
+    example: "04:00",
+    check: |text| Ok(parse_time_of_day(text).map(drop)?),
+});
+const DATE: Kind = Kind::Word(Word {
+    what: "a date",
+    example: "2027-01-31",
+    check: check_date,
+});
+const ZONE: Kind = Kind::Word(Word {
+    what: "a known time zone",
+    example: "Europe/Berlin",
+    check: check_zone,
+});
+const RECURRENCE: Kind = Kind::Word(Word {
+    what: "a recurrence",
+    example: "mon..thu",
+    check: |text| Ok(text.parse::<Recurrence>().map(drop)?),
+});
+const BUDGET: Kind = Kind::Word(Word {
+    what: "a disruption budget",
+    example: "10% of ring",
+    check: |text| Ok(text.parse::<Budget>().map(drop)?),
+});
+const TOLERANCE: Kind = Kind::Word(Word {
+    what: "a number of failures or a percentage",
+    example: "5%",
+    check: |text| Ok(text.parse::<Tolerance>().map(drop)?),
+});
+const PERCENT: Kind = Kind::Word(Word {
+    what: "a whole percentage up to 100%",
+    example: "95%",
+    check: |text| Ok(text.parse::<Percent>().map(drop)?),
+});
+const GLOB: Kind = Kind::Word(Word {
+    what: "a pattern over names",
+    example: "mysql-*",
+    check: |text| Ok(text.parse::<Glob>().map(drop)?),
+});
+const SELECTOR: Kind = Kind::Word(Word {
+    what: "a selector",
+    example: "tier = web",
+    check: |text| match Selector::parse(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Wrong {
+            detail: Some(error.to_string()),
+            suggestion: None,
+        }),
+    },
+});
+const URL: Kind = Kind::Word(Word {
+    what: "a URL",
+    example: "http://{address}/healthz",
+    check: check_url,
+});
+
+/// The whole file.
+pub(crate) const POLICY: Table = Table {
+    keys: &[
+        optional("policy", Kind::Version),
+        optional("name", Kind::Name),
+        optional("owner", Kind::Name),
+        optional(
+            "approval",
+            Kind::Table(&table(&[
+                optional("needs", Kind::Count),
+                optional("from", Kind::List(&Kind::Name)),
+                optional("valid", DURATION),
+            ])),
+        ),
+        optional(
+            "window",
+            Kind::Tables(&titled(
+                "name",
+                &[
+                    required("name", Kind::Name),
+                    optional("zone", ZONE),
+                    required("when", RECURRENCE),
+                    optional("from", TIME),
+                    optional("until", TIME),
+                ],
+            )),
+        ),
+        optional(
+            "blackout",
+            Kind::Tables(&titled(
+                "because",
+                &[
+                    required("from", DATE),
+                    required("to", DATE),
+                    optional("zone", ZONE),
+                    required("because", Kind::Prose),
+                ],
+            )),
+        ),
+        optional(
+            "patches",
+            Kind::Table(&Table {
+                later: &[
+                    later("min_age", "min_age"),
+                    later("out_of_band", "out_of_band"),
+                ],
+                ..table(&[optional(
+                    "take",
+                    Kind::List(&Kind::Choice(&[
+                        "security",
+                        "bugfix",
+                        "enhancement",
+                        "other",
+                    ])),
+                )])
+            }),
+        ),
+        optional(
+            "exception",
+            Kind::Tables(&titled(
+                "match",
+                &[
+                    required("match", GLOB),
+                    required("because", Kind::Prose),
+                    required("risk_owner", Kind::Name),
+                    optional("approver", Kind::Name),
+                    optional("compensating", Kind::Prose),
+                    required("until", DATE),
+                    optional("select", SELECTOR),
+                ],
+            )),
+        ),
+        optional(
+            "ring",
+            Kind::Tables(&titled(
+                "name",
+                &[
+                    required("name", Kind::Name),
+                    required("select", SELECTOR),
+                    optional("soak", DURATION),
+                    optional("at_once", BUDGET),
+                    optional(
+                        "start_after",
+                        Kind::Table(&table(&[
+                            required("ring", Kind::Name),
+                            optional("success", PERCENT),
+                            optional("at_least", Kind::Count),
+                        ])),
+                    ),
+                    optional("window", Kind::Name),
+                    optional("needs_approval", Kind::Flag),
+                ],
+            )),
+        ),
+        optional(
+            "order",
+            Kind::Tables(&titled(
+                "within",
+                &[
+                    required("within", Kind::Name),
+                    required("steps", Kind::List(&SELECTOR)),
+                ],
+            )),
+        ),
+        optional(
+            "check",
+            Kind::Tables(&Table {
+                one_of: &["http", "command"],
+                ..table(&[
+                    optional("select", SELECTOR),
+                    optional("http", URL),
+                    // An argument may be empty or contain line breaks.
+                    optional("command", Kind::List(&Kind::Word(ARGUMENT))),
+                    optional("within", DURATION),
+                    optional("steady", DURATION),
+                ])
+            }),
+        ),
+        optional(
+            "on_fail",
+            Kind::Table(&table(&[
+                optional("component", Kind::Choice(&["roll_back", "stop", "skip"])),
+                optional("tolerate", TOLERANCE),
+            ])),
+        ),
+        optional(
+            "reboot",
+            Kind::Table(&table(&[
+                optional("when", Kind::Choice(&["needed", "never", "always"])),
+                optional(
+                    "pending_before",
+                    Kind::Choice(&["refuse", "reboot_first", "fold_in"]),
+                ),
+            ])),
+        ),
+    ],
+    title: None,
+    one_of: &[],
+    later: &[
+        later("limit", "[[limit]]"),
+        later("tool", "[[tool]]"),
+        later("protect", "[protect]"),
+        later("other_patchers", "[other_patchers]"),
+        later("deadline", "[deadline]"),
+        later("lane", "[[lane]]"),
+        later("around", "[[around]]"),
+        later("hook", "[[hook]]"),
+        later("ticket", "[ticket]"),
+    ],
+};
+
+const ARGUMENT: Word = Word {
+    what: "an argument",
+    example: "is-active",
+    check: |text| match text.contains('\0') {
+        true => Err(Wrong {
+            detail: Some("no program can be given a NUL character".to_owned()),
+            suggestion: None,
+        }),
+        false => Ok(()),
+    },
+};
+
+fn check_date(text: &str) -> Result<(), Wrong> {
+    // jiff would also take the date of a longer timestamp; what is longer is not a date here.
+    match text.len() == 10 && text.parse::<Date>().is_ok() {
+        true => Ok(()),
+        false => Err(Wrong::default()),
+    }
+}
+
+fn check_zone(text: &str) -> Result<(), Wrong> {
+    match tz::TimeZone::get(text) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let names: Vec<String> = tz::db().available().map(|name| name.to_string()).collect();
+            let suggestion = nearest(text, names.iter().map(String::as_str));
+            Err(Wrong {
+                detail: None,
+                suggestion,
+            })
+        }
+    }
+}
+
+fn check_url(text: &str) -> Result<(), Wrong> {
+    let wrong = |detail: &str| {
+        Err(Wrong {
+            detail: Some(detail.to_owned()),
+            suggestion: None,
+        })
+    };
+    let Some(rest) = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+    else {
+        return wrong("it starts with http:// or https://");
+    };
+    if rest.is_empty() || rest.starts_with('/') {
+        return wrong("it names no host");
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return wrong("it contains white space");
+    }
+    let mut open = rest;
+    while let Some((_, from_brace)) = open.split_once('{') {
+        match from_brace.split_once('}') {
+            Some(("address" | "name", after)) => open = after,
+            _ => return wrong("only {address} and {name} stand in braces"),
+        }
+    }
+    match rest
+        .replace("{address}", "")
+        .replace("{name}", "")
+        .contains('}')
+    {
+        true => wrong("only {address} and {name} stand in braces"),
+        false => Ok(()),
+    }
+}

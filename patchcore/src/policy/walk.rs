@@ -1,0 +1,807 @@
+//! Walks a document along the vocabulary: says every mistake, and gives what it read as JSON.
+//!
+//! Where a value is wrong, one that is right stands in for it, so that the walk can go on and the
+//! rules between items can still be checked; what depends on a stand-in is not reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    document::{Entry, Node, Value, under},
+    mistake::{Mistake, nearest},
+    place::Place,
+    vocabulary::{Kind, Table, Word},
+};
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    pub(crate) mistakes: Vec<Mistake>,
+    /// The pointers of values that are stand-ins.
+    pub(crate) damaged: BTreeSet<String>,
+    pub(crate) places: BTreeMap<String, Place>,
+}
+
+/// How a table is called in messages.
+struct Called {
+    /// As it stands in the file: `[[ring]] "broad"`.
+    header: String,
+    /// As people say it, with a colon: `ring "broad": `.
+    subject: String,
+}
+
+impl Walk {
+    /// Walks the whole document.
+    pub(crate) fn document(&mut self, table: &'static Table, root: &Node) -> Json {
+        self.places.insert(String::new(), root.at.clone());
+        let Value::Table(entries) = &root.value else {
+            self.mistake(
+                root,
+                format!("a policy is a table of keys, not {}", root.value.shown()),
+            );
+            return Json::Object(Map::new());
+        };
+        let called = Called {
+            header: String::new(),
+            subject: String::new(),
+        };
+        Json::Object(self.table(table, entries, &root.at, "", &called))
+    }
+
+    fn mistake(&mut self, at: &Node, message: String) {
+        self.mistakes.push(Mistake::new(at.at.clone(), message));
+    }
+
+    fn table(
+        &mut self,
+        table: &'static Table,
+        entries: &[Entry],
+        at: &Place,
+        pointer: &str,
+        called: &Called,
+    ) -> Map<String, Json> {
+        let mut read = Map::new();
+        for entry in entries {
+            let pointer = under(pointer, &entry.key);
+            if read.contains_key(&entry.key) || self.places.contains_key(&pointer) {
+                let message = format!("{}key {:?} is given twice", called.subject, entry.key);
+                self.mistakes
+                    .push(Mistake::new(entry.key_at.clone(), message));
+                self.damaged.insert(pointer);
+                continue;
+            }
+            let Some(key) = table.keys.iter().find(|key| key.name == entry.key) else {
+                self.unknown_key(table, entry, called);
+                continue;
+            };
+            self.places.insert(pointer.clone(), entry.key_at.clone());
+            let value = self.value(&key.kind, key.name, &entry.node, &pointer, called);
+            read.insert(key.name.to_owned(), value);
+        }
+        for key in table.keys.iter().filter(|key| key.required) {
+            if !read.contains_key(key.name) {
+                let example =
+                    example(&key.kind).map(|example| format!(", expected such as {example:?}"));
+                let message = format!(
+                    "{}{} is missing{}",
+                    called.subject,
+                    key.name,
+                    example.unwrap_or_default()
+                );
+                self.mistakes.push(Mistake::new(at.clone(), message));
+                let stand_in = self.stand_in(&key.kind, &under(pointer, key.name));
+                read.insert(key.name.to_owned(), stand_in);
+            }
+        }
+        self.one_of(table, &mut read, at, pointer, called);
+        read
+    }
+
+    fn unknown_key(&mut self, table: &Table, entry: &Entry, called: &Called) {
+        let within = if called.header.is_empty() {
+            String::new()
+        } else {
+            format!(" in {}", called.header)
+        };
+        let mistake = if let Some(later) = table.later.iter().find(|later| later.name == entry.key)
+        {
+            Mistake::new(
+                entry.key_at.clone(),
+                format!("{}{within}: known, not yet supported", later.written),
+            )
+        } else {
+            let words: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+            let message = format!(
+                "unknown key {:?}{within}",
+                super::document::shortened(&entry.key)
+            );
+            Mistake::new(entry.key_at.clone(), message)
+                .suggesting(nearest(&entry.key, words.iter().copied()))
+                .expected_one_of(&words)
+        };
+        self.mistakes.push(mistake);
+    }
+
+    fn one_of(
+        &mut self,
+        table: &Table,
+        read: &mut Map<String, Json>,
+        at: &Place,
+        pointer: &str,
+        called: &Called,
+    ) {
+        let given: Vec<&str> = table
+            .one_of
+            .iter()
+            .copied()
+            .filter(|name| read.contains_key(*name))
+            .collect();
+        let (Some(&first), true) = (table.one_of.first(), given.len() != 1) else {
+            return;
+        };
+        let message = if given.is_empty() {
+            format!(
+                "{}nothing of {} is given",
+                called.subject,
+                table.one_of.join(", ")
+            )
+        } else {
+            format!(
+                "{}only one of {} can be given",
+                called.subject,
+                given.join(" and ")
+            )
+        };
+        self.mistakes
+            .push(Mistake::new(at.clone(), message).expected_one_of(table.one_of));
+        for surplus in given.iter().skip(1) {
+            read.remove(*surplus);
+        }
+        if given.is_empty() {
+            let kind = table
+                .keys
+                .iter()
+                .find(|key| key.name == first)
+                .map(|key| &key.kind);
+            let stand_in = kind.map(|kind| self.stand_in(kind, &under(pointer, first)));
+            read.insert(first.to_owned(), stand_in.unwrap_or_default());
+        }
+    }
+
+    fn value(
+        &mut self,
+        kind: &'static Kind,
+        key: &str,
+        node: &Node,
+        pointer: &str,
+        called: &Called,
+    ) -> Json {
+        match (kind, &node.value) {
+            (Kind::Table(table), Value::Table(entries)) => {
+                let called = if called.header.is_empty() {
+                    Called {
+                        header: format!("[{key}]"),
+                        subject: format!("[{key}]: "),
+                    }
+                } else {
+                    Called {
+                        header: format!("{key} of {}", called.header),
+                        subject: format!("{}{key}: ", called.subject),
+                    }
+                };
+                // A key that is missing is missed where the table begins, which is its own key.
+                let at = self.places.get(pointer).unwrap_or(&node.at).clone();
+                return Json::Object(self.table(table, entries, &at, pointer, &called));
+            }
+            (Kind::Tables(table), Value::List(items)) => {
+                return items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| self.item(table, key, index, item, pointer))
+                    .collect();
+            }
+            (Kind::List(kind), Value::List(items)) => {
+                return items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| {
+                        let pointer = under(pointer, &index.to_string());
+                        self.places.insert(pointer.clone(), item.at.clone());
+                        self.value(kind, key, item, &pointer, called)
+                    })
+                    .collect();
+            }
+            (Kind::Flag, Value::Flag(flag)) => return Json::Bool(*flag),
+            (Kind::Version, Value::Number(number)) if number == "1" => return Json::from(1),
+            (Kind::Count, Value::Number(number)) => {
+                if let Some(count) = number.parse::<u32>().ok().filter(|count| *count > 0) {
+                    return Json::from(count);
+                }
+            }
+            (Kind::Name, Value::Text(text)) if is_name(text) => return Json::from(text.as_str()),
+            (Kind::Prose, Value::Text(text)) if is_prose(text) => return Json::from(text.as_str()),
+            (Kind::Choice(words), Value::Text(text)) if words.contains(&text.as_str()) => {
+                return Json::from(text.as_str());
+            }
+            (Kind::Word(word), Value::Text(text) | Value::Time(text))
+                if (word.check)(text).is_ok() =>
+            {
+                return Json::from(text.as_str());
+            }
+            _ => {}
+        }
+        let mistake = wrong_value(kind, key, node, called);
+        self.mistakes.push(mistake);
+        self.stand_in(kind, pointer)
+    }
+
+    fn item(
+        &mut self,
+        table: &'static Table,
+        key: &str,
+        index: usize,
+        item: &Node,
+        pointer: &str,
+    ) -> Json {
+        let pointer = under(pointer, &index.to_string());
+        self.places.insert(pointer.clone(), item.at.clone());
+        let Value::Table(entries) = &item.value else {
+            self.mistake(
+                item,
+                format!(
+                    "[[{key}]] {} is a table of keys, not {}",
+                    index + 1,
+                    item.value.shown()
+                ),
+            );
+            let example = self.table_stand_in(table, &pointer);
+            return Json::Object(example);
+        };
+        let title = table.title.and_then(|title| {
+            entries
+                .iter()
+                .filter(|entry| entry.key == title)
+                .find_map(|entry| match &entry.node.value {
+                    Value::Text(text) => Some(format!("{:?}", super::document::shortened(text))),
+                    _ => None,
+                })
+        });
+        let title = title.unwrap_or_else(|| (index + 1).to_string());
+        let called = Called {
+            header: format!("[[{key}]] {title}"),
+            subject: format!("{key} {title}: "),
+        };
+        Json::Object(self.table(table, entries, &item.at, &pointer, &called))
+    }
+
+    /// A value that is right, in the place of one that is wrong or missing.
+    fn stand_in(&mut self, kind: &'static Kind, pointer: &str) -> Json {
+        self.damaged.insert(pointer.to_owned());
+        match kind {
+            Kind::Version | Kind::Count => Json::from(1),
+            Kind::Flag => Json::Bool(false),
+            // The pointer is a name that no other item has.
+            Kind::Name | Kind::Prose => Json::from(pointer),
+            Kind::Word(word) => Json::from(word.example),
+            Kind::Choice(words) => Json::from(words.first().copied().unwrap_or_default()),
+            Kind::List(inner) => Json::Array(vec![self.stand_in(inner, &under(pointer, "0"))]),
+            Kind::Tables(_) => Json::Array(Vec::new()),
+            Kind::Table(table) => Json::Object(self.table_stand_in(table, pointer)),
+        }
+    }
+
+    fn table_stand_in(&mut self, table: &'static Table, pointer: &str) -> Map<String, Json> {
+        self.damaged.insert(pointer.to_owned());
+        let needed = |name: &str| table.one_of.first().is_some_and(|first| *first == name);
+        let keys = table
+            .keys
+            .iter()
+            .filter(|key| key.required || needed(key.name));
+        keys.map(|key| {
+            (
+                key.name.to_owned(),
+                self.stand_in(&key.kind, &under(pointer, key.name)),
+            )
+        })
+        .collect()
+    }
+}
+
+/// Text of one line: names go into listings and logs.
+fn is_name(text: &str) -> bool {
+    !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+fn is_prose(text: &str) -> bool {
+    !text.trim().is_empty()
+        && !text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn example(kind: &Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Word(word) => Some(word.example),
+        Kind::List(inner) => example(inner),
+        _ => None,
+    }
+}
+
+fn wrong_value(kind: &Kind, key: &str, node: &Node, called: &Called) -> Mistake {
+    let shown = node.value.shown();
+    let (subject, at) = (&called.subject, node.at.clone());
+    let plain = |what: &str| {
+        Mistake::new(
+            at.clone(),
+            format!("{subject}{key} = {shown} is not {what}"),
+        )
+    };
+    match kind {
+        Kind::Version => plain("a version of the policy vocabulary that is known here, expected 1"),
+        Kind::Count => plain("a whole number from 1 on, without quotes"),
+        Kind::Flag => plain("true or false, without quotes"),
+        Kind::Name if matches!(&node.value, Value::Text(text) if !text.trim().is_empty()) => {
+            plain("text of one line without control characters")
+        }
+        Kind::Prose if matches!(&node.value, Value::Text(text) if !text.trim().is_empty()) => {
+            plain("text without control characters")
+        }
+        Kind::Name | Kind::Prose => match &node.value {
+            Value::Text(_) => Mistake::new(
+                at.clone(),
+                format!("{subject}{key} is empty, expected some text"),
+            ),
+            _ => plain("text in quotes"),
+        },
+        Kind::Word(word) => wrong_word(word, key, node, called),
+        Kind::Choice(words) => match &node.value {
+            Value::Text(text) => plain("a word that is known here")
+                .suggesting(nearest(text, words.iter().copied()))
+                .expected_one_of(words),
+            _ => plain("a word in quotes").expected_one_of(words),
+        },
+        Kind::List(_) => Mistake::new(
+            at.clone(),
+            format!("{subject}{key} = {shown} is not a list in square brackets"),
+        ),
+        Kind::Table(_) => Mistake::new(
+            at.clone(),
+            format!("{subject}{key} is a table of keys, not {shown}"),
+        ),
+        Kind::Tables(_) => Mistake::new(
+            at.clone(),
+            format!("{subject}{key} is a list of tables, written [[{key}]], not {shown}"),
+        ),
+    }
+}
+
+fn wrong_word(word: &Word, key: &str, node: &Node, called: &Called) -> Mistake {
+    let Word {
+        what,
+        example,
+        check,
+    } = word;
+    let (subject, shown) = (&called.subject, node.value.shown());
+    match &node.value {
+        Value::Text(text) | Value::Time(text) => {
+            let wrong = check(text).err().unwrap_or_default();
+            let detail = wrong
+                .detail
+                .map(|detail| format!(": {detail}"))
+                .unwrap_or_default();
+            let message = format!(
+                "{subject}{key} = {shown} is not {what}, expected such as {example:?}{detail}"
+            );
+            Mistake::new(node.at.clone(), message).suggesting(wrong.suggestion)
+        }
+        Value::Number(number) => {
+            let message = format!(
+                "{subject}{key} = {shown} is a bare number, expected {what} such as {example:?}"
+            );
+            Mistake::new(node.at.clone(), message)
+                .suggesting(check(number).is_ok().then(|| number.clone()))
+        }
+        _ => Mistake::new(
+            node.at.clone(),
+            format!("{subject}{key} = {shown} is not {what}, expected such as {example:?}"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Policy;
+
+    fn listing(text: &str) -> String {
+        Policy::check_toml(text, "policy.toml")
+            .map_or_else(|mistakes| mistakes.to_string(), |_| "none".to_owned())
+    }
+
+    /// A mistake in one key of one table, and the first line of its answer after the place.
+    #[test]
+    fn every_mistake_has_its_answer() {
+        let ring = "[[ring]]\nname = \"broad\"\nselect = \"*\"\n";
+        let window =
+            "[[window]]\nname = \"weeknights\"\nzone = \"Europe/Berlin\"\nwhen = \"daily\"\n";
+        let exception = "[[exception]]\nmatch = \"mysql-*\"\nbecause = \"b\"\nrisk_owner = \"dana\"\nuntil = 2027-01-31\n";
+        let blackout = "[[blackout]]\nfrom = 2026-12-20\nto = 2026-12-21\nbecause = \"freeze\"\n";
+        let mut differing = String::new();
+        for (base, wrong, answer) in [
+            (
+                "",
+                "policy = 2",
+                "1:10: policy = 2 is not a version of the policy vocabulary that is known here, expected 1",
+            ),
+            (
+                "",
+                "policy = \"1\"",
+                "1:10: policy = \"1\" is not a version of the policy vocabulary that is known here, expected 1",
+            ),
+            ("", "name = 3", "1:8: name = 3 is not text in quotes"),
+            ("", "name = \" \"", "1:8: name is empty, expected some text"),
+            (
+                "",
+                "name = \"a\\nb\"",
+                "1:8: name = \"a\\nb\" is not text of one line without control characters",
+            ),
+            (
+                "",
+                "owner = [\"a\"]",
+                "1:9: owner = a list is not text in quotes",
+            ),
+            (
+                "",
+                "windows = []",
+                "1:1: unknown key \"windows\"\n   expected one of: policy, name, owner, approval, window, blackout, patches, exception, ring, order, check, on_fail, reboot\n   did you mean \"window\"?",
+            ),
+            (
+                "",
+                "[ring]",
+                "1:1: ring is a list of tables, written [[ring]], not a table",
+            ),
+            (
+                "",
+                "[[approval]]",
+                "1:1: approval is a table of keys, not a list",
+            ),
+            (
+                "",
+                "ring = [1]",
+                "1:9: [[ring]] 1 is a table of keys, not 1",
+            ),
+            (
+                "",
+                "approval = 3",
+                "1:12: approval is a table of keys, not 3",
+            ),
+            (
+                "[approval]\n",
+                "needs = 0",
+                "2:9: [approval]: needs = 0 is not a whole number from 1 on, without quotes",
+            ),
+            (
+                "[approval]\n",
+                "needs = \"1\"",
+                "2:9: [approval]: needs = \"1\" is not a whole number from 1 on, without quotes",
+            ),
+            (
+                "[approval]\n",
+                "needs = 1.0",
+                "2:9: [approval]: needs = 1.0 is not a whole number from 1 on, without quotes",
+            ),
+            (
+                "[approval]\n",
+                "needs = 4294967296",
+                "2:9: [approval]: needs = 4294967296 is not a whole number from 1 on, without quotes",
+            ),
+            (
+                "[approval]\n",
+                "from = \"maria\"",
+                "2:8: [approval]: from = \"maria\" is not a list in square brackets",
+            ),
+            (
+                "[approval]\n",
+                "from = [\"maria\", 3]",
+                "2:18: [approval]: from = 3 is not text in quotes",
+            ),
+            (
+                "[approval]\n",
+                "valid = 14",
+                "2:9: [approval]: valid = 14 is a bare number, expected a duration such as \"24h\"",
+            ),
+            (
+                "[approval]\n",
+                "valid = \"14\"",
+                "2:9: [approval]: valid = \"14\" is not a duration, expected such as \"24h\": a number needs its unit",
+            ),
+            (
+                "[approval]\n",
+                "need = 1",
+                "2:1: unknown key \"need\" in [approval]\n   expected one of: needs, from, valid\n   did you mean \"needs\"?",
+            ),
+            (
+                window,
+                "until = \"4\"",
+                "5:9: window \"weeknights\": until = \"4\" is not a time of day, expected such as \"04:00\"",
+            ),
+            (
+                window,
+                "from = 22",
+                "5:8: window \"weeknights\": from = 22 is a bare number, expected a time of day such as \"04:00\"",
+            ),
+            (
+                window,
+                "from = true",
+                "5:8: window \"weeknights\": from = true is not a time of day, expected such as \"04:00\"",
+            ),
+            (
+                "[[window]]\nname = \"w\"\nwhen = \"daily\"\n",
+                "zone = \"Europe/Berlln\"",
+                "4:8: window \"w\": zone = \"Europe/Berlln\" is not a known time zone, expected such as \"Europe/Berlin\"\n   did you mean \"Europe/Berlin\"?",
+            ),
+            (
+                "[[window]]\nname = \"w\"\nzone = \"UTC\"\n",
+                "when = \"weekdays\"",
+                "4:8: window \"w\": when = \"weekdays\" is not a recurrence, expected such as \"mon..thu\": \"weekdays\" is not a day of the week such as \"mon\" or \"monday\"",
+            ),
+            (
+                "[[window]]\nname = \"w\"\n",
+                "zone = \"UTC\"",
+                "1:1: window \"w\": when is missing, expected such as \"mon..thu\"",
+            ),
+            (
+                "[[window]]\n",
+                "when = \"any time\"",
+                "1:1: window 1: name is missing",
+            ),
+            (
+                blackout,
+                "zone = \"nowhere\"",
+                "5:8: blackout \"freeze\": zone = \"nowhere\" is not a known time zone, expected such as \"Europe/Berlin\"",
+            ),
+            (
+                "[[blackout]]\nto = 2026-12-21\nbecause = \"freeze\"\n",
+                "from = \"2026-13-01\"",
+                "4:8: blackout \"freeze\": from = \"2026-13-01\" is not a date, expected such as \"2027-01-31\"",
+            ),
+            (
+                "[[blackout]]\nto = 2026-12-21\nbecause = \"freeze\"\n",
+                "from = 2026-12-20T10:00:00",
+                "4:8: blackout \"freeze\": from = 2026-12-20T10:00:00 is not a date, expected such as \"2027-01-31\"",
+            ),
+            (
+                "[[blackout]]\nfrom = 2026-12-20\nto = 2026-12-21\n",
+                "because = \"\\u0007\"",
+                "4:11: blackout \"\\u{7}\": because = \"\\u{7}\" is not text without control characters",
+            ),
+            (
+                "[patches]\n",
+                "take = [\"securty\"]",
+                "2:9: [patches]: take = \"securty\" is not a word that is known here\n   expected one of: security, bugfix, enhancement, other\n   did you mean \"security\"?",
+            ),
+            (
+                "[patches]\n",
+                "min_age = \"3d\"",
+                "2:1: min_age in [patches]: known, not yet supported",
+            ),
+            (
+                "[patches]\n",
+                "out_of_band = \"restart_soak\"",
+                "2:1: out_of_band in [patches]: known, not yet supported",
+            ),
+            (
+                exception,
+                "select = \"tier == web\"",
+                "6:10: exception \"mysql-*\": select = \"tier == web\" is not a selector, expected such as \"tier = web\": column 7: expected a value but found \"=\"",
+            ),
+            (
+                "[[exception]]\nmatch = \"mysql-*\"\nbecause = \"b\"\n",
+                "until = 2027-01-31",
+                "1:1: exception \"mysql-*\": risk_owner is missing",
+            ),
+            (
+                "[[exception]]\nmatch = \"mysql-*\"\nbecause = \"b\"\n",
+                "risk_owner = \"d\"",
+                "1:1: exception \"mysql-*\": until is missing, expected such as \"2027-01-31\"",
+            ),
+            (
+                "[[exception]]\nbecause = \"b\"\nrisk_owner = \"d\"\nuntil = 2027-01-31\n",
+                "match = \"[ab]*\"",
+                "5:9: exception \"[ab]*\": match = \"[ab]*\" is not a pattern over names, expected such as \"mysql-*\": only * and ? are special, and brackets, braces and backslashes are not taken",
+            ),
+            (
+                ring,
+                "at_onec = \"3\"",
+                "4:1: unknown key \"at_onec\" in [[ring]] \"broad\"\n   expected one of: name, select, soak, at_once, start_after, window, needs_approval\n   did you mean \"at_once\"?",
+            ),
+            (
+                ring,
+                "at_once = 3",
+                "4:11: ring \"broad\": at_once = 3 is a bare number, expected a disruption budget such as \"10% of ring\"\n   did you mean \"3\"?",
+            ),
+            (
+                ring,
+                "at_once = \"10%\"",
+                "4:11: ring \"broad\": at_once = \"10%\" is not a disruption budget, expected such as \"10% of ring\": write what it is a share of",
+            ),
+            (
+                ring,
+                "needs_approval = \"yes\"",
+                "4:18: ring \"broad\": needs_approval = \"yes\" is not true or false, without quotes",
+            ),
+            (
+                ring,
+                "start_after = { success = \"95%\" }",
+                "4:1: ring \"broad\": start_after: ring is missing",
+            ),
+            (
+                ring,
+                "start_after = \"test\"",
+                "4:15: ring \"broad\": start_after is a table of keys, not \"test\"",
+            ),
+            (
+                "[[ring]]\nname = \"r\"\n",
+                "soak = \"1h\"",
+                "1:1: ring \"r\": select is missing, expected such as \"tier = web\"",
+            ),
+            (
+                "[[order]]\nwithin = \"app\"\n",
+                "steps = [\"tier = \"]",
+                "3:10: order \"app\": steps = \"tier = \" is not a selector, expected such as \"tier = web\": column 8: expected a value but found the end",
+            ),
+            (
+                "[[check]]\n",
+                "within = \"5m\"",
+                "1:1: check 1: nothing of http, command is given\n   expected one of: http, command",
+            ),
+            (
+                "[[check]]\ncommand = [\"true\"]\n",
+                "http = \"http://a/\"",
+                "1:1: check 1: only one of http and command can be given\n   expected one of: http, command",
+            ),
+            (
+                "[[check]]\n",
+                "command = \"nginx -t\"",
+                "2:11: check 1: command = \"nginx -t\" is not a list in square brackets",
+            ),
+            (
+                "[[check]]\n",
+                "command = [\"a\\u0000\"]",
+                "2:12: check 1: command = \"a\\0\" is not an argument, expected such as \"is-active\": no program can be given a NUL character",
+            ),
+            (
+                "[[check]]\n",
+                "http = \"ftp://a\"",
+                "2:8: check 1: http = \"ftp://a\" is not a URL, expected such as \"http://{address}/healthz\": it starts with http:// or https://",
+            ),
+            (
+                "[[check]]\n",
+                "http = \"http://{host}/\"",
+                "2:8: check 1: http = \"http://{host}/\" is not a URL, expected such as \"http://{address}/healthz\": only {address} and {name} stand in braces",
+            ),
+            (
+                "[on_fail]\n",
+                "component = \"rollback\"",
+                "2:13: [on_fail]: component = \"rollback\" is not a word that is known here\n   expected one of: roll_back, stop, skip\n   did you mean \"roll_back\"?",
+            ),
+            (
+                "[on_fail]\n",
+                "tolerate = 0",
+                "2:12: [on_fail]: tolerate = 0 is a bare number, expected a number of failures or a percentage such as \"5%\"\n   did you mean \"0\"?",
+            ),
+            (
+                "[reboot]\n",
+                "when = true",
+                "2:8: [reboot]: when = true is not a word in quotes\n   expected one of: needed, never, always",
+            ),
+            (
+                "[reboot]\n",
+                "pending_before = \"ignore\"",
+                "2:18: [reboot]: pending_before = \"ignore\" is not a word that is known here\n   expected one of: refuse, reboot_first, fold_in",
+            ),
+            ("", "[[limit]]", "1:3: [[limit]]: known, not yet supported"),
+            ("", "[[tool]]", "1:3: [[tool]]: known, not yet supported"),
+            ("", "[protect]", "1:2: [protect]: known, not yet supported"),
+            (
+                "",
+                "[other_patchers]",
+                "1:2: [other_patchers]: known, not yet supported",
+            ),
+            (
+                "",
+                "[deadline]",
+                "1:2: [deadline]: known, not yet supported",
+            ),
+            ("", "[[lane]]", "1:3: [[lane]]: known, not yet supported"),
+            (
+                "",
+                "[[around]]",
+                "1:3: [[around]]: known, not yet supported",
+            ),
+            ("", "[[hook]]", "1:3: [[hook]]: known, not yet supported"),
+            ("", "[ticket]", "1:2: [ticket]: known, not yet supported"),
+            (
+                "",
+                "name = ",
+                "1:8: this is not TOML: string values must be quoted, expected literal string",
+            ),
+            (
+                "",
+                "name = \"a\"\nname = \"b\"",
+                "2:1: this is not TOML: duplicate key",
+            ),
+        ] {
+            let expected = format!("policy.toml:{answer}\n1 mistake; nothing was done");
+            let found = listing(&format!("{base}{wrong}\n"));
+            if found != expected {
+                differing.push_str(&format!(
+                    "{base}{wrong}\n  expected {expected}\n  found    {found}\n"
+                ));
+            }
+        }
+        assert!(differing.is_empty(), "{differing}");
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+        let text = "[[window]]\nname = \"weeknights\"\nzone = \"Europe/Berlin\"\nwhen = \"mon..thu\"\nuntil = \"4\"\n\
+                    [[ring]]\nname = \"broad\"\nselect = \"*\"\nat_onec = \"3\"\nstart_after = { ring = \"tset\" }\n";
+        assert_eq!(
+            listing(text),
+            "policy.toml:5:9: window \"weeknights\": until = \"4\" is not a time of day, expected such as \"04:00\"\n\
+             policy.toml:9:1: unknown key \"at_onec\" in [[ring]] \"broad\"\n   \
+             expected one of: name, select, soak, at_once, start_after, window, needs_approval\n   \
+             did you mean \"at_once\"?\n\
+             policy.toml:10:17: ring \"broad\" can never start: there is no ring \"tset\"\n\
+             3 mistakes; nothing was done"
+        );
+    }
+
+    #[test]
+    fn json_mistakes_are_pointed_at() {
+        for (text, answer) in [
+            (
+                r#"{"ring":[{"name":"a","select":"*","at_onec":1}]}"#,
+                "#/ring/0/at_onec: unknown key \"at_onec\" in [[ring]] \"a\"",
+            ),
+            (
+                r#"{"on_fail":{"tolerate":0}}"#,
+                "#/on_fail/tolerate: [on_fail]: tolerate = 0 is a bare number",
+            ),
+            (
+                r#"{"name":"a","name":"b"}"#,
+                "#/name: key \"name\" is given twice",
+            ),
+            (
+                r#"{"owner":null}"#,
+                "#/owner: owner = null is not text in quotes",
+            ),
+            (r#"{"a/b~":1}"#, "#/a~1b~0: unknown key \"a/b~\""),
+            (r#"[]"#, "#: a policy is a table of keys, not a list"),
+            (
+                r#"{"policy":1.0}"#,
+                "#/policy: policy = 1.0 is not a version",
+            ),
+            ("{\n\"name\": }", ":2:9: this is not JSON: expected value"),
+            ("", ":1:1: this is not JSON: EOF while parsing a value"),
+        ] {
+            let mistakes = Policy::check_json(text, "policy.json").unwrap_err();
+            assert!(
+                mistakes
+                    .to_string()
+                    .starts_with(&format!("policy.json{answer}")),
+                "{text}: {mistakes}"
+            );
+            assert_eq!(mistakes.as_slice().len(), 1, "{mistakes}");
+        }
+    }
+
+    #[test]
+    fn a_deep_document_is_refused_and_not_followed() {
+        let deep = format!("name = {}{}", "[".repeat(5_000), "]".repeat(5_000));
+        assert!(Policy::check_toml(&deep, "p").is_err());
+        let deep = format!("{{\"name\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000));
+        assert!(Policy::check_json(&deep, "p").is_err());
+    }
+}
