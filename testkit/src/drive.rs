@@ -6,8 +6,8 @@ use patchcore::{
     Error, Failure,
     id::{ComponentId, OpKey},
     provider::{
-        Baseline, Begun, Blocker, Change, DeployRequest, Guarantee, Handle, Located, Observed, Op,
-        Operations, PortRequest, Readiness, Settled,
+        Baseline, Begun, Blocker, Change, DeployRequest, Evidence, Guarantee, Handle, Located,
+        Observed, Op, Operations, PortRequest, Readiness, Settled, SubjectResult,
     },
 };
 
@@ -59,11 +59,8 @@ impl Outcome {
     /// The result where it is a success on every subject that it names.
     pub(crate) fn succeeded(self) -> Checked<(Op<DeployRequest>, Settled)> {
         let (op, settled) = self.settled()?;
-        match settled
-            .results
-            .iter()
-            .find_map(|(c, r)| r.as_ref().err().map(|f| (c, f)))
-        {
+        let failed = results(&settled).find_map(|(c, told)| told.err().map(|f| (c, f)));
+        match failed {
             None => Ok((op, settled)),
             Some((component, failure)) => Err(Verdict::Unjudged {
                 see: SETTLES,
@@ -277,14 +274,24 @@ impl Bench {
     }
 }
 
+/// One subject's result as a `Result`, for checks that ask whether it is a success.
+pub(crate) type Told<'a> = Result<&'a Evidence, &'a Failure>;
+
+/// Each subject's result.
+pub(crate) fn results(settled: &Settled) -> impl Iterator<Item = (&ComponentId, Told<'_>)> {
+    settled.subjects.iter().map(|(component, result)| {
+        let told = match result {
+            SubjectResult::Done(evidence) => Ok(evidence),
+            SubjectResult::Failed(failure) => Err(failure),
+        };
+        (component, told)
+    })
+}
+
 /// One subject's result; a subject that is left out is another check's matter.
-pub(crate) fn result_of<'a>(
-    settled: &'a Settled,
-    component: &ComponentId,
-) -> Checked<&'a Result<patchcore::provider::Evidence, Failure>> {
-    settled
-        .results
-        .get(component)
+pub(crate) fn result_of<'a>(settled: &'a Settled, component: &ComponentId) -> Checked<Told<'a>> {
+    results(settled)
+        .find_map(|(c, told)| (c == component).then_some(told))
         .ok_or_else(|| Verdict::Unjudged {
             see: "operations_settled_covers_every_subject",
             why: format!("no result for {component}"),

@@ -12,7 +12,7 @@ use patchcore::{
     clock::{Clock, SharedClock},
     estate::{Available, Patch, PatchClass, Scan},
     id::{ComponentId, OpKey, PatchId, Version},
-    provider::{Change, DeployRequest, Evidence, Op, PortRequest, Settled},
+    provider::{Change, DeployRequest, Evidence, Op, PortRequest, Settled, SubjectResult},
     sim::VirtualClock,
 };
 use serde_json::json;
@@ -178,8 +178,11 @@ fn end(job: &Job, machines: &mut BTreeMap<ComponentId, Machine>) -> Settled {
                 Ok("the catalogue is of now")
             }
         };
-        let result = result.map(|saw| Evidence::observed(job.ends, saw).with_claim("exit 0"));
-        settled.results.insert(component, result);
+        let result = match result {
+            Ok(saw) => SubjectResult::Done(Evidence::observed(job.ends, saw).with_claim("exit 0")),
+            Err(failure) => SubjectResult::Failed(failure),
+        };
+        settled.subjects.insert(component, result);
     }
     settled
 }

@@ -7,7 +7,8 @@ use patchcore::{
     Error, ErrorKind, Failure, Result,
     provider::{
         Baseline, Begun, CancelToken, DeployRequest, Evidence, Guarantee, Handle, Located,
-        Observed, Op, OpContext, Operations, PortRequest, Prepared, Readiness, Settled, Undo,
+        Observed, Op, OpContext, Operations, PortRequest, Prepared, Readiness, Settled,
+        SubjectResult, Undo,
     },
 };
 
@@ -18,6 +19,10 @@ use crate::{
 
 fn is_apply(request: &DeployRequest) -> bool {
     matches!(request, DeployRequest::Apply { .. })
+}
+
+fn is_done(result: &SubjectResult) -> bool {
+    matches!(result, SubjectResult::Done(_))
 }
 
 /// The same operation with other versions of one package.
@@ -86,45 +91,41 @@ impl FaultyPorts {
         if !is_apply(&op.request) {
             return settled;
         }
-        if self.has(Plant::SubjectNotSettled) && settled.results.len() > 1 {
-            settled.results.pop_last();
+        if self.has(Plant::SubjectNotSettled) && settled.subjects.len() > 1 {
+            settled.subjects.pop_last();
         }
-        let many = settled.results.len() > 1;
-        let failed = settled.results.values().find_map(|r| r.clone().err());
-        let done = settled.results.values().find_map(|r| r.clone().ok());
-        for result in settled.results.values_mut() {
-            let kind = result.as_ref().err().map(|f| f.kind);
-            let believed = || Evidence::observed(patchcore::Timestamp::MAX, "exit 0");
-            match (self.plant, kind) {
-                (Plant::ExitCodeBelieved, Some(ErrorKind::VerifyFailed)) => {
-                    *result = Ok(believed())
+        let many = settled.subjects.len() > 1;
+        let failed = settled.subjects.values().find(|r| !is_done(r)).cloned();
+        let done = settled.subjects.values().find(|r| is_done(r)).cloned();
+        for result in settled.subjects.values_mut() {
+            let believed = || {
+                let at = patchcore::Timestamp::MAX;
+                SubjectResult::Done(Evidence::observed(at, "exit 0"))
+            };
+            match (self.plant, &mut *result) {
+                (Plant::ExitCodeBelieved, SubjectResult::Failed(failure))
+                    if failure.kind == ErrorKind::VerifyFailed =>
+                {
+                    *result = believed();
                 }
-                (Plant::FailureCalledDone, Some(ErrorKind::InstallFailed)) if !many => {
-                    *result = Ok(believed());
+                (Plant::FailureCalledDone, SubjectResult::Failed(failure))
+                    if failure.kind == ErrorKind::InstallFailed && !many =>
+                {
+                    *result = believed();
                 }
-                (Plant::SuccessCalledFailed, None) if !many => {
+                (Plant::SuccessCalledFailed, SubjectResult::Done(_)) if !many => {
                     let error = Error::new(ErrorKind::InstallFailed, "a warning was printed");
-                    *result = Err(Failure::from(&error));
+                    *result = SubjectResult::Failed(Failure::from(&error));
                 }
-                (Plant::FailureSpreads, None) => {
-                    if let Some(failed) = &failed {
-                        *result = Err(failed.clone());
-                    }
+                (Plant::FailureSpreads, SubjectResult::Done(_)) => {
+                    *result = failed.clone().unwrap_or_else(|| result.clone());
                 }
-                (Plant::SuccessSpreads, Some(_)) => {
-                    if let Some(done) = &done {
-                        *result = Ok(done.clone());
-                    }
+                (Plant::SuccessSpreads, SubjectResult::Failed(_)) => {
+                    *result = done.clone().unwrap_or_else(|| result.clone());
                 }
-                (Plant::NobodyToBlame, Some(_)) => {
-                    if let Err(failure) = result {
-                        failure.blames.clear();
-                    }
-                }
-                (Plant::OldEvidence, None) => {
-                    if let Ok(evidence) = result {
-                        evidence.as_of -= Duration::from_secs(24 * 3600);
-                    }
+                (Plant::NobodyToBlame, SubjectResult::Failed(failure)) => failure.blames.clear(),
+                (Plant::OldEvidence, SubjectResult::Done(evidence)) => {
+                    evidence.as_of -= Duration::from_secs(24 * 3600);
                 }
                 _ => {}
             }
@@ -310,7 +311,9 @@ impl Operations<DeployRequest> for FaultyPorts {
                 let mut settled = Settled::default();
                 for subject in op.request.subjects() {
                     let evidence = Evidence::observed(ctx.now(), "no failure found");
-                    settled.results.insert(subject, Ok(evidence));
+                    settled
+                        .subjects
+                        .insert(subject, SubjectResult::Done(evidence));
                 }
                 Located::Settled(settled)
             }
@@ -353,8 +356,8 @@ impl Operations<DeployRequest> for FaultyPorts {
         }
         Ok(match observed {
             Observed::Settled(settled) => {
-                let failed = settled.results.values().any(|r| r.is_err());
-                if self.has(Plant::FailureCalledLost) && failed && settled.results.len() == 1 {
+                let failed = settled.subjects.values().any(|r| !is_done(r));
+                if self.has(Plant::FailureCalledLost) && failed && settled.subjects.len() == 1 {
                     let why = "the tool ended by a status that nobody knows".to_owned();
                     return Ok(Observed::Lost { why });
                 }

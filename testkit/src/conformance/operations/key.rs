@@ -5,7 +5,7 @@ use patchcore::provider::{Begun, Guarantee, Located, Op};
 use crate::{
     bench::Bench,
     check::{Checked, Verdict, demand, fault},
-    drive::{Outcome, Started, knows_operations, result_of},
+    drive::{Outcome, Started, knows_operations, result_of, results},
 };
 
 pub(in crate::conformance) async fn operations_begin_twice_has_one_effect(
@@ -149,7 +149,7 @@ pub(in crate::conformance) async fn operations_locate_finds_a_settled_one_from_a
     let after_crash = bench.connect().await?;
     match bench.locate(&after_crash, &op).await? {
         Ok(Located::Settled(found)) => {
-            for (component, was) in &settled.results {
+            for (component, was) in results(&settled) {
                 let is = result_of(&found, component)?;
                 demand(was.is_ok() == is.is_ok(), || {
                     format!("{component}: the result was {was:?} and is found as {is:?}")

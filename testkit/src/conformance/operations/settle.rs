@@ -11,7 +11,7 @@ use super::prepared_apply_of_many;
 use crate::{
     bench::Bench,
     check::{Checked, Verdict, demand, fault},
-    drive::{Outcome, Started, result_of, unprepared},
+    drive::{Outcome, Started, result_of, results, unprepared},
 };
 
 pub(in crate::conformance) async fn operations_a_begun_operation_settles(bench: &Bench) -> Checked {
@@ -39,10 +39,10 @@ pub(in crate::conformance) async fn operations_settled_covers_every_subject(
     };
     let (op, settled) = bench.carry_out(&on, op).await.settled()?;
     let subjects = op.request.subjects();
-    if let Some(missing) = subjects.iter().find(|s| !settled.results.contains_key(*s)) {
+    if let Some(missing) = subjects.iter().find(|s| !settled.subjects.contains_key(*s)) {
         return fault(format!("{missing} is a subject and has no result"));
     }
-    match settled.results.keys().find(|s| !subjects.contains(*s)) {
+    match settled.subjects.keys().find(|s| !subjects.contains(*s)) {
         Some(extra) => fault(format!("{extra} is no subject and has a result")),
         None => Ok(()),
     }
@@ -109,7 +109,7 @@ pub(in crate::conformance) async fn operations_evidence_is_not_older_than_the_ef
     let op = bench.prepared_apply(&on).await?;
     let begun = bench.now();
     let (_, settled) = bench.carry_out(&on, op).await.settled()?;
-    for (component, result) in &settled.results {
+    for (component, result) in results(&settled) {
         if let Ok(evidence) = result {
             demand(evidence.as_of >= begun, || {
                 format!(
