@@ -32,7 +32,7 @@ apt-mark hold pc-held
 echo "deb $source pc-security main" >>/etc/apt/sources.list.d/patchcore-tests.list
 apt-get -q update
 
-useradd --create-home --shell /bin/sh op
+useradd --create-home --groups adm --shell /bin/sh op
 echo 'op ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/op
 chmod 440 /etc/sudoers.d/op
 
