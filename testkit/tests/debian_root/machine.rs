@@ -188,3 +188,18 @@ fn the_machine_below_cannot_be_changed_by_accident() {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(guest.host_name()), "{mounts}");
 }
+
+#[test]
+fn a_command_for_a_guest_that_went_down_runs_nowhere() {
+    let Some(guest) = guest() else { return };
+    let pid = guest.pid().unwrap();
+    // Its init waits for this one process.
+    guest.script("pkill -KILL -x cat", []);
+    assert!(guest.wait_until(PATIENCE, |_| {
+        !fs::exists(format!("/proc/{pid}/root/")).unwrap()
+    }));
+    let marker = env::temp_dir().join(guest.host_name());
+    let output = guest.run(["touch", &*marker.to_string_lossy()]);
+    assert!(!output.status.success(), "{output:?}");
+    assert!(!marker.exists());
+}

@@ -37,7 +37,7 @@ pub struct DebianRoot;
 
 impl DebianRoot {
     /// The base of all guests; builds it when this recipe was never built under this cargo target
-    /// directory, which takes some twenty seconds and fetches about 60 MB.
+    /// directory, which takes some twenty seconds, needs the network, and leaves 210 MB there until `cargo clean`.
     ///
     /// Processes that ask at the same time wait for the one that builds.
     ///
@@ -142,7 +142,7 @@ fn target_directory() -> Result<PathBuf, Missing> {
 fn unwritable(peers: &Path, error: &io::Error) -> Missing {
     Missing::new(
         format!("a writable {}: {error}", peers.display()),
-        "run as root with space for about 300 MB under the cargo target directory",
+        "run as root with space for about 250 MB under the cargo target directory",
     )
 }
 

@@ -85,25 +85,14 @@ impl Guest {
         user: &str,
         argv: impl IntoIterator<Item = A>,
     ) -> Command {
-        let Some(pid) = self.pid() else {
+        let Some(running) = &self.running else {
             broken(&self.host_name, "its power is off");
         };
-        let mut command = Command::new("nsenter");
+        let mut command = running.enter();
         command
             .env_clear()
             .env("PATH", PATH)
             .env("LANG", "C.UTF-8")
-            .args([
-                "--target",
-                &pid.to_string(),
-                "--mount",
-                "--uts",
-                "--ipc",
-                "--net",
-                "--pid",
-                "--root",
-                "--wd",
-            ])
             .args(["sh", "-c", AS_USER, "sh", user])
             .args(argv);
         command
@@ -250,21 +239,20 @@ impl Guest {
         if self.running.is_some() {
             return;
         }
-        let mut boot = Command::new("nsenter");
-        boot.args(["--target", &self.disk.pid().to_string(), "--mount", "--pid"])
-            .args([
-                "unshare",
-                "--mount",
-                "--pid",
-                "--uts",
-                "--ipc",
-                "--net",
-                "--fork",
-                "--kill-child",
-            ])
-            .args(["sh", "-c", BOOT, "sh"])
-            .arg(self.base.mount_point())
-            .arg(&self.host_name);
+        let mut boot = self.disk.enter();
+        boot.args([
+            "unshare",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--fork",
+            "--kill-child",
+        ])
+        .args(["sh", "-c", BOOT, "sh"])
+        .arg(self.base.mount_point())
+        .arg(&self.host_name);
         self.running =
             Some(Holder::start(&mut boot).unwrap_or_else(|e| broken("starting a guest", e)));
     }

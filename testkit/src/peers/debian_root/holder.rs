@@ -1,9 +1,22 @@
 //! A process that keeps namespaces alive for exactly as long as we live.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    fs::File,
+    io::{self, BufRead, BufReader},
+    os::fd::AsRawFd,
+    process::{self, Child, Command, Stdio},
 };
+
+/// What there is to enter: the option of `nsenter` and the name under `/proc/PID`.
+const DOORS: [(&str, &str); 7] = [
+    ("mount", "ns/mnt"),
+    ("uts", "ns/uts"),
+    ("ipc", "ns/ipc"),
+    ("net", "ns/net"),
+    ("pid", "ns/pid"),
+    ("root", "root"),
+    ("wd", "root"),
+];
 
 /// Runs until dropped. Its standard input is a pipe that only this value holds the other end of, so
 /// the kernel closes it even when this process is killed. A parent-death signal would do that too,
@@ -12,6 +25,9 @@ use std::{
 pub(super) struct Holder {
     process: Child,
     pid: u32,
+    /// Open namespaces instead of a process id: when the holder ended by itself, its id may by now
+    /// be that of any process of this machine, and a command for the guest would run out here.
+    doors: Vec<(&'static str, File)>,
 }
 
 impl Holder {
@@ -48,7 +64,34 @@ impl Holder {
                 .map_or_else(|e| e.to_string(), |status| status.to_string());
             return Err(format!("{} ({status})", said.join("; ")));
         };
-        Ok(Self { process, pid })
+        let open = |(option, name)| Ok((option, File::open(format!("/proc/{pid}/{name}"))?));
+        let doors: io::Result<Vec<_>> = DOORS.into_iter().map(open).collect();
+        match doors {
+            Ok(doors) => Ok(Self {
+                process,
+                pid,
+                doors,
+            }),
+            Err(e) => {
+                drop(process.stdin.take());
+                // What went wrong is said already; the status would add nothing.
+                let _ = process.wait();
+                Err(format!("entering its namespaces: {e}"))
+            }
+        }
+    }
+
+    /// A command that enters the namespaces; what to run there is for the caller to add.
+    pub(super) fn enter(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        for (option, door) in &self.doors {
+            command.arg(format!(
+                "--{option}=/proc/{}/fd/{}",
+                process::id(),
+                door.as_raw_fd()
+            ));
+        }
+        command
     }
 
     /// The process id, as seen from outside, of the first process in the namespaces.
