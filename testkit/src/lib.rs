@@ -1,1 +1,3 @@
-//! Conformance suites for patchcore providers.
+//! Conformance suites for patchcore providers, and the test peers they are run against.
+
+pub mod peers;
