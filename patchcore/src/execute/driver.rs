@@ -75,6 +75,12 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether it halted and waits for a person.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        matches!(self, Self::AtRest { waits } if waits.iter().any(|w| matches!(w, Wait::Halted { .. })))
+    }
+
     /// Whether nothing more will happen by itself.
     #[must_use]
     pub const fn is_final(&self) -> bool {
