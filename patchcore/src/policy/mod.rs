@@ -75,6 +75,7 @@ pub struct Policy {
     pub name: String,
     /// Who answers for it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PersonId")]
     pub owner: Option<PersonId>,
     /// Who must agree before a plan may run.
     pub approval: ApprovalRules,

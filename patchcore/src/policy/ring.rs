@@ -29,9 +29,11 @@ pub struct Ring {
     /// What an earlier ring must have shown. Without it, the ring before must have ended its soak
     /// and stayed within what `on_fail` tolerates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "StartAfter")]
     pub start_after: Option<StartAfter>,
     /// The one window it uses. Without it, any window of the policy serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WindowName")]
     pub window: Option<WindowName>,
     /// Whether people must approve once more before it starts, on the evidence of the ring before.
     /// Default no.
