@@ -56,7 +56,7 @@ pub(crate) enum Kind {
     Word(Word),
     /// One of some words.
     Choice(&'static [&'static str]),
-    List(&'static Kind),
+    List(&'static Self),
     Table(&'static Table),
     Tables(&'static Table),
 }
