@@ -150,3 +150,25 @@ impl StartAfter {
             && u32::try_from(healthy).unwrap_or(u32::MAX) >= self.at_least
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_ring_must_have_shown_enough() {
+        let start_after = StartAfter::ring("test")
+            .with_success(Percent::new(95).unwrap())
+            .with_at_least(2);
+        for (healthy, n, met) in [
+            (2, 2, true),
+            (1, 1, false),
+            (0, 0, false),
+            (2, 3, false),
+            (19, 20, true),
+            (18, 20, false),
+        ] {
+            assert_eq!(start_after.is_met_by(healthy, n), met, "{healthy} of {n}");
+        }
+    }
+}
