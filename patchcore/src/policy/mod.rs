@@ -63,6 +63,9 @@ use crate::id::PersonId;
 use place::Places;
 
 /// The rules by which a plan is made. The field order is that of the file.
+///
+/// `Deserialize` takes what patchcore stored as it is; what people wrote is read by
+/// [`Policy::from_file`] and its kin, which check it and know its places.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
