@@ -75,6 +75,12 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether it halted and waits for a person.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        matches!(self, Self::AtRest { waits } if waits.iter().any(|w| matches!(w, Wait::Halted { .. })))
+    }
+
     /// Whether nothing more will happen by itself.
     #[must_use]
     pub const fn is_final(&self) -> bool {
@@ -135,6 +141,9 @@ pub(crate) struct Driver {
     standing: watch::Sender<Standing>,
     parking: bool,
     cancel: CancelToken,
+    /// Held while the loop works or sleeps for a time; let go while it waits for others only, because virtual
+    /// time would else wait for it.
+    at_work: Option<AtWork>,
 }
 
 impl Driver {
@@ -159,6 +168,7 @@ impl Driver {
             in_flight: BTreeSet::new(),
             parking: false,
             cancel: CancelToken::new(),
+            at_work: None,
             journal,
             clock,
             tools,
@@ -172,15 +182,14 @@ impl Driver {
 
     /// Drives the run until it is over, parked, or its journal fails.
     pub(crate) async fn drive(mut self) {
-        let clock = Arc::clone(&self.clock);
-        let at_work = clock.at_work();
+        self.at_work = Some(self.clock.at_work());
         if let Err(error) = self.run().await {
             tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops: its journal failed");
             self.standing.send_replace(Standing::Broken {
                 failure: Failure::from(&error),
             });
         }
-        drop(at_work);
+        self.at_work = None;
     }
 
     async fn run(&mut self) -> Result<()> {
@@ -497,12 +506,14 @@ impl Driver {
     async fn wait(&mut self, wake: Option<Timestamp>) -> Result<bool> {
         let clock = Arc::clone(&self.clock);
         let inbox = later(clock.now(), INBOX);
-        let heard = tokio::select! {
-            biased;
-            message = self.inbox.recv() => message,
-            () = sleep(&clock, wake) => return Ok(true),
-            () = clock.reached(inbox) => return Ok(true),
-        };
+        if wake.is_none() {
+            self.at_work = None;
+        }
+        let heard = self.listen(&clock, wake, inbox).await;
+        if self.at_work.is_none() {
+            self.at_work = Some(clock.at_work());
+        }
+        let Some(heard) = heard else { return Ok(true) };
         let Some(first) = heard else {
             // Every handle is gone and nothing is in flight. Time still passes.
             if wake.is_none() {
@@ -519,6 +530,21 @@ impl Driver {
             self.hear(message).await?;
         }
         Ok(true)
+    }
+
+    /// The next message, `Some(None)` when nobody can send one any more, or nothing when time has come.
+    async fn listen(
+        &mut self,
+        clock: &SharedClock,
+        wake: Option<Timestamp>,
+        inbox: Timestamp,
+    ) -> Option<Option<Message>> {
+        tokio::select! {
+            biased;
+            message = self.inbox.recv() => Some(message),
+            () = sleep(clock, wake) => None,
+            () = clock.reached(inbox) => None,
+        }
     }
 
     async fn hear(&mut self, message: Message) -> Result<()> {

@@ -5,7 +5,7 @@
 
 use std::{future::Future, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::kernel::{ComponentEvent, OpResult, OpState, Step};
 use crate::{
@@ -286,7 +286,7 @@ impl Call<'_> {
             let quiet = later(last_call, wait);
             if self.ctx.now() < quiet {
                 let left =
-                    SignedDuration::from(self.ctx.now().duration_until(quiet)).unsigned_abs();
+                    self.ctx.now().duration_until(quiet).unsigned_abs();
                 self.ctx.progress(Progress::message(
                     "waits until an interrupted start would be visible",
                 ));

@@ -50,7 +50,7 @@ impl Told {
             Some(_) => ComponentEvent::deserialize(&stored.body).map(Event::Component),
             None => RunEvent::deserialize(&stored.body).map(Event::Run),
         };
-        let event = known.unwrap_or_else(|_| Event::Other(stored.kind, stored.body));
+        let event = known.unwrap_or(Event::Other(stored.kind, stored.body));
         Self {
             seq: stored.seq,
             at: stored.at,

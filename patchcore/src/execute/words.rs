@@ -211,6 +211,7 @@ impl fmt::Display for ComponentEvent {
                 in_effect,
                 rebooted,
                 next,
+                ..
             } => {
                 if *at == Phase::VerifyBack {
                     let as_before = if patched.is_yes() {

@@ -78,7 +78,6 @@ impl Estate {
     }
 
     /// Discovers and plans. Reads and decides; changes nothing.
-    #[must_use]
     pub fn plan<'a>(&'a self, policy: &'a Policy) -> PlanRequest<'a> {
         PlanRequest {
             estate: self,

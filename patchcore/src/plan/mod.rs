@@ -9,6 +9,7 @@ mod order;
 mod planner;
 mod select;
 mod target;
+mod text;
 mod timetable;
 mod waves;
 
@@ -198,6 +199,15 @@ pub struct Schedule {
     pub ends: Option<Timestamp>,
 }
 
+/// Components that go one step after the other, each step back in service before the next begins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Chain {
+    /// The steps in order.
+    pub steps: Vec<Vec<ComponentId>>,
+    /// The rule that asks for it: `app "shop": tier = db, then tier = web`.
+    pub because: String,
+}
+
 /// Whether a remark stops the plan.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -233,6 +243,9 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// Patches that are not in the plan of a component, and why.
     pub patches_left_out: Vec<PatchLeftOut>,
+    /// Which components wait for which, and by which rule; [`Target::after`] is what follows from it.
+    #[serde(default)]
+    pub order: Vec<Chain>,
     /// Targets that somebody else holds now; they start when free, while the window is open.
     pub busy: BTreeMap<ComponentId, Busy>,
     /// When the oldest scan behind this plan was read.

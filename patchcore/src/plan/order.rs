@@ -2,84 +2,150 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Chain;
 use crate::{
     error::{Error, ErrorKind, Result},
     estate::{Inventory, RelationKind},
     id::ComponentId,
-    policy::Policy,
+    policy::{Order, Policy, Selector},
 };
 
 /// Before each planned component: those that must be back in service first, and why.
 pub(super) type Before = BTreeMap<ComponentId, BTreeMap<ComponentId, String>>;
 
+/// What goes before what among the planned components.
+#[derive(Debug, Default)]
+pub(super) struct Sequence {
+    /// For each component.
+    pub(super) before: Before,
+    /// By rule, for people.
+    pub(super) chains: Vec<Chain>,
+}
+
+impl Sequence {
+    fn add(&mut self, later: &ComponentId, earlier: &ComponentId, why: &str) {
+        self.before
+            .entry(later.clone())
+            .or_default()
+            .entry(earlier.clone())
+            .or_insert_with(|| why.to_owned());
+    }
+}
+
 /// The order that the policy's `[[order]]` and the estate's `depends_on` relations ask for, among `planned`.
 ///
 /// # Errors
 /// `Cycle`, naming the whole circle with the rule behind each step.
-pub(super) fn before(
+pub(super) fn sequence(
     inventory: &Inventory,
     policy: &Policy,
     planned: &BTreeSet<ComponentId>,
-) -> Result<Before> {
-    let mut before: Before = BTreeMap::new();
+) -> Result<Sequence> {
+    let mut sequence = Sequence::default();
+    dependencies(inventory, planned, &mut sequence);
+    for rule in &policy.order {
+        families(inventory, rule, planned, &mut sequence);
+    }
+    refuse_cycle(&sequence.before)?;
+    Ok(sequence)
+}
+
+/// A component waits for what it depends on, also where something that is not in the plan stands between.
+fn dependencies(inventory: &Inventory, planned: &BTreeSet<ComponentId>, sequence: &mut Sequence) {
+    let mut needs: BTreeMap<&ComponentId, BTreeSet<&ComponentId>> = BTreeMap::new();
     for relation in &inventory.relations {
-        let depends = relation.kind == RelationKind::DependsOn;
-        if depends && planned.contains(&relation.from) && planned.contains(&relation.to) {
-            let why = format!("{} depends on {}", relation.from, relation.to);
-            before
-                .entry(relation.from.clone())
+        if relation.kind == RelationKind::DependsOn {
+            needs
+                .entry(&relation.from)
                 .or_default()
-                .insert(relation.to.clone(), why);
+                .insert(&relation.to);
         }
     }
-    for order in &policy.order {
-        let mut families: BTreeMap<String, Vec<BTreeSet<ComponentId>>> = BTreeMap::new();
-        for id in planned {
-            let Some(component) = inventory.components.get(id) else {
-                continue;
-            };
-            let fact = |key: &str| component.fact(key);
-            let Some(family) = fact(&order.within) else {
-                continue;
-            };
-            // The first step that selects it counts, as with rings.
-            if let Some(step) = order.steps.iter().position(|step| step.matches(&fact)) {
-                let steps = families
-                    .entry(family)
-                    .or_insert_with(|| vec![BTreeSet::new(); order.steps.len()]);
-                if let Some(members) = steps.get_mut(step) {
-                    members.insert(id.clone());
-                }
-            }
-        }
-        for (family, steps) in families {
-            let filled: Vec<(usize, &BTreeSet<ComponentId>)> = steps
-                .iter()
-                .enumerate()
-                .filter(|(_, members)| !members.is_empty())
-                .collect();
-            for pair in filled.windows(2) {
-                let [(a, first), (b, then)] = pair else {
-                    continue;
-                };
-                for later in *then {
-                    for earlier in *first {
-                        let why = format!(
-                            "order within {} \"{family}\": {} before {}",
-                            order.within, order.steps[*a], order.steps[*b]
-                        );
-                        before
-                            .entry(later.clone())
-                            .or_default()
-                            .entry(earlier.clone())
-                            .or_insert(why);
+    for dependent in planned {
+        let mut first: BTreeSet<ComponentId> = BTreeSet::new();
+        let mut seen: BTreeSet<&ComponentId> = BTreeSet::new();
+        let mut open: Vec<&ComponentId> = vec![dependent];
+        while let Some(at) = open.pop() {
+            for needed in needs.get(at).into_iter().flatten() {
+                if planned.contains(*needed) {
+                    let itself = *needed == dependent;
+                    // A circle through what is not planned asks nothing of this plan; one of its own does.
+                    if !itself || at == dependent {
+                        first.insert((*needed).clone());
                     }
+                } else if seen.insert(needed) {
+                    open.push(needed);
                 }
             }
         }
+        if first.is_empty() {
+            continue;
+        }
+        for earlier in &first {
+            sequence.add(
+                dependent,
+                earlier,
+                &format!("{dependent} depends on {earlier}"),
+            );
+        }
+        sequence.chains.push(Chain {
+            steps: vec![first.into_iter().collect(), vec![dependent.clone()]],
+            because: format!("{dependent} depends on what goes before it"),
+        });
     }
-    refuse_cycle(&before)?;
-    Ok(before)
+}
+
+/// Inside each family that shares the label, one step after the other.
+fn families(
+    inventory: &Inventory,
+    rule: &Order,
+    planned: &BTreeSet<ComponentId>,
+    sequence: &mut Sequence,
+) {
+    let mut families: BTreeMap<String, Vec<Vec<ComponentId>>> = BTreeMap::new();
+    for id in planned {
+        let Some(component) = inventory.components.get(id) else {
+            continue;
+        };
+        let fact = |key: &str| component.fact(key);
+        let Some(family) = fact(&rule.within) else {
+            continue;
+        };
+        // The first step that selects it counts, as with rings.
+        if let Some(step) = rule.steps.iter().position(|step| step.matches(&fact)) {
+            let steps = families
+                .entry(family)
+                .or_insert_with(|| vec![Vec::new(); rule.steps.len()]);
+            if let Some(members) = steps.get_mut(step) {
+                members.push(id.clone());
+            }
+        }
+    }
+    for (family, steps) in families {
+        let filled: Vec<(&Selector, Vec<ComponentId>)> = rule
+            .steps
+            .iter()
+            .zip(steps)
+            .filter(|(_, members)| !members.is_empty())
+            .collect();
+        if filled.len() < 2 {
+            continue;
+        }
+        let words: Vec<String> = filled.iter().map(|(step, _)| step.to_string()).collect();
+        let because = format!("{} \"{family}\": {}", rule.within, words.join(", then "));
+        for pair in filled.windows(2) {
+            if let [(_, first), (_, then)] = pair {
+                for (later, earlier) in then.iter().flat_map(|l| first.iter().map(move |e| (l, e)))
+                {
+                    sequence.add(later, earlier, &because);
+                }
+            }
+        }
+        sequence.chains.push(Chain {
+            steps: filled.into_iter().map(|(_, members)| members).collect(),
+            because,
+        });
+    }
 }
 
 fn refuse_cycle(before: &Before) -> Result<()> {

@@ -62,15 +62,16 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
     refuse_empty(inventory, policy, &rings)?;
 
     let mut sorted = sort_out(input, &rings);
+    let groups = floors(inventory, &mut sorted);
     let planned: BTreeSet<ComponentId> = sorted.targets.keys().cloned().collect();
-    for (component, before) in order::before(inventory, policy, &planned)? {
-        if let Some(target) = sorted.targets.get_mut(&component) {
+    let sequence = order::sequence(inventory, policy, &planned)?;
+    for (component, before) in &sequence.before {
+        if let Some(target) = sorted.targets.get_mut(component) {
             target.after = before.keys().cloned().collect();
-            refuse_order_against_rings(&sorted.ring_of, &component, &before, &rings)?;
+            refuse_order_against_rings(&sorted.ring_of, component, before, &rings)?;
         }
     }
 
-    let groups = floors(inventory, &sorted);
     let mut schedule_rings = Vec::new();
     for ring in &rings {
         let members: Vec<&Target> = sorted
@@ -78,19 +79,8 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
             .values()
             .filter(|t| t.ring == ring.name)
             .collect();
-        let (waves, stuck) = waves::waves(&members, ring.at_once.of(members.len()), &groups);
-        for (component, group) in stuck {
-            sorted.targets.remove(&component);
-            sorted.left_out.insert(
-                component.clone(),
-                floor_reached(&component, &group, &groups),
-            );
-        }
-        schedule_rings.push((ring.name.clone(), waves));
-    }
-    let left: BTreeSet<ComponentId> = sorted.targets.keys().cloned().collect();
-    for target in sorted.targets.values_mut() {
-        target.after.retain(|a| left.contains(a));
+        let at_once = ring.at_once.of(members.len());
+        schedule_rings.push((ring.name.clone(), waves::waves(&members, at_once, &groups)));
     }
 
     let ring_rules: Vec<RingRules> = rings
@@ -152,6 +142,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
             .map(|(component, reason)| LeftOut { component, reason })
             .collect(),
         patches_left_out: sorted.patches_left_out,
+        order: sequence.chains,
         busy: sorted.busy,
         scanned: findings().map(|f| f.scan.at).min(),
         catalogue_as_of,
@@ -550,26 +541,45 @@ fn refuse_order_against_rings(
     Ok(())
 }
 
-fn floors(inventory: &Inventory, sorted: &Sorted) -> BTreeMap<GroupName, GroupFloor> {
-    let touched: BTreeSet<&GroupName> = sorted.targets.values().flat_map(|t| &t.groups).collect();
-    let floor = |name: &GroupName| {
-        let group = inventory.groups.get(name)?;
-        let down_already = group
-            .members
-            .iter()
-            .filter(|m| sorted.down.contains(*m))
-            .cloned()
-            .collect();
-        Some(GroupFloor {
-            name: name.clone(),
-            keep_up: group.keep_up as usize,
-            members: group.members.iter().cloned().collect(),
-            down_already,
+/// The floors of all groups that the plan touches. A target that no floor lets go is left out.
+fn floors(inventory: &Inventory, sorted: &mut Sorted) -> BTreeMap<GroupName, GroupFloor> {
+    let all: BTreeMap<GroupName, GroupFloor> = inventory
+        .groups
+        .values()
+        .map(|group| {
+            let down_already = group
+                .members
+                .iter()
+                .filter(|m| sorted.down.contains(*m))
+                .cloned()
+                .collect();
+            let floor = GroupFloor {
+                name: group.name.clone(),
+                keep_up: group.keep_up as usize,
+                members: group.members.iter().cloned().collect(),
+                down_already,
+            };
+            (group.name.clone(), floor)
         })
+        .collect();
+    let keeps = |target: &Target| {
+        let full = |g: &&GroupName| all.get(*g).is_none_or(|floor| floor.may_go_down() == 0);
+        target.groups.iter().find(full).cloned()
     };
-    touched
-        .into_iter()
-        .filter_map(|name| floor(name).map(|f| (name.clone(), f)))
+    let stuck: Vec<(ComponentId, GroupName)> = sorted
+        .targets
+        .values()
+        .filter_map(|t| keeps(t).map(|group| (t.component.clone(), group)))
+        .collect();
+    for (component, group) in stuck {
+        sorted.targets.remove(&component);
+        sorted.busy.remove(&component);
+        let why = floor_reached(&component, &group, &all);
+        sorted.left_out.insert(component, why);
+    }
+    let touched: BTreeSet<&GroupName> = sorted.targets.values().flat_map(|t| &t.groups).collect();
+    all.into_iter()
+        .filter(|(name, _)| touched.contains(name))
         .collect()
 }
 

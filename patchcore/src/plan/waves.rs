@@ -6,28 +6,16 @@ use super::{GroupFloor, Target};
 use crate::id::{ComponentId, GroupName};
 
 /// Splits one ring into waves: at most `at_once` together, nobody before those it comes after, and no group
-/// below its floor. Lists what can never go, with the group that keeps it.
+/// below its floor. Every group must let at least one go, which the planner sees to before.
 pub(super) fn waves(
     ring: &[&Target],
     at_once: usize,
     groups: &BTreeMap<GroupName, GroupFloor>,
-) -> (Vec<Vec<ComponentId>>, Vec<(ComponentId, GroupName)>) {
+) -> Vec<Vec<ComponentId>> {
     let in_ring: BTreeSet<&ComponentId> = ring.iter().map(|t| &t.component).collect();
-    let mut stuck = Vec::new();
-    let mut open: Vec<&Target> = Vec::new();
-    for target in ring {
-        let floor = target
-            .groups
-            .iter()
-            .find(|g| groups.get(*g).is_some_and(|g| g.may_go_down() == 0));
-        match floor {
-            Some(group) => stuck.push((target.component.clone(), group.clone())),
-            None => open.push(target),
-        }
-    }
+    let mut open: Vec<&Target> = ring.to_vec();
     let mut gone: BTreeSet<&ComponentId> = BTreeSet::new();
     let mut waves = Vec::new();
-    let stuck_ids: BTreeSet<ComponentId> = stuck.iter().map(|(c, _)| c.clone()).collect();
     while !open.is_empty() {
         let mut wave: Vec<&Target> = Vec::new();
         let mut down: BTreeMap<&GroupName, usize> = BTreeMap::new();
@@ -38,7 +26,7 @@ pub(super) fn waves(
             let waits = target
                 .after
                 .iter()
-                .any(|a| in_ring.contains(a) && !stuck_ids.contains(a) && !gone.contains(a));
+                .any(|a| in_ring.contains(a) && !gone.contains(a));
             let floor = target.groups.iter().any(|g| {
                 groups
                     .get(g)
@@ -61,5 +49,5 @@ pub(super) fn waves(
         open.retain(|t| !gone.contains(&t.component));
         waves.push(names);
     }
-    (waves, stuck)
+    waves
 }

@@ -399,6 +399,8 @@ mod tests {
                 "{text}: {found:#?}"
             );
         }
+        let one_day = "[[blackout]]\nbecause = \"b\"\nfrom = 2027-01-03\nto = 2027-01-03";
+        assert_eq!(answers(one_day), [""; 0]);
         assert_eq!(
             answers(&format!("{RINGS}start_after = {{ ring = \"test\" }}")),
             [""; 0]

@@ -1,5 +1,7 @@
 //! What was observed, not what was returned.
 
+mod text;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

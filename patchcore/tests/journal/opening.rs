@@ -176,9 +176,14 @@ fn what_is_no_journal_is_refused_and_not_changed() {
     fs::write(&text, "no database ".repeat(1000)).unwrap();
     let short = directory.0.join("short.txt");
     fs::write(&short, "x").unwrap();
-    for path in [other, text, short] {
+    for path in [other.clone(), text, short] {
         let before = fs::read(&path).unwrap();
-        refused(Journal::open(&path), ErrorKind::JournalDamaged);
+        let error = refused(Journal::open(&path), ErrorKind::JournalDamaged);
+        assert_eq!(
+            error.message().contains("no journal of patchcore"),
+            path == other,
+            "{error:?}"
+        );
         refused(JournalReader::open(&path), ErrorKind::JournalDamaged);
         assert_eq!(fs::read(&path).unwrap(), before, "{path:?} was changed");
     }

@@ -169,6 +169,7 @@ fn verified(
                 patched: Answer::Unknown { why },
                 in_effect: Answer::NotAsked,
                 rebooted: Answer::NotAsked,
+                boot_id: None,
                 next: after_failure(target, on_fail, has_slot),
             };
         }
@@ -212,6 +213,7 @@ fn verified(
         patched,
         in_effect,
         rebooted,
+        boot_id: scan.boot_id.clone(),
         next,
     }
 }
@@ -250,6 +252,7 @@ fn verified_back(
         patched,
         in_effect: judge::in_effect(&target.change(), scan),
         rebooted: Answer::NotAsked,
+        boot_id: scan.boot_id.clone(),
         next,
     }
 }

@@ -88,6 +88,9 @@ pub enum ComponentEvent {
         in_effect: Answer,
         /// Whether it restarted.
         rebooted: Answer,
+        /// Its boot identity at this moment: a later restart is judged against it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot_id: Option<String>,
         /// Where it goes.
         next: Phase,
     },

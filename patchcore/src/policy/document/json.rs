@@ -81,8 +81,8 @@ enum Raw {
     Flag(bool),
     Number(String),
     Text(String),
-    List(Vec<Raw>),
-    Table(Vec<(String, Raw)>),
+    List(Vec<Self>),
+    Table(Vec<(String, Self)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {
