@@ -1,5 +1,10 @@
 //! The simulated estate passes the suites that real providers pass: what is tried on it means something.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's own outside: what fails here fails the test"
+)]
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
