@@ -1,1 +1,4 @@
-//! patchcore provider for Linux.
+#![doc = include_str!("../README.md")]
+
+pub mod transport;
+pub mod vercmp;
