@@ -1,5 +1,10 @@
 //! Peer: `dpkg` itself orders and judges the same versions.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the functions around the tests are tests too"
+)]
+
 mod peer;
 
 use std::{
@@ -17,9 +22,19 @@ use proptest::{
 
 /// Pieces that meet every rule of the order: equal numbers with zeros, `~`, letters, signs.
 fn version() -> impl Strategy<Value = String> {
-    let upstream = proptest::string::string_regex("[0-9]{1,2}([.+~a-zA-Z0-9-]{0,2}(0|00|1|01|2|10)){0,3}[~+.a]?").unwrap();
-    let revision = proptest::option::of(proptest::string::string_regex("[0-9a-z~+.]{0,4}").unwrap());
-    let epoch = proptest::option::of(prop_oneof![Just("0"), Just("1"), Just("00"), Just("x"), Just("")]);
+    let upstream = proptest::string::string_regex(
+        "[0-9]{1,2}([.+~a-zA-Z0-9-]{0,2}(0|00|1|01|2|10)){0,3}[~+.a]?",
+    )
+    .unwrap();
+    let revision =
+        proptest::option::of(proptest::string::string_regex("[0-9a-z~+.]{0,4}").unwrap());
+    let epoch = proptest::option::of(prop_oneof![
+        Just("0"),
+        Just("1"),
+        Just("00"),
+        Just("x"),
+        Just("")
+    ]);
     (epoch, upstream, revision).prop_map(|(epoch, upstream, revision)| {
         let mut text = epoch.map(|e| format!("{e}:")).unwrap_or_default();
         text.push_str(&upstream);
@@ -53,7 +68,9 @@ fn dpkg_orders_1500_random_pairs_the_same() {
     }
     let mut runner = TestRunner::new_with_rng(
         Config::default(),
-        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+        proptest::test_runner::TestRng::deterministic_rng(
+            proptest::test_runner::RngAlgorithm::ChaCha,
+        ),
     );
     let pairs: Vec<(String, String)> = (0..1500)
         .map(|n| {
@@ -91,7 +108,11 @@ fn dpkg_orders_1500_random_pairs_the_same() {
         let mut words = answer.split(' ');
         for text in [left, right] {
             let accepted = words.next() == Some("0");
-            assert_eq!(DebVersion::parse(text).is_ok(), accepted, "validity of {text:?}");
+            assert_eq!(
+                DebVersion::parse(text).is_ok(),
+                accepted,
+                "validity of {text:?}"
+            );
         }
         match words.next() {
             Some("-") => refused += 1,
@@ -101,7 +122,9 @@ fn dpkg_orders_1500_random_pairs_the_same() {
                     "eq" => Ordering::Equal,
                     _ => Ordering::Greater,
                 };
-                let found = DebVersion::parse(left).unwrap().cmp(&DebVersion::parse(right).unwrap());
+                let found = DebVersion::parse(left)
+                    .unwrap()
+                    .cmp(&DebVersion::parse(right).unwrap());
                 assert_eq!(found, expect, "{left} against {right}");
                 compared += 1;
             }
@@ -109,5 +132,8 @@ fn dpkg_orders_1500_random_pairs_the_same() {
         }
     }
     // A generator that makes only refused versions would prove nothing.
-    assert!(compared > 500 && refused > 100, "{compared} compared, {refused} refused");
+    assert!(
+        compared > 500 && refused > 100,
+        "{compared} compared, {refused} refused"
+    );
 }

@@ -89,7 +89,10 @@ impl JobSpec {
     /// An empty spec.
     #[must_use]
     pub fn new() -> Self {
-        Self { text: String::new(), heals: false }
+        Self {
+            text: String::new(),
+            heals: false,
+        }
     }
 
     /// Marks work that mends a machine and may be done twice. It may use the second folder when the
@@ -108,7 +111,8 @@ impl JobSpec {
     pub fn set(mut self, name: &'static str, value: &str) -> Result<Self> {
         self.text.push_str(name);
         self.text.push('=');
-        self.text.push_str(&quote(value).map_err(|e| e.context("variable", name))?);
+        self.text
+            .push_str(&quote(value).map_err(|e| e.context("variable", name))?);
         self.text.push('\n');
         Ok(self)
     }
@@ -171,7 +175,11 @@ pub struct Poll {
 impl Default for Poll {
     /// From the start of the log, 64 KiB of it, without waiting.
     fn default() -> Self {
-        Self { offset: 0, most: 64 << 10, wait: Duration::ZERO }
+        Self {
+            offset: 0,
+            most: 64 << 10,
+            wait: Duration::ZERO,
+        }
     }
 }
 
@@ -187,7 +195,10 @@ impl Jobs {
     /// for healing work while the first cannot be written.
     #[must_use]
     pub fn new() -> Self {
-        Self { base: "/var/lib/patchcore/jobs".to_owned(), fallback: Some("/run/patchcore/jobs".to_owned()) }
+        Self {
+            base: "/var/lib/patchcore/jobs".to_owned(),
+            fallback: Some("/run/patchcore/jobs".to_owned()),
+        }
     }
 
     /// Other folders, for an ordinary user or a test.
@@ -197,12 +208,17 @@ impl Jobs {
     pub fn in_folders(base: &str, fallback: Option<&str>) -> Result<Self> {
         for folder in [Some(base), fallback].into_iter().flatten() {
             if !folder.starts_with('/') || folder.ends_with('/') || folder.contains('\0') {
-                return Err(Error::new(ErrorKind::InvalidInput, "the folder of jobs is malformed")
-                    .expected("an absolute path such as /var/lib/patchcore/jobs")
-                    .found(format!("{folder:?}")));
+                return Err(
+                    Error::new(ErrorKind::InvalidInput, "the folder of jobs is malformed")
+                        .expected("an absolute path such as /var/lib/patchcore/jobs")
+                        .found(format!("{folder:?}")),
+                );
             }
         }
-        Ok(Self { base: base.to_owned(), fallback: fallback.map(str::to_owned) })
+        Ok(Self {
+            base: base.to_owned(),
+            fallback: fallback.map(str::to_owned),
+        })
     }
 
     /// The first folder.
@@ -216,8 +232,20 @@ impl Jobs {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a spec that no shell can hold.
     pub fn start(&self, job: &Job) -> Result<Script> {
-        let script = self.script(&job.id, Poll { most: 0, ..Poll::default() }, job.spec.heals)?;
-        Ok(script.set("SHA", &job.spec.digest())?.set("SPEC", job.spec.stored())?.set("RUNNER", RUNNER)?.text(LIB).text(START))
+        let script = self.script(
+            &job.id,
+            Poll {
+                most: 0,
+                ..Poll::default()
+            },
+            job.spec.heals,
+        )?;
+        Ok(script
+            .set("SHA", &job.spec.digest())?
+            .set("SPEC", job.spec.stored())?
+            .set("RUNNER", RUNNER)?
+            .text(LIB)
+            .text(START))
     }
 
     /// Asks how a job stands; works from a new process and after a restart of the machine.
@@ -226,7 +254,11 @@ impl Jobs {
     /// None for a well-formed id; the signature leaves room for what a folder may not hold.
     pub fn poll(&self, id: &JobId, poll: Poll) -> Result<Script> {
         let wait = poll.wait.as_secs().min(600).to_string();
-        Ok(self.script(id, poll, true)?.set("WAIT", &wait)?.text(LIB).text(POLL))
+        Ok(self
+            .script(id, poll, true)?
+            .set("WAIT", &wait)?
+            .text(LIB)
+            .text(POLL))
     }
 
     /// Makes sure that a job never runs, if it has not begun; one that has begun goes on.
@@ -234,14 +266,23 @@ impl Jobs {
     /// # Errors
     /// As [`Jobs::poll`].
     pub fn cancel(&self, id: &JobId) -> Result<Script> {
-        Ok(self.script(id, Poll::default(), true)?.text(LIB).text(CANCEL))
+        Ok(self
+            .script(id, Poll::default(), true)?
+            .text(LIB)
+            .text(CANCEL))
     }
 
     fn script(&self, id: &JobId, poll: Poll, fallback: bool) -> Result<Script> {
         Script::new(id.as_str())
             .set("OP", id.as_str())?
             .set("PC_BASE", &self.base)?
-            .set("PC_FALLBACK", self.fallback.as_deref().filter(|_| fallback).unwrap_or_default())?
+            .set(
+                "PC_FALLBACK",
+                self.fallback
+                    .as_deref()
+                    .filter(|_| fallback)
+                    .unwrap_or_default(),
+            )?
             .set("OFF", &poll.offset.to_string())?
             .set("MAX", &poll.most.to_string())
     }
@@ -266,7 +307,16 @@ mod tests {
         for good in ["op-1", "abcd", "0-a-b"] {
             assert!(JobId::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "abc", "-abc", "Abcd", "a/../b", "ab cd", "abcd\n", &"a".repeat(65)] {
+        for bad in [
+            "",
+            "abc",
+            "-abc",
+            "Abcd",
+            "a/../b",
+            "ab cd",
+            "abcd\n",
+            &"a".repeat(65),
+        ] {
             assert!(JobId::parse(bad).is_err(), "{bad}");
         }
         let id = JobId::of(&OpKey::from("run 7/web-1/apply/1"));

@@ -66,8 +66,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [(&'static str, Self); 4] =
-        [("disk_full", Self::DiskFull), ("read_only", Self::ReadOnly), ("denied", Self::Denied), ("io", Self::Io)];
+    const ALL: [(&'static str, Self); 4] = [
+        ("disk_full", Self::DiskFull),
+        ("read_only", Self::ReadOnly),
+        ("denied", Self::Denied),
+        ("io", Self::Io),
+    ];
 }
 
 /// In which folder a job is.
@@ -122,12 +126,17 @@ impl JobStatus {
             None => (answer, &[][..]),
         };
         let header = String::from_utf8_lossy(header);
-        Header::parse(&header).and_then(|h| h.status(id, log)).map_err(|(expected, found)| {
-            Error::new(ErrorKind::ProviderFault, format!("job {id}: its answer is not understood"))
+        Header::parse(&header)
+            .and_then(|h| h.status(id, log))
+            .map_err(|(expected, found)| {
+                Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("job {id}: its answer is not understood"),
+                )
                 .expected(expected)
                 .found(found)
                 .context("header", header.chars().take(400).collect::<String>())
-        })
+            })
     }
 }
 
@@ -138,11 +147,16 @@ struct Header<'a>(BTreeMap<&'a str, &'a str>);
 impl<'a> Header<'a> {
     fn parse(line: &'a str) -> Result<Self, Mismatch> {
         let Some(words) = line.strip_prefix("PC1 ") else {
-            return Err(("a line that starts with PC1".to_owned(), format!("{:?}", line.chars().take(80).collect::<String>())));
+            return Err((
+                "a line that starts with PC1".to_owned(),
+                format!("{:?}", line.chars().take(80).collect::<String>()),
+            ));
         };
         let mut values = BTreeMap::new();
         for word in words.split(' ') {
-            let (key, value) = word.split_once('=').ok_or_else(|| ("key=value".to_owned(), format!("{word:?}")))?;
+            let (key, value) = word
+                .split_once('=')
+                .ok_or_else(|| ("key=value".to_owned(), format!("{word:?}")))?;
             if values.insert(key, value).is_some() {
                 return Err((format!("{key} once"), "it twice".to_owned()));
             }
@@ -151,24 +165,40 @@ impl<'a> Header<'a> {
     }
 
     fn text(&self, key: &str) -> Result<&'a str, Mismatch> {
-        self.0.get(key).copied().filter(|v| !v.is_empty()).ok_or_else(|| (format!("a value for {key}"), "none".to_owned()))
+        self.0
+            .get(key)
+            .copied()
+            .filter(|v| !v.is_empty())
+            .ok_or_else(|| (format!("a value for {key}"), "none".to_owned()))
     }
 
     fn number<T: std::str::FromStr>(&self, key: &str) -> Result<T, Mismatch> {
         let text = self.text(key)?;
-        text.parse().map_err(|_| (format!("a number for {key}"), format!("{text:?}")))
+        text.parse()
+            .map_err(|_| (format!("a number for {key}"), format!("{text:?}")))
     }
 
     fn optional<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, Mismatch> {
-        if self.text(key)? == "-" { Ok(None) } else { self.number(key).map(Some) }
+        if self.text(key)? == "-" {
+            Ok(None)
+        } else {
+            self.number(key).map(Some)
+        }
     }
 
     fn one_of<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<T, Mismatch> {
         let text = self.text(key)?;
-        words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            (format!("one of {} for {key}", known.join(", ")), format!("{text:?}"))
-        })
+        words
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value)
+            .ok_or_else(|| {
+                let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                (
+                    format!("one of {} for {key}", known.join(", ")),
+                    format!("{text:?}"),
+                )
+            })
     }
 
     fn status(&self, id: &JobId, log: &[u8]) -> Result<JobStatus, Mismatch> {
@@ -179,7 +209,10 @@ impl<'a> Header<'a> {
         let phase = self.one_of("phase", &Phase::ALL)?;
         let status = self.optional("rc")?;
         if (phase == Phase::Done) != status.is_some() {
-            return Err(("a status exactly when the job is done".to_owned(), format!("{phase:?} with {status:?}")));
+            return Err((
+                "a status exactly when the job is done".to_owned(),
+                format!("{phase:?} with {status:?}"),
+            ));
         }
         let seconds: i64 = self.number("now")?;
         Ok(JobStatus {
@@ -190,11 +223,23 @@ impl<'a> Header<'a> {
             job_boot: self.optional("jobboot")?,
             boot: self.optional("boot")?,
             log_size: self.number("size")?,
-            uptime: Duration::try_from_secs_f64(self.number("up")?)
-                .map_err(|_| ("a duration for up".to_owned(), format!("{:?}", self.text("up"))))?,
-            now: Timestamp::from_second(seconds).map_err(|_| ("a time for now".to_owned(), seconds.to_string()))?,
-            folder: self.one_of("base", &[("primary", Folder::Primary), ("fallback", Folder::Fallback)])?,
-            refusal: if self.text("why")? == "-" { None } else { Some(self.one_of("why", &Refusal::ALL)?) },
+            uptime: Duration::try_from_secs_f64(self.number("up")?).map_err(|_| {
+                (
+                    "a duration for up".to_owned(),
+                    format!("{:?}", self.text("up")),
+                )
+            })?,
+            now: Timestamp::from_second(seconds)
+                .map_err(|_| ("a time for now".to_owned(), seconds.to_string()))?,
+            folder: self.one_of(
+                "base",
+                &[("primary", Folder::Primary), ("fallback", Folder::Fallback)],
+            )?,
+            refusal: if self.text("why")? == "-" {
+                None
+            } else {
+                Some(self.one_of("why", &Refusal::ALL)?)
+            },
             log: log.to_vec(),
         })
     }
@@ -213,14 +258,26 @@ mod tests {
         fn check(from: &str, to: &str, expect: &str) {
             let header = GOOD.replace(from, to);
             assert_ne!(header, GOOD);
-            let error = JobStatus::parse(&JobId::parse("op-1").unwrap(), header.as_bytes()).unwrap_err();
+            let error =
+                JobStatus::parse(&JobId::parse("op-1").unwrap(), header.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(expect), "{header}: {error}");
         }
-        let found = JobStatus::parse(&JobId::parse("op-1").unwrap(), format!("{GOOD}\nlog\nlog").as_bytes()).unwrap();
-        assert_eq!((found.phase, found.status, found.log.as_slice()), (Phase::Done, Some(7), b"log\nlog".as_slice()));
+        let found = JobStatus::parse(
+            &JobId::parse("op-1").unwrap(),
+            format!("{GOOD}\nlog\nlog").as_bytes(),
+        )
+        .unwrap();
+        assert_eq!(
+            (found.phase, found.status, found.log.as_slice()),
+            (Phase::Done, Some(7), b"log\nlog".as_slice())
+        );
 
         check("PC1", "PC2", "expected a line that starts with PC1");
-        check("op=op-1", "op=op-2", "an answer about op-1 but found one about \"op-2\"");
+        check(
+            "op=op-1",
+            "op=op-2",
+            "an answer about op-1 but found one about \"op-2\"",
+        );
         check("phase=done", "phase=dona", "lost_died");
         check("rc=7", "rc=x", "a number for rc but found \"x\"");
         check("rc=7", "rc=-", "a status exactly when the job is done");

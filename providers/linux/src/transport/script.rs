@@ -8,7 +8,8 @@ use patchcore::{Error, ErrorKind, Result};
 ///
 /// `APT_CONFIG`, `DPKG_ROOT` and `DPKG_ADMINDIR` say which installation apt and dpkg work on, and
 /// whoever set them on purpose means it. The proxy variables decide whether a download works.
-const INHERITED: &str = "APT_CONFIG|DPKG_ROOT|DPKG_ADMINDIR|http_proxy|https_proxy|ftp_proxy|no_proxy";
+const INHERITED: &str =
+    "APT_CONFIG|DPKG_ROOT|DPKG_ADMINDIR|http_proxy|https_proxy|ftp_proxy|no_proxy";
 
 /// The search path of every script: the system's own folders and nothing a user added.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -44,8 +45,15 @@ impl Script {
     /// Characters of the id other than letters, digits and `-` become `-` in the marks.
     #[must_use]
     pub fn new(id: &str) -> Self {
-        let id = id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect();
-        Self { id, body: String::new() }
+        let id = id
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .take(80)
+            .collect();
+        Self {
+            id,
+            body: String::new(),
+        }
     }
 
     /// Sets a shell variable to a value, whatever characters it has.
@@ -113,15 +121,19 @@ impl Script {
     /// [`ErrorKind::Unreachable`] where a mark is missing: the output is not whole.
     pub fn unwrap_output(&self, stdout: &[u8], stderr: Vec<u8>) -> Result<Output> {
         let cut = |what: &str, found: &[u8]| {
-            Error::new(ErrorKind::Unreachable, format!("script {}: its answer was cut off", self.id))
-                .expected(format!("the {what} mark of the script"))
-                .found(excerpt(found, &stderr))
-                .consequence("whether the script had an effect is unknown")
-                .retryable(None)
+            Error::new(
+                ErrorKind::Unreachable,
+                format!("script {}: its answer was cut off", self.id),
+            )
+            .expected(format!("the {what} mark of the script"))
+            .found(excerpt(found, &stderr))
+            .consequence("whether the script had an effect is unknown")
+            .retryable(None)
         };
         let begin = format!("\n{}\n", begin_mark(&self.id));
         let end = format!("\n{} ", end_mark(&self.id));
-        let start = find(stdout, begin.as_bytes()).ok_or_else(|| cut("begin", stdout))? + begin.len();
+        let start =
+            find(stdout, begin.as_bytes()).ok_or_else(|| cut("begin", stdout))? + begin.len();
         // The end mark starts with a line feed of its own. Looking from the one that ends the begin
         // mark lets a script without any output pass.
         let body = &stdout[start - 1..];
@@ -132,7 +144,11 @@ impl Script {
             .ok()
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| cut("end", body))?;
-        Ok(Output { status, stdout: body[..stop].get(1..).unwrap_or_default().to_vec(), stderr })
+        Ok(Output {
+            status,
+            stdout: body[..stop].get(1..).unwrap_or_default().to_vec(),
+            stderr,
+        })
     }
 }
 
@@ -160,17 +176,25 @@ fn excerpt(stdout: &[u8], stderr: &[u8]) -> String {
 /// [`ErrorKind::InvalidInput`] for text with a NUL byte, which no shell word can hold.
 pub fn quote(text: &str) -> Result<String> {
     if text.contains('\0') {
-        return Err(Error::new(ErrorKind::InvalidInput, "a shell word cannot hold a NUL byte").found(format!("{text:?}")));
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "a shell word cannot hold a NUL byte",
+        )
+        .found(format!("{text:?}")));
     }
     Ok(format!("'{}'", text.replace('\'', "'\\''")))
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).rposition(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .rposition(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -183,21 +207,48 @@ mod tests {
             let found = Script::new("a-1").unwrap_output(stdout.as_bytes(), Vec::new());
             match (found, expect) {
                 (Ok(output), Ok((status, text))) => {
-                    assert_eq!((output.status, output.stdout.as_slice()), (status, text.as_bytes()), "{stdout:?}");
+                    assert_eq!(
+                        (output.status, output.stdout.as_slice()),
+                        (status, text.as_bytes()),
+                        "{stdout:?}"
+                    );
                 }
-                (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{stdout:?}: {error}"),
+                (Err(error), Err(text)) => {
+                    assert!(error.to_string().contains(text), "{stdout:?}: {error}")
+                }
                 (found, expect) => panic!("{stdout:?}: expected {expect:?} but found {found:?}"),
             }
         }
-        check("\n==patchcore a-1 begin==\nx\ny\n\n==patchcore a-1 end== 0\n", Ok((0, "x\ny\n")));
-        check("\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== 7\n", Ok((7, "x")));
-        check("\n==patchcore a-1 begin==\n\n==patchcore a-1 end== 0\n", Ok((0, "")));
-        check("Welcome!\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== 0\nbye\n", Ok((0, "x")));
-        check("Welcome!\n", Err("begin mark of the script but found \"Welcome!\""));
+        check(
+            "\n==patchcore a-1 begin==\nx\ny\n\n==patchcore a-1 end== 0\n",
+            Ok((0, "x\ny\n")),
+        );
+        check(
+            "\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== 7\n",
+            Ok((7, "x")),
+        );
+        check(
+            "\n==patchcore a-1 begin==\n\n==patchcore a-1 end== 0\n",
+            Ok((0, "")),
+        );
+        check(
+            "Welcome!\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== 0\nbye\n",
+            Ok((0, "x")),
+        );
+        check(
+            "Welcome!\n",
+            Err("begin mark of the script but found \"Welcome!\""),
+        );
         check("", Err("begin mark of the script but found no output"));
         check("\n==patchcore a-1 begin==\nhalf", Err("end mark"));
-        check("\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== ", Err("end mark"));
-        check("\n==patchcore b-2 begin==\nx\n==patchcore b-2 end== 0\n", Err("begin mark"));
+        check(
+            "\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== ",
+            Err("end mark"),
+        );
+        check(
+            "\n==patchcore b-2 begin==\nx\n==patchcore b-2 end== 0\n",
+            Err("begin mark"),
+        );
     }
 
     #[test]

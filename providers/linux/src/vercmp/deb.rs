@@ -25,9 +25,12 @@ impl DebVersion {
     pub fn parse(text: &str) -> Result<Self> {
         match defect(text) {
             None => Ok(Self(text.into())),
-            Some(why) => Err(Error::new(ErrorKind::InvalidInput, format!("version {text:?}: {why}"))
-                .expected("[epoch:]upstream[-revision] as in deb-version(7)")
-                .found(format!("{text:?}"))),
+            Some(why) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("version {text:?}: {why}"),
+            )
+            .expected("[epoch:]upstream[-revision] as in deb-version(7)")
+            .found(format!("{text:?}"))),
         }
     }
 
@@ -53,7 +56,10 @@ fn defect(text: &str) -> Option<&'static str> {
     let rest = match text.split_once(':') {
         Some((epoch, rest)) => {
             // dpkg reads the epoch into a C `int`.
-            if epoch.is_empty() || !epoch.bytes().all(|b| b.is_ascii_digit()) || epoch.parse::<i32>().is_err() {
+            if epoch.is_empty()
+                || !epoch.bytes().all(|b| b.is_ascii_digit())
+                || epoch.parse::<i32>().is_err()
+            {
                 return Some("the epoch is not a number");
             }
             rest
@@ -67,12 +73,19 @@ fn defect(text: &str) -> Option<&'static str> {
     if !upstream.starts_with(|c: char| c.is_ascii_digit()) {
         return Some("it does not start with a digit");
     }
-    if !upstream.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+~:".contains(&b)) {
+    if !upstream
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b".-+~:".contains(&b))
+    {
         return Some("it has a character that no version may have");
     }
     match revision {
         Some("") => Some("the revision is empty"),
-        Some(revision) if !revision.bytes().all(|b| b.is_ascii_alphanumeric() || b".+~".contains(&b)) => {
+        Some(revision)
+            if !revision
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".+~".contains(&b)) =>
+        {
             Some("the revision has a character that no revision may have")
         }
         _ => None,
@@ -95,7 +108,9 @@ fn weight(byte: Option<&u8>) -> i32 {
 fn compare_part(left: &str, right: &str) -> Ordering {
     let (mut a, mut b) = (left.as_bytes(), right.as_bytes());
     while !a.is_empty() || !b.is_empty() {
-        while a.first().is_some_and(|c| !c.is_ascii_digit()) || b.first().is_some_and(|c| !c.is_ascii_digit()) {
+        while a.first().is_some_and(|c| !c.is_ascii_digit())
+            || b.first().is_some_and(|c| !c.is_ascii_digit())
+        {
             let order = weight(a.first()).cmp(&weight(b.first()));
             if order.is_ne() {
                 return order;
@@ -105,7 +120,10 @@ fn compare_part(left: &str, right: &str) -> Ordering {
         }
         let (number_a, number_b) = (take_number(&mut a), take_number(&mut b));
         // Without leading zeros the longer number is the bigger one; no number is too big this way.
-        let order = number_a.len().cmp(&number_b.len()).then_with(|| number_a.cmp(number_b));
+        let order = number_a
+            .len()
+            .cmp(&number_b.len())
+            .then_with(|| number_a.cmp(number_b));
         if order.is_ne() {
             return order;
         }
@@ -114,17 +132,25 @@ fn compare_part(left: &str, right: &str) -> Ordering {
 }
 
 fn take_number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, rest) = text.split_at(end);
     *text = rest;
-    let zeros = number.iter().position(|b| *b != b'0').unwrap_or(number.len());
+    let zeros = number
+        .iter()
+        .position(|b| *b != b'0')
+        .unwrap_or(number.len());
     &number[zeros..]
 }
 
 impl Ord for DebVersion {
     fn cmp(&self, other: &Self) -> Ordering {
         let (a, b) = (self.parts(), other.parts());
-        a.0.cmp(&b.0).then_with(|| compare_part(a.1, b.1)).then_with(|| compare_part(a.2, b.2))
+        a.0.cmp(&b.0)
+            .then_with(|| compare_part(a.1, b.1))
+            .then_with(|| compare_part(a.2, b.2))
     }
 }
 
@@ -175,7 +201,10 @@ mod tests {
     #[test]
     fn order_of_known_pairs() {
         fn check(left: &str, expect: Ordering, right: &str) {
-            let (l, r) = (DebVersion::parse(left).unwrap(), DebVersion::parse(right).unwrap());
+            let (l, r) = (
+                DebVersion::parse(left).unwrap(),
+                DebVersion::parse(right).unwrap(),
+            );
             assert_eq!(l.cmp(&r), expect, "{left} against {right}");
             assert_eq!(r.cmp(&l), expect.reverse(), "{right} against {left}");
         }
@@ -188,7 +217,11 @@ mod tests {
         check("9", Ordering::Less, "1:0");
         check("1.0a", Ordering::Less, "1.0+");
         check("5.2.15-2+b8", Ordering::Less, "5.2.15-2+b13");
-        check("1.99999999999999999999999", Ordering::Less, "1.100000000000000000000000");
+        check(
+            "1.99999999999999999999999",
+            Ordering::Less,
+            "1.100000000000000000000000",
+        );
     }
 
     #[test]

@@ -45,7 +45,10 @@ impl State {
     /// The state as dpkg writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(_, state)| *state == self).map_or("installed", |(word, _)| word)
+        Self::ALL
+            .iter()
+            .find(|(_, state)| *state == self)
+            .map_or("installed", |(word, _)| word)
     }
 }
 
@@ -93,14 +96,31 @@ pub(crate) fn installed(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
     let mut packages = BTreeMap::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [name, arch, version, want, state, flag, config_version, source, source_version] = fields[..] else {
+        let [
+            name,
+            arch,
+            version,
+            want,
+            state,
+            flag,
+            config_version,
+            source,
+            source_version,
+        ] = fields[..]
+        else {
             return Err(bad_line("installed", "nine fields", line));
         };
         // A package that somebody only asked about leaves an entry without an architecture.
         if state == "not-installed" {
             continue;
         }
-        let maybe = |text: &str| if text.is_empty() { Ok(None) } else { DebVersion::parse(text).map(Some) };
+        let maybe = |text: &str| {
+            if text.is_empty() {
+                Ok(None)
+            } else {
+                DebVersion::parse(text).map(Some)
+            }
+        };
         let read = || -> Result<(PackageKey, Installed)> {
             let installed = Installed {
                 version: maybe(version)?,
@@ -119,7 +139,10 @@ pub(crate) fn installed(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
                 source: PackageName::parse(source)?,
                 source_version: DebVersion::parse(source_version)?,
             };
-            Ok(((PackageName::parse(name)?, Architecture::parse(arch)?), installed))
+            Ok((
+                (PackageName::parse(name)?, Architecture::parse(arch)?),
+                installed,
+            ))
         };
         let (key, package) = read().map_err(|e| e.context("line", line))?;
         if packages.insert(key, package).is_some() {
@@ -134,12 +157,25 @@ pub(crate) fn installed(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
 
 /// Everything that keeps a machine from being patched: states that are not whole, what `dpkg --audit`
 /// says beyond them, and a run of dpkg that was cut off.
-pub(crate) fn unhealthy(packages: &BTreeMap<PackageKey, Installed>, audit: &str, interrupted: &str) -> Vec<Unhealthy> {
+pub(crate) fn unhealthy(
+    packages: &BTreeMap<PackageKey, Installed>,
+    audit: &str,
+    interrupted: &str,
+) -> Vec<Unhealthy> {
     let mut found = BTreeSet::new();
     for ((name, _), package) in packages {
-        if !package.is_whole() && (package.state != State::ConfigFiles || package.reinstall_required) {
-            let what = if package.reinstall_required { "reinst-required" } else { package.state.as_str() };
-            found.insert(Unhealthy { package: name.to_string(), what: what.to_owned() });
+        if !package.is_whole()
+            && (package.state != State::ConfigFiles || package.reinstall_required)
+        {
+            let what = if package.reinstall_required {
+                "reinst-required"
+            } else {
+                package.state.as_str()
+            };
+            found.insert(Unhealthy {
+                package: name.to_string(),
+                what: what.to_owned(),
+            });
         }
     }
     let known: BTreeSet<String> = found.iter().map(|u| u.package.clone()).collect();
@@ -151,7 +187,10 @@ pub(crate) fn unhealthy(packages: &BTreeMap<PackageKey, Installed>, audit: &str,
             let name = entry.split_whitespace().next().unwrap_or_default();
             let bare = name.split(':').next().unwrap_or_default();
             if !name.is_empty() && !known.contains(bare) {
-                found.insert(Unhealthy { package: name.to_owned(), what: heading.trim().to_owned() });
+                found.insert(Unhealthy {
+                    package: name.to_owned(),
+                    what: heading.trim().to_owned(),
+                });
             }
         } else {
             if in_list {
@@ -164,10 +203,16 @@ pub(crate) fn unhealthy(packages: &BTreeMap<PackageKey, Installed>, audit: &str,
     }
     // Words of the audit without any package are a finding as well.
     if !in_list && !heading.trim().is_empty() {
-        found.insert(Unhealthy { package: "dpkg".to_owned(), what: heading.trim().to_owned() });
+        found.insert(Unhealthy {
+            package: "dpkg".to_owned(),
+            what: heading.trim().to_owned(),
+        });
     }
     if !interrupted.trim().is_empty() {
-        found.insert(Unhealthy { package: "dpkg".to_owned(), what: "a run of dpkg was interrupted".to_owned() });
+        found.insert(Unhealthy {
+            package: "dpkg".to_owned(),
+            what: "a run of dpkg was interrupted".to_owned(),
+        });
     }
     found.into_iter().collect()
 }
@@ -183,7 +228,10 @@ mod tests {
     #[test]
     fn every_line_counts() {
         let packages = installed(GOOD).unwrap();
-        let key = (PackageName::parse("bash").unwrap(), Architecture::parse("amd64").unwrap());
+        let key = (
+            PackageName::parse("bash").unwrap(),
+            Architecture::parse("amd64").unwrap(),
+        );
         assert_eq!(packages[&key].source_version.as_str(), "5.2.15-2");
         assert!(packages[&key].is_whole());
         fn check(from: &str, to: &str, expect: &str) {
@@ -193,13 +241,27 @@ mod tests {
             assert!(error.to_string().contains(expect), "{text}: {error}");
         }
         check("\tbash", "", "nine fields");
-        check("\tinstalled", "\tfine", "a state of dpkg in section installed but found \"fine\"");
+        check(
+            "\tinstalled",
+            "\tfine",
+            "a state of dpkg in section installed but found \"fine\"",
+        );
         check("\tok", "\tgood", "ok or reinstreq");
         check("5.2.15-2+b8", "v5", "does not start with a digit");
         check("bash", "b", "a package name is malformed");
         check("\tamd64", "\t", "an architecture is malformed");
-        assert!(installed("").unwrap_err().to_string().contains("at least one package"));
-        assert!(installed(&GOOD.repeat(2)).unwrap_err().to_string().contains("each package once"));
+        assert!(
+            installed("")
+                .unwrap_err()
+                .to_string()
+                .contains("at least one package")
+        );
+        assert!(
+            installed(&GOOD.repeat(2))
+                .unwrap_err()
+                .to_string()
+                .contains("each package once")
+        );
         let asked = format!("{GOOD}vim\t\t\tunknown\tnot-installed\tok\t\tvim\t\n");
         assert_eq!(installed(&asked).unwrap().len(), 1);
     }
@@ -212,7 +274,10 @@ mod tests {
                      dpkg --configure <package> or the configure menu option in dselect:\n bash                 GNU Bourne Again SHell\n\n\
                      The following packages are missing the md5sums control file in the\ndatabase, they need to be reinstalled:\n oldpkg:i386          something\n";
         let found = |text: &str, audit: &str, updates: &str| -> Vec<(String, String)> {
-            unhealthy(&installed(text).unwrap(), audit, updates).into_iter().map(|u| (u.package, u.what)).collect()
+            unhealthy(&installed(text).unwrap(), audit, updates)
+                .into_iter()
+                .map(|u| (u.package, u.what))
+                .collect()
         };
         assert!(found(GOOD, "", "").is_empty());
         assert!(found(&gone, "", "").is_empty());
@@ -220,7 +285,12 @@ mod tests {
         assert_eq!(both[0], ("bash".to_owned(), "half-configured".to_owned()));
         assert_eq!(both[1].0, "dpkg");
         assert_eq!(both[2].0, "oldpkg:i386");
-        assert!(both[2].1.starts_with("The following packages are missing the md5sums"), "{both:?}");
+        assert!(
+            both[2]
+                .1
+                .starts_with("The following packages are missing the md5sums"),
+            "{both:?}"
+        );
         assert_eq!(both.len(), 3);
         assert_eq!(found(GOOD, "dpkg: error: something\n", "").len(), 1);
     }

@@ -125,7 +125,13 @@ pub struct Disk {
 }
 
 pub(crate) fn time(seconds: i64) -> Result<Timestamp> {
-    Timestamp::from_second(seconds).map_err(|_| bad_line("facts", "a time in seconds since 1970", &seconds.to_string()))
+    Timestamp::from_second(seconds).map_err(|_| {
+        bad_line(
+            "facts",
+            "a time in seconds since 1970",
+            &seconds.to_string(),
+        )
+    })
 }
 
 impl Facts {
@@ -143,7 +149,13 @@ impl Facts {
             os_version: os_value(os, "VERSION_ID"),
             os_codename: os_value(os, "VERSION_CODENAME"),
             arch: Architecture::parse(values.get("arch")?)?,
-            foreign_archs: values.maybe("foreign_arch")?.unwrap_or_default().split(' ').filter(|a| !a.is_empty()).map(Architecture::parse).collect::<Result<_>>()?,
+            foreign_archs: values
+                .maybe("foreign_arch")?
+                .unwrap_or_default()
+                .split(' ')
+                .filter(|a| !a.is_empty())
+                .map(Architecture::parse)
+                .collect::<Result<_>>()?,
             node: text("node")?,
             kernel: text("kernel")?,
             kernel_build: text("kernel_build")?,
@@ -151,7 +163,8 @@ impl Facts {
             bios_uuid: maybe("bios_uuid")?,
             serial: maybe("serial")?,
             boot_id: text("boot_id")?,
-            uptime: Duration::try_from_secs_f64(up).map_err(|_| bad_line("facts", "a duration", uptime))?,
+            uptime: Duration::try_from_secs_f64(up)
+                .map_err(|_| bad_line("facts", "a duration", uptime))?,
             now: time(values.number("now")?)?,
             is_root: values.number::<u32>("uid")? == 0,
             has_systemd: values.yes("systemd")?,
@@ -162,23 +175,42 @@ impl Facts {
 
 /// A value of os-release(5): shell assignments, possibly in quotes.
 fn os_value(text: &str, key: &str) -> Option<String> {
-    let value = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='))?.trim();
-    let value = value.strip_prefix(['"', '\'']).and_then(|v| v.strip_suffix(['"', '\''])).unwrap_or(value);
+    let value = text
+        .lines()
+        .find_map(|l| l.strip_prefix(key)?.strip_prefix('='))?
+        .trim();
+    let value = value
+        .strip_prefix(['"', '\''])
+        .and_then(|v| v.strip_suffix(['"', '\'']))
+        .unwrap_or(value);
     Some(value.to_owned()).filter(|v| !v.is_empty())
 }
 
 impl Lists {
     pub(crate) fn parse(sections: &Sections<'_>) -> Result<Self> {
         let values = sections.values("lists")?;
-        let at = |key| -> Result<Option<Timestamp>> { values.maybe_number(key)?.map(time).transpose() };
+        let at =
+            |key| -> Result<Option<Timestamp>> { values.maybe_number(key)?.map(time).transpose() };
         // A list's file is written only when it changed, so a success that changed nothing is later.
-        Ok(Self { published: at("published")?, refreshed: at("success")?.max(at("written")?) })
+        Ok(Self {
+            published: at("published")?,
+            refreshed: at("success")?.max(at("written")?),
+        })
     }
 }
 
 /// Names that hold a lock of dpkg. They count where the number of the device cannot be compared,
 /// as on an overlay or btrfs, where the kernel's list and stat(2) tell two different ones.
-const LOCKERS: [&str; 8] = ["apt", "apt-get", "aptitude", "dpkg", "unattended-upgr", "packagekitd", "synaptic", "aptd"];
+const LOCKERS: [&str; 8] = [
+    "apt",
+    "apt-get",
+    "aptitude",
+    "dpkg",
+    "unattended-upgr",
+    "packagekitd",
+    "synaptic",
+    "aptd",
+];
 
 impl LockHolder {
     pub(crate) fn parse(sections: &Sections<'_>, facts: &Facts) -> Result<Vec<Self>> {
@@ -187,21 +219,34 @@ impl LockHolder {
         for line in sections.text("locks")?.lines() {
             // A process that has ended in between has neither a start nor a name.
             let mut words = line.splitn(6, ' ');
-            let mut word = || words.next().ok_or_else(|| bad_line("locks", "PATH DEVICE DEVICE PID START NAME", line));
-            let (path, device, place, pid, start, command) = (word()?, word()?, word()?, word()?, word()?, word()?);
+            let mut word = || {
+                words
+                    .next()
+                    .ok_or_else(|| bad_line("locks", "PATH DEVICE DEVICE PID START NAME", line))
+            };
+            let (path, device, place, pid, start, command) =
+                (word()?, word()?, word()?, word()?, word()?, word()?);
             let device: u64 = number(device, "a device")?;
             let (major, minor) = place
                 .split_once(':')
-                .and_then(|(a, b)| Some((u64::from_str_radix(a, 16).ok()?, u64::from_str_radix(b, 16).ok()?)))
+                .and_then(|(a, b)| {
+                    Some((
+                        u64::from_str_radix(a, 16).ok()?,
+                        u64::from_str_radix(b, 16).ok()?,
+                    ))
+                })
                 .ok_or_else(|| bad_line("locks", "MAJOR:MINOR", line))?;
             // The encoding of dev_t in glibc: sysmacros.h, makedev(3).
-            let same = (device >> 8 & 0xfff | device >> 32 & !0xfff) == major && (device & 0xff | device >> 12 & !0xff) == minor;
+            let same = (device >> 8 & 0xfff | device >> 32 & !0xfff) == major
+                && (device & 0xff | device >> 12 & !0xff) == minor;
             if !same && !LOCKERS.contains(&command) {
                 continue;
             }
             let since = match start.parse::<u64>() {
                 Ok(start) => {
-                    let age = facts.uptime.saturating_sub(Duration::from_millis(start.saturating_mul(1000) / ticks.max(1)));
+                    let age = facts.uptime.saturating_sub(Duration::from_millis(
+                        start.saturating_mul(1000) / ticks.max(1),
+                    ));
                     facts.now.checked_sub(age).ok()
                 }
                 Err(_) => None,
@@ -223,10 +268,15 @@ impl Reboot {
         match lines.next() {
             None => Ok(Self::default()),
             Some("required") => {
-                let mut packages: Vec<_> = lines.map(str::to_owned).filter(|l| !l.is_empty()).collect();
+                let mut packages: Vec<_> =
+                    lines.map(str::to_owned).filter(|l| !l.is_empty()).collect();
                 packages.sort_unstable();
                 packages.dedup();
-                Ok(Self { required: true, packages, newer_kernel: None })
+                Ok(Self {
+                    required: true,
+                    packages,
+                    newer_kernel: None,
+                })
             }
             Some(line) => Err(bad_line("reboot", "required", line)),
         }
@@ -243,11 +293,18 @@ pub(crate) fn stale(text: &str) -> Result<Vec<Stale>> {
     text.lines()
         .map(|line| {
             let mut fields = line.splitn(4, '\t');
-            let (Some(pid), Some(unit), Some(command), Some(path)) = (fields.next(), fields.next(), fields.next(), fields.next()) else {
+            let (Some(pid), Some(unit), Some(command), Some(path)) =
+                (fields.next(), fields.next(), fields.next(), fields.next())
+            else {
                 return Err(bad_line("deleted", "PID UNIT NAME PATH", line));
             };
             let unit = Some(unit.to_owned()).filter(|u| u != "-");
-            Ok(Stale { pid: number(pid, "a process")?, unit, command: command.to_owned(), path: path.to_owned() })
+            Ok(Stale {
+                pid: number(pid, "a process")?,
+                unit,
+                command: command.to_owned(),
+                path: path.to_owned(),
+            })
         })
         .collect()
 }
@@ -261,7 +318,9 @@ pub(crate) fn open_jobs(text: &str) -> Result<OpenJobs> {
         Some((id, "prepared")) => Ok((id.to_owned(), false)),
         _ => Err(bad_line("jobs", "ID claimed or ID prepared", line)),
     };
-    Ok(OpenJobs::Listed(text.lines().map(job).collect::<Result<_>>()?))
+    Ok(OpenJobs::Listed(
+        text.lines().map(job).collect::<Result<_>>()?,
+    ))
 }
 
 impl Unattended {
@@ -269,19 +328,27 @@ impl Unattended {
         let values = sections.values("unattended")?;
         // The value is a number of days or a time such as `1d`; only 0 turns it off.
         let periodic = values.get("periodic")? != "0";
-        Ok(Self { enabled: values.yes("tool")? && periodic && values.yes("timer")? })
+        Ok(Self {
+            enabled: values.yes("tool")? && periodic && values.yes("timer")?,
+        })
     }
 }
 
 pub(crate) fn disks(text: &str) -> Result<Vec<Disk>> {
     let mut found = Vec::new();
-    for line in text.lines().filter(|l| !l.starts_with("Filesystem") && !l.starts_with("df: ")) {
+    for line in text
+        .lines()
+        .filter(|l| !l.starts_with("Filesystem") && !l.starts_with("df: "))
+    {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [_, _, _, free, _, mount @ ..] = &fields[..] else {
             return Err(bad_line("disk", "a line of df -P", line));
         };
         let free: u64 = number(free, "free blocks")?;
-        found.push(Disk { mount: mount.join(" "), free: free.saturating_mul(1024) });
+        found.push(Disk {
+            mount: mount.join(" "),
+            free: free.saturating_mul(1024),
+        });
     }
     found.sort();
     found.dedup();

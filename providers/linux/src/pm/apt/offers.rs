@@ -25,22 +25,42 @@ pub(crate) fn policies(text: &str) -> Result<BTreeMap<String, Policy>> {
             continue;
         }
         if !line.starts_with(' ') {
-            let name = line.strip_suffix(':').ok_or_else(|| bad_line("policy", "NAME:", line))?;
+            let name = line
+                .strip_suffix(':')
+                .ok_or_else(|| bad_line("policy", "NAME:", line))?;
             PackageName::parse_qualified(name)?;
             found.extend(open.take());
-            open = Some((name.to_owned(), Policy { installed: None, candidate: None, phased: None }));
+            open = Some((
+                name.to_owned(),
+                Policy {
+                    installed: None,
+                    candidate: None,
+                    phased: None,
+                },
+            ));
             continue;
         }
         let Some((_, policy)) = &mut open else {
             return Err(bad_line("policy", "a package first", line));
         };
-        let version = |text: &str| if text == "(none)" { Ok(None) } else { DebVersion::parse(text).map(Some) };
+        let version = |text: &str| {
+            if text == "(none)" {
+                Ok(None)
+            } else {
+                DebVersion::parse(text).map(Some)
+            }
+        };
         if let Some(text) = line.strip_prefix("  Installed: ") {
             policy.installed = version(text)?;
         } else if let Some(text) = line.strip_prefix("  Candidate: ") {
             policy.candidate = version(text)?;
-        } else if let Some((text, phase)) = line.trim_start_matches([' ', '*']).split_once(" (phased ") {
-            let number = phase.strip_suffix("%)").and_then(|n| n.parse().ok()).filter(|n| *n <= 100);
+        } else if let Some((text, phase)) =
+            line.trim_start_matches([' ', '*']).split_once(" (phased ")
+        {
+            let number = phase
+                .strip_suffix("%)")
+                .and_then(|n| n.parse().ok())
+                .filter(|n| *n <= 100);
             let number = number.ok_or_else(|| bad_line("policy", "(phased N%)", line))?;
             let of = text.split(' ').next().unwrap_or_default();
             if policy.candidate.as_ref().is_some_and(|c| c.as_str() == of) {
@@ -70,19 +90,36 @@ pub(crate) fn offers(text: &str) -> Result<BTreeMap<(String, String, String), Of
             if line.starts_with("N: ") || line.starts_with("W: ") || line.starts_with("E: ") {
                 continue;
             }
-            let (key, value) = line.split_once(": ").ok_or_else(|| bad_line("offers", "KEY: VALUE", line))?;
+            let (key, value) = line
+                .split_once(": ")
+                .ok_or_else(|| bad_line("offers", "KEY: VALUE", line))?;
             fields.insert(key, value);
         }
         if fields.is_empty() {
             continue;
         }
         let field = |key| fields.get(key).map(|v| (*v).to_owned());
-        let (Some(name), Some(arch), Some(version)) = (field("Package"), field("Architecture"), field("Version")) else {
-            return Err(bad_line("offers", "Package, Architecture and Version", block));
+        let (Some(name), Some(arch), Some(version)) =
+            (field("Package"), field("Architecture"), field("Version"))
+        else {
+            return Err(bad_line(
+                "offers",
+                "Package, Architecture and Version",
+                block,
+            ));
         };
-        let size = field("Size").map(|s| s.parse().map_err(|_| bad_line("offers", "a size in bytes", &s))).transpose()?;
-        let sha256 = field("SHA256").filter(|s| s.len() == 64 && s.bytes().all(|b| b.is_ascii_hexdigit()));
-        let offer = Offer { size, sha256: sha256.map(|s| s.to_ascii_lowercase()) };
+        let size = field("Size")
+            .map(|s| {
+                s.parse()
+                    .map_err(|_| bad_line("offers", "a size in bytes", &s))
+            })
+            .transpose()?;
+        let sha256 =
+            field("SHA256").filter(|s| s.len() == 64 && s.bytes().all(|b| b.is_ascii_hexdigit()));
+        let offer = Offer {
+            size,
+            sha256: sha256.map(|s| s.to_ascii_lowercase()),
+        };
         found
             .entry((name, arch, version))
             .and_modify(|known| {
@@ -110,21 +147,41 @@ mod tests {
     fn the_phase_is_that_of_the_candidate() {
         let found = policies(POLICY).unwrap();
         assert_eq!(found["pc-phased"].phased, Some(10));
-        assert_eq!(found["pc-phased"].candidate.as_ref().unwrap().as_str(), "1.1-1");
-        assert_eq!((found["pc-new"].phased, &found["pc-new"].installed), (None, &None));
+        assert_eq!(
+            found["pc-phased"].candidate.as_ref().unwrap().as_str(),
+            "1.1-1"
+        );
+        assert_eq!(
+            (found["pc-new"].phased, &found["pc-new"].installed),
+            (None, &None)
+        );
         let other = POLICY.replace("Candidate: 1.1-1", "Candidate: 1.0-1");
         assert_eq!(policies(&other).unwrap()["pc-phased"].phased, None);
-        for (from, to) in [("10%", "110%"), ("10%", "x%"), ("pc-new:", "pc-new"), ("1.1-1\n", "v\n")] {
+        for (from, to) in [
+            ("10%", "110%"),
+            ("10%", "x%"),
+            ("pc-new:", "pc-new"),
+            ("1.1-1\n", "v\n"),
+        ] {
             assert!(policies(&POLICY.replacen(from, to, 1)).is_err(), "{to}");
         }
     }
 
     #[test]
     fn repositories_that_disagree_give_no_digest() {
-        let one = format!("Package: a1\nVersion: 1\nArchitecture: all\nSize: 7\nSHA256: {}\n\n", "a".repeat(64));
+        let one = format!(
+            "Package: a1\nVersion: 1\nArchitecture: all\nSize: 7\nSHA256: {}\n\n",
+            "a".repeat(64)
+        );
         let key = ("a1".to_owned(), "all".to_owned(), "1".to_owned());
         let found = offers(&format!("{one}{one}")).unwrap();
-        assert_eq!(found[&key], Offer { size: Some(7), sha256: Some("a".repeat(64)) });
+        assert_eq!(
+            found[&key],
+            Offer {
+                size: Some(7),
+                sha256: Some("a".repeat(64))
+            }
+        );
         let other = one.replace(&"a".repeat(64), &"b".repeat(64));
         assert_eq!(offers(&format!("{one}{other}")).unwrap()[&key].sha256, None);
         assert!(offers("Package: a1\n").is_err());

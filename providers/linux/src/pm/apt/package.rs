@@ -108,7 +108,9 @@ mod tests {
         for good in ["libstdc++6", "0ad", "python3.11", "g++"] {
             assert!(PackageName::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "a", "-o", "Lib", "a b", "a;b", "a$(id)", "../x", "a=1", "a:b", "a\nb", "é1"] {
+        for bad in [
+            "", "a", "-o", "Lib", "a b", "a;b", "a$(id)", "../x", "a=1", "a:b", "a\nb", "é1",
+        ] {
             assert!(PackageName::parse(bad).is_err(), "{bad}");
         }
         for bad in ["", "-", "AMD64", "a b", "amd64;"] {

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     dpkg::{self, Installed, PackageKey, State, Unhealthy},
-    facts::{Disk, Facts, Lists, LockHolder, OpenJobs, Reboot, Stale, Unattended, disks, open_jobs, stale},
+    facts::{
+        Disk, Facts, Lists, LockHolder, OpenJobs, Reboot, Stale, Unattended, disks, open_jobs,
+        stale,
+    },
     line::{Install, Line, Origin, Waits},
     offers::{Offer, Policy, offers, policies},
     package::{Architecture, PackageName},
@@ -169,7 +172,11 @@ impl AptScan {
         reboot.newer_kernel = newer_kernel(&installed, &facts)?;
         Ok(Self {
             upgrades: upgrades(&sections, &installed, &facts)?,
-            unhealthy: dpkg::unhealthy(&installed, sections.get("audit")?.text, sections.text("interrupted")?),
+            unhealthy: dpkg::unhealthy(
+                &installed,
+                sections.get("audit")?.text,
+                sections.text("interrupted")?,
+            ),
             lists: Lists::parse(&sections)?,
             locks: LockHolder::parse(&sections, &facts)?,
             reboot,
@@ -190,7 +197,8 @@ fn upgrades(
 ) -> Result<std::result::Result<Upgrades, Failure>> {
     let section = sections.get("dist_upgrade")?;
     if section.status != 0 {
-        let error = classify::failed_command("apt-get -s dist-upgrade", section.status, section.text);
+        let error =
+            classify::failed_command("apt-get -s dist-upgrade", section.status, section.text);
         return Ok(Err(Failure::from(&error)));
     }
     let plan = Simulation::parse(section.text)?;
@@ -199,17 +207,31 @@ fn upgrades(
     }
     let offers = offers(sections.get("offers")?.text)?;
     let policies = policies(sections.text("policy")?)?;
-    let holds: BTreeSet<&str> = sections.text("holds")?.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let holds: BTreeSet<&str> = sections
+        .text("holds")?
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
     // Asked only where the plan has new or removed packages.
     let alone = match sections.text("upgrade")? {
         "" => None,
         text => {
             let plan = Simulation::parse(text)?;
-            Some(plan.installs.into_iter().map(|i| (i.name, i.arch)).collect::<BTreeSet<_>>())
+            Some(
+                plan.installs
+                    .into_iter()
+                    .map(|i| (i.name, i.arch))
+                    .collect::<BTreeSet<_>>(),
+            )
         }
     };
     let pulled = pulled(sections.text("pulled")?)?;
-    let pending = plan.installs.into_iter().map(|install| pending(install, &offers, alone.as_ref(), &pulled, facts)).collect();
+    let pending = plan
+        .installs
+        .into_iter()
+        .map(|install| pending(install, &offers, alone.as_ref(), &pulled, facts))
+        .collect();
     let removals = plan
         .removals
         .into_iter()
@@ -221,15 +243,30 @@ fn upgrades(
     let kept_back = plan
         .kept_back
         .iter()
-        .map(|name| kept_back(name, plan.deferred.contains(name), holds.contains(name.as_str()), &policies))
+        .map(|name| {
+            kept_back(
+                name,
+                plan.deferred.contains(name),
+                holds.contains(name.as_str()),
+                &policies,
+            )
+        })
         .collect::<Result<_>>()?;
-    Ok(Ok(Upgrades { pending, removals, kept_back, warnings: plan.warnings }))
+    Ok(Ok(Upgrades {
+        pending,
+        removals,
+        kept_back,
+        warnings: plan.warnings,
+    }))
 }
 
 /// dpkg and apt are asked one after the other; what changed in between must not be mixed.
 fn unchanged(install: &Install, installed: &BTreeMap<PackageKey, Installed>) -> Result<()> {
-    let there = |package: &Installed| package.state != State::ConfigFiles && package.version.is_some();
-    let mut same_name = installed.iter().filter(|((name, _), package)| *name == install.name && there(package));
+    let there =
+        |package: &Installed| package.state != State::ConfigFiles && package.version.is_some();
+    let mut same_name = installed
+        .iter()
+        .filter(|((name, _), package)| *name == install.name && there(package));
     let agrees = match &install.from {
         Some(from) => same_name.any(|(_, package)| package.version.as_ref() == Some(from)),
         None => !same_name.any(|((_, arch), _)| *arch == install.arch),
@@ -237,11 +274,23 @@ fn unchanged(install: &Install, installed: &BTreeMap<PackageKey, Installed>) -> 
     if agrees {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Busy, format!("{}: the packages changed while they were read", install.name))
-        .expected(format!("{} as apt says", install.from.as_ref().map_or("not installed", DebVersion::as_str)))
-        .found("another version in dpkg's database")
-        .hint("scan again when no other program installs packages")
-        .retryable(None))
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!(
+            "{}: the packages changed while they were read",
+            install.name
+        ),
+    )
+    .expected(format!(
+        "{} as apt says",
+        install
+            .from
+            .as_ref()
+            .map_or("not installed", DebVersion::as_str)
+    ))
+    .found("another version in dpkg's database")
+    .hint("scan again when no other program installs packages")
+    .retryable(None))
 }
 
 fn pending(
@@ -251,13 +300,24 @@ fn pending(
     pulled: &BTreeMap<PackageName, Vec<PackageName>>,
     facts: &Facts,
 ) -> Pending {
-    let key = (install.name.to_string(), install.arch.to_string(), install.to.to_string());
+    let key = (
+        install.name.to_string(),
+        install.arch.to_string(),
+        install.to.to_string(),
+    );
     let offer = offers.get(&key).cloned().unwrap_or_default();
     let new_dependency = install.from.is_none();
     Pending {
         class: class(&install.origins, &facts.os_id),
-        pulled_in_by: if new_dependency { pulled.get(&install.name).cloned().unwrap_or_default() } else { Vec::new() },
-        needs_others: !new_dependency && alone.is_some_and(|alone| !alone.contains(&(install.name.clone(), install.arch.clone()))),
+        pulled_in_by: if new_dependency {
+            pulled.get(&install.name).cloned().unwrap_or_default()
+        } else {
+            Vec::new()
+        },
+        needs_others: !new_dependency
+            && alone.is_some_and(|alone| {
+                !alone.contains(&(install.name.clone(), install.arch.clone()))
+            }),
         name: install.name,
         arch: install.arch,
         from: install.from,
@@ -272,9 +332,14 @@ fn pending(
 
 /// The same test as that of unattended-upgrades: the label `Debian-Security`, or a suite `…-security`.
 fn class(origins: &[Origin], os_id: &str) -> Class {
-    let security = |o: &Origin| o.label.as_deref() == Some("Debian-Security") || o.suite.ends_with("-security");
+    let security = |o: &Origin| {
+        o.label.as_deref() == Some("Debian-Security") || o.suite.ends_with("-security")
+    };
     let own = |o: &Origin| {
-        o.label.as_deref().is_some_and(|label| label.eq_ignore_ascii_case(os_id)) && !o.suite.ends_with("-backports")
+        o.label
+            .as_deref()
+            .is_some_and(|label| label.eq_ignore_ascii_case(os_id))
+            && !o.suite.ends_with("-backports")
     };
     if origins.iter().any(security) {
         Class::Security
@@ -293,7 +358,10 @@ fn pulled(text: &str) -> Result<BTreeMap<PackageName, Vec<PackageName>>> {
         let [new, _, by] = words[..] else {
             return Err(super::section::bad_line("pulled", "NEW KIND WHO", line));
         };
-        let (new, by) = (PackageName::parse_qualified(new)?.0, PackageName::parse_qualified(by)?.0);
+        let (new, by) = (
+            PackageName::parse_qualified(new)?.0,
+            PackageName::parse_qualified(by)?.0,
+        );
         let who = found.entry(new).or_default();
         if !who.contains(&by) {
             who.push(by);
@@ -302,7 +370,12 @@ fn pulled(text: &str) -> Result<BTreeMap<PackageName, Vec<PackageName>>> {
     Ok(found)
 }
 
-fn kept_back(text: &str, deferred: bool, held: bool, policies: &BTreeMap<String, Policy>) -> Result<KeptBack> {
+fn kept_back(
+    text: &str,
+    deferred: bool,
+    held: bool,
+    policies: &BTreeMap<String, Policy>,
+) -> Result<KeptBack> {
     let (name, arch) = PackageName::parse_qualified(text)?;
     let policy = policies.get(text);
     let percent = policy.and_then(|p| p.phased);
@@ -326,28 +399,50 @@ fn kept_back(text: &str, deferred: bool, held: bool, policies: &BTreeMap<String,
 ///
 /// Debian without helper packages writes no `/run/reboot-required`, so that this is looked at too.
 /// A kernel that no package holds (a container, an own build) tells nothing.
-fn newer_kernel(installed: &BTreeMap<PackageKey, Installed>, facts: &Facts) -> Result<Option<String>> {
+fn newer_kernel(
+    installed: &BTreeMap<PackageKey, Installed>,
+    facts: &Facts,
+) -> Result<Option<String>> {
     // `6.1.0-28-amd64` → flavour `amd64`.
-    let flavour = |release: &str| release.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).to_owned();
+    let flavour = |release: &str| {
+        release
+            .trim_start_matches(|c: char| !c.is_ascii_alphabetic())
+            .to_owned()
+    };
     let mut images = Vec::new();
     for ((name, _), package) in installed {
-        let Some(release) = name.as_str().strip_prefix("linux-image-") else { continue };
+        let Some(release) = name.as_str().strip_prefix("linux-image-") else {
+            continue;
+        };
         let release = release.strip_prefix("unsigned-").unwrap_or(release);
         if !release.starts_with(|c: char| c.is_ascii_digit()) || package.state != State::Installed {
             continue;
         }
-        let Some(version) = &package.version else { continue };
+        let Some(version) = &package.version else {
+            continue;
+        };
         images.push((release, version, &package.source_version));
     }
-    let Some((_, running, source)) = images.iter().find(|(release, ..)| *release == facts.kernel) else { return Ok(None) };
-    let newest = images.iter().filter(|(release, ..)| flavour(release) == flavour(&facts.kernel)).max_by_key(|(_, version, _)| *version);
+    let Some((_, running, source)) = images.iter().find(|(release, ..)| *release == facts.kernel)
+    else {
+        return Ok(None);
+    };
+    let newest = images
+        .iter()
+        .filter(|(release, ..)| flavour(release) == flavour(&facts.kernel))
+        .max_by_key(|(_, version, _)| *version);
     if let Some((release, version, _)) = newest
         && version > running
     {
         return Ok(Some(format!("{release} ({version})")));
     }
     // The same release built again, for Debian, whose kernel names its package's version.
-    if let Some(build) = facts.kernel_build.split("Debian ").nth(1).and_then(|b| b.split(' ').next()) {
+    if let Some(build) = facts
+        .kernel_build
+        .split("Debian ")
+        .nth(1)
+        .and_then(|b| b.split(' ').next())
+    {
         let build = DebVersion::parse(build)?;
         if build != **running && build != **source {
             return Ok(Some(format!("{} ({running})", facts.kernel)));

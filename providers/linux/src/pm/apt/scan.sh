@@ -84,10 +84,10 @@ grows() { printf '%s\n' "$plan" | grep -qE '^(Inst [^ ]+ \(|Remv |Purg )'; }
 
 upgrade() { ! grows || simulate upgrade; }
 
-# Whose dependency each new package is.
+# Whose dependency each new package is. The first one stands on the line of apt's progress.
 pulled() {
     ! grows || simulate -o Debug::pkgDepCache::AutoInstall=1 dist-upgrade 2>&1 |
-        sed -n 's/^ *Installing \([^ ]*\) as \([A-Za-z]*\) of \([^ ]*\)$/\1 \2 \3/p'
+        sed -n 's/^.* Installing \([^ ]*\) as \([A-Za-z]*\) of \([^ ]*\)$/\1 \2 \3/p'
 }
 
 lists() {

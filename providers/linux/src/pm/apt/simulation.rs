@@ -50,14 +50,17 @@ impl Simulation {
                 if let Some(counts) = counts(line) {
                     summary = Some(counts);
                 } else if let Some(number) = line.strip_suffix(" not fully installed or removed.") {
-                    found.unfinished = number.parse().map_err(|_| mismatch("a number of unfinished packages", line))?;
+                    found.unfinished = number
+                        .parse()
+                        .map_err(|_| mismatch("a number of unfinished packages", line))?;
                 } else if line.starts_with("W: ") || line.starts_with("E: ") {
                     found.warnings.push(line.to_owned());
                 }
             }
         }
         found.kept_back.extend(found.deferred.iter().cloned());
-        let summary = summary.ok_or_else(|| mismatch("the line `N upgraded, N newly installed, …`", "none"))?;
+        let summary = summary
+            .ok_or_else(|| mismatch("the line `N upgraded, N newly installed, …`", "none"))?;
         found.check(&summary)?;
         Ok(found)
     }
@@ -74,7 +77,10 @@ impl Simulation {
         if lines == *summary {
             return Ok(());
         }
-        Err(mismatch(&format!("as many lines as its summary says, {summary:?}"), &format!("{lines:?}")))
+        Err(mismatch(
+            &format!("as many lines as its summary says, {summary:?}"),
+            &format!("{lines:?}"),
+        ))
     }
 }
 
@@ -109,7 +115,10 @@ struct Counts {
 fn counts(line: &str) -> Option<Counts> {
     let line = line.strip_suffix(" not upgraded.")?;
     let (line, kept) = line.rsplit_once(" and ")?;
-    let mut counts = Counts { kept: kept.parse().ok()?, ..Counts::default() };
+    let mut counts = Counts {
+        kept: kept.parse().ok()?,
+        ..Counts::default()
+    };
     for part in line.split(", ") {
         let (number, what) = part.split_once(' ')?;
         let number: usize = number.parse().ok()?;
@@ -124,10 +133,13 @@ fn counts(line: &str) -> Option<Counts> {
 }
 
 fn mismatch(expected: &str, found: &str) -> Error {
-    Error::new(ErrorKind::ProviderFault, "the answer of apt-get -s is not understood")
-        .expected(expected)
-        .found(found)
-        .consequence("nothing of this scan is used, because a patch could be missing from it")
+    Error::new(
+        ErrorKind::ProviderFault,
+        "the answer of apt-get -s is not understood",
+    )
+    .expected(expected)
+    .found(found)
+    .consequence("nothing of this scan is used, because a patch could be missing from it")
 }
 
 #[cfg(test)]
@@ -141,7 +153,10 @@ mod tests {
     #[test]
     fn a_real_machine_is_read_whole() {
         let found = Simulation::parse(REAL).unwrap();
-        assert_eq!(found.installs.len(), REAL.lines().filter(|l| l.starts_with("Inst ")).count());
+        assert_eq!(
+            found.installs.len(),
+            REAL.lines().filter(|l| l.starts_with("Inst ")).count()
+        );
         assert!(found.installs.len() > 100);
         assert_eq!(found.configures, found.installs.len());
         assert!(found.kept_back.is_empty() && found.removals.is_empty());
@@ -149,10 +164,19 @@ mod tests {
 
     #[test]
     fn a_lost_line_is_noticed() {
-        let lost: String = REAL.lines().filter(|l| !l.starts_with("Inst bash ")).map(|l| format!("{l}\n")).collect();
+        let lost: String = REAL
+            .lines()
+            .filter(|l| !l.starts_with("Inst bash "))
+            .map(|l| format!("{l}\n"))
+            .collect();
         assert_ne!(lost, REAL);
         let error = Simulation::parse(&lost).unwrap_err();
-        assert!(error.to_string().contains("as many lines as its summary says"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("as many lines as its summary says"),
+            "{error}"
+        );
         let unknown = REAL.replacen("Inst bash ", "Put bash ", 1);
         assert!(Simulation::parse(&unknown).is_err());
         assert!(Simulation::parse("Reading package lists...\n").is_err());
@@ -163,16 +187,33 @@ mod tests {
         let older = "The following packages have been kept back:\n  a1 b2:i386\n0 upgraded, 0 newly installed, 0 to remove and 2 not upgraded.\n";
         let newer = "The following upgrades have been deferred due to phasing:\n  a1\nThe following packages have been kept back:\n  b2:i386\n\
                      0 upgraded, 0 newly installed, 0 to remove and 2 not upgraded.\n1 not fully installed or removed.\n";
-        let (older, newer) = (Simulation::parse(older).unwrap(), Simulation::parse(newer).unwrap());
+        let (older, newer) = (
+            Simulation::parse(older).unwrap(),
+            Simulation::parse(newer).unwrap(),
+        );
         assert_eq!(older.kept_back, newer.kept_back);
-        assert_eq!((older.deferred.len(), newer.deferred.len(), newer.unfinished), (0, 1, 1));
+        assert_eq!(
+            (older.deferred.len(), newer.deferred.len(), newer.unfinished),
+            (0, 1, 1)
+        );
     }
 
     #[test]
     fn the_longer_summaries_are_read() {
         let line = "1 upgraded, 2 newly installed, 3 downgraded, 4 to remove and 5 not upgraded.";
-        assert_eq!(counts(line), Some(Counts { changed: 4, new: 2, removed: 4, kept: 5 }));
-        assert_eq!(counts("1 upgraded, 2 turned round, 4 to remove and 5 not upgraded."), None);
+        assert_eq!(
+            counts(line),
+            Some(Counts {
+                changed: 4,
+                new: 2,
+                removed: 4,
+                kept: 5
+            })
+        );
+        assert_eq!(
+            counts("1 upgraded, 2 turned round, 4 to remove and 5 not upgraded."),
+            None
+        );
     }
 
     proptest! {

@@ -70,7 +70,10 @@ impl Apt {
     /// be told within a window that somebody sits on the lock.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: "/var/lib/patchcore".to_owned(), lock_wait: Duration::from_secs(600) }
+        Self {
+            state: "/var/lib/patchcore".to_owned(),
+            lock_wait: Duration::from_secs(600),
+        }
     }
 
     /// Another folder for the old packages and the stamp of the last refresh.
@@ -81,9 +84,12 @@ impl Apt {
     pub fn with_state(mut self, folder: &str) -> Result<Self> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._/-".contains(&b);
         if !folder.starts_with('/') || folder.ends_with('/') || !folder.bytes().all(plain) {
-            return Err(Error::new(ErrorKind::InvalidInput, "the folder of patchcore's state is malformed")
-                .expected("an absolute path of letters, digits and ._/- such as /var/lib/patchcore")
-                .found(format!("{folder:?}")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the folder of patchcore's state is malformed",
+            )
+            .expected("an absolute path of letters, digits and ._/- such as /var/lib/patchcore")
+            .found(format!("{folder:?}")));
         }
         folder.clone_into(&mut self.state);
         Ok(self)
@@ -128,7 +134,9 @@ impl Apt {
             to: &old.version,
             sha256: None,
         });
-        Ok(self.exact(id, &lines_of(lines)?, &to.armed_by)?.text(ROLL_BACK))
+        Ok(self
+            .exact(id, &lines_of(lines)?, &to.armed_by)?
+            .text(ROLL_BACK))
     }
 
     /// Finishes what an interrupted or failed run of dpkg left; may be done twice.
@@ -152,7 +160,11 @@ impl Apt {
     /// # Errors
     /// None for a well-formed id.
     pub fn discard(&self, id: &JobId, armed_by: &JobId) -> Result<JobSpec> {
-        Ok(self.prologue(id)?.set("ROLLBACK", &self.kept_by(armed_by))?.text(DISCARD).healing())
+        Ok(self
+            .prologue(id)?
+            .set("ROLLBACK", &self.kept_by(armed_by))?
+            .text(DISCARD)
+            .healing())
     }
 
     /// Restarts the machine two seconds after the job's end; a new boot id is the proof.
@@ -171,7 +183,9 @@ impl Apt {
 
     fn prologue(&self, id: &JobId) -> Result<JobSpec> {
         let spec = JobSpec::new().set("OP", id.as_str())?;
-        Ok(spec.set("LOCK_WAIT", &self.lock_wait.as_secs().to_string())?.text(PROLOGUE))
+        Ok(spec
+            .set("LOCK_WAIT", &self.lock_wait.as_secs().to_string())?
+            .text(PROLOGUE))
     }
 
     fn exact(&self, id: &JobId, approved: &str, armed_by: &JobId) -> Result<JobSpec> {
@@ -210,14 +224,25 @@ fn lines_of<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Result<String> {
     let mut seen = BTreeSet::new();
     let mut mistakes = Vec::new();
     for entry in entries {
-        let Entry { name, arch, from, to, sha256 } = entry;
+        let Entry {
+            name,
+            arch,
+            from,
+            to,
+            sha256,
+        } = entry;
         if !seen.insert((name, arch)) {
             mistakes.push(format!("{name}:{arch} is named twice"));
         }
         if let Some(pin) = sha256
-            && !(pin.len() == 64 && pin.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+            && !(pin.len() == 64
+                && pin
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
         {
-            mistakes.push(format!("the pin of {name}:{arch} is no SHA-256 in lower-case hex: {pin:?}"));
+            mistakes.push(format!(
+                "the pin of {name}:{arch} is no SHA-256 in lower-case hex: {pin:?}"
+            ));
         }
         if !text.is_empty() {
             text.push('\n');
@@ -230,8 +255,11 @@ fn lines_of<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Result<String> {
     if mistakes.is_empty() {
         return Ok(text);
     }
-    Err(Error::new(ErrorKind::InvalidInput, format!("the set of packages is malformed: {}", mistakes.join("; ")))
-        .consequence("nothing was sent to the machine"))
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        format!("the set of packages is malformed: {}", mistakes.join("; ")),
+    )
+    .consequence("nothing was sent to the machine"))
 }
 
 #[cfg(test)]
@@ -252,11 +280,30 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let apt = Apt::new();
         let id = JobId::parse("op-1").unwrap();
-        let spec = apt.apply(&id, &[change("a1", None), change("b2", Some(&"a".repeat(64)))]).unwrap();
-        assert!(spec.as_str().contains("APPROVED='a1 amd64 - 1:1.1-1~x -\nb2 amd64 - 1:1.1-1~x aaaa"));
-        let error = apt.stage(&id, &[change("a1", Some("xyz")), change("a1", None)]).unwrap_err();
-        assert!(error.message().contains("a1:amd64 is named twice") && error.message().contains("no SHA-256"), "{error}");
-        assert!(apt.apply(&id, &[]).unwrap_err().message().contains("no package is named"));
+        let spec = apt
+            .apply(
+                &id,
+                &[change("a1", None), change("b2", Some(&"a".repeat(64)))],
+            )
+            .unwrap();
+        assert!(
+            spec.as_str()
+                .contains("APPROVED='a1 amd64 - 1:1.1-1~x -\nb2 amd64 - 1:1.1-1~x aaaa")
+        );
+        let error = apt
+            .stage(&id, &[change("a1", Some("xyz")), change("a1", None)])
+            .unwrap_err();
+        assert!(
+            error.message().contains("a1:amd64 is named twice")
+                && error.message().contains("no SHA-256"),
+            "{error}"
+        );
+        assert!(
+            apt.apply(&id, &[])
+                .unwrap_err()
+                .message()
+                .contains("no package is named")
+        );
         for bad in ["lib", "/a b", "/a;b", "/a/", ""] {
             assert!(Apt::new().with_state(bad).is_err(), "{bad}");
         }
