@@ -35,7 +35,7 @@ pub(crate) struct Walk {
 impl Walk {
     pub(crate) fn new(plan: Plan, luck: Vec<u32>) -> Self {
         let envelope = &plan.envelope;
-        Self {
+        let mut walk = Self {
             calendar: Calendar::new(&envelope.windows, &envelope.blackouts).unwrap(),
             now: envelope.made,
             components: envelope
@@ -50,6 +50,30 @@ impl Walk {
             boots: BTreeMap::new(),
             log: Vec::new(),
             seen: BTreeSet::new(),
+        };
+        walk.bend();
+        walk
+    }
+
+    /// The kernel must keep what the planner keeps: budgets, floors, order and expiry hold also for a schedule
+    /// that would break them all, with everybody of a ring in one wave.
+    fn bend(&mut self) {
+        if self.draw(2) == 0 {
+            return;
+        }
+        for ring in &mut self.plan.schedule.rings {
+            let all = ring.waves.drain(..).reduce(|mut all, wave| {
+                all.components.extend(wave.components);
+                all
+            });
+            ring.waves.extend(all);
+        }
+        for at in 0..self.plan.envelope.rings.len() {
+            self.plan.envelope.rings[at].at_once = 1 + self.draw(6);
+        }
+        if self.draw(3) == 0 {
+            let hours = self.draw(200);
+            self.plan.envelope.expires = self.now + jiff::SignedDuration::from_hours(hours as i64);
         }
     }
 
