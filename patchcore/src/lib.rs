@@ -5,6 +5,7 @@ pub mod digest;
 pub mod error;
 pub mod id;
 pub mod secret;
+mod stored;
 
 pub mod estate;
 pub mod policy;
