@@ -1,1 +1,1 @@
-//! Shared by no one: the programs stand in `examples/`.
+//! Nothing here: the programs stand in `examples/`.

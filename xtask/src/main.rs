@@ -1,2 +1,156 @@
 //! `cargo xtask`: the project's own commands.
-fn main() {}
+//!
+//! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
+//!
+//! - [`demo`] shows patchcore at work.
+//! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
+//! - [`install`] brings the tools that the steps need.
+//! - [`tidy`] holds the rules that no compiler checks.
+
+mod demo;
+mod evidence;
+mod examples;
+mod install;
+mod ladder;
+mod light;
+mod outcome;
+mod shell;
+mod step;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+const USAGE: &str = "\
+usage: cargo xtask demo                  shows patchcore at work, and says on which estate
+       cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
+       cargo xtask tidy                  checks the rules that no compiler checks
+NAME is one step of the test, or `trouble`: a run in which things go wrong";
+
+/// The exit code for a command line that cannot be understood.
+const BAD_INPUT: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let command = match Command::parse(&arguments) {
+        Ok(command) => command,
+        Err(mistake) => return refuse(&mistake),
+    };
+    let workspace = match Workspace::find() {
+        Ok(workspace) => workspace,
+        Err(mistake) => return refuse(&mistake),
+    };
+    match command {
+        Command::Demo => demo::demo(&workspace),
+        Command::Trouble => demo::trouble(&workspace),
+        Command::Tidy => tidy::command(&workspace),
+        Command::Test { full, name } => ladder::command(&workspace, full, name.as_deref()),
+        Command::Help => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn refuse(mistake: &str) -> ExitCode {
+    eprintln!("{mistake}");
+    ExitCode::from(BAD_INPUT)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Demo,
+    Test { full: bool, name: Option<String> },
+    Trouble,
+    Tidy,
+    Help,
+}
+
+impl Command {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
+            ["demo"] => Ok(Self::Demo),
+            ["tidy"] => Ok(Self::Tidy),
+            ["test", "trouble"] => Ok(Self::Trouble),
+            ["test"] => Ok(Self::Test {
+                full: false,
+                name: None,
+            }),
+            ["test", "--full"] => Ok(Self::Test {
+                full: true,
+                name: None,
+            }),
+            ["test", "--full", name] | ["test", name, "--full"] if ladder::is_step(name) => {
+                Ok(Self::Test {
+                    full: true,
+                    name: Some((*name).to_owned()),
+                })
+            }
+            ["test", name] if ladder::is_step(name) => Ok(Self::Test {
+                full: false,
+                name: Some((*name).to_owned()),
+            }),
+            ["test", name, ..] => Err(format!(
+                "no test step is called \"{name}\"\n   expected one of: {}, trouble\n{USAGE}",
+                ladder::names().join(", ")
+            )),
+            [other, ..] => Err(format!(
+                "\"{}\" is not understood after \"cargo xtask {other}\"\n{USAGE}",
+                words.join(" ")
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expect: Option<Command>) {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(Command::parse(&words).ok(), expect, "{line}");
+    }
+
+    #[test]
+    fn command_lines() {
+        check("", Some(Command::Help));
+        check("demo", Some(Command::Demo));
+        check(
+            "test",
+            Some(Command::Test {
+                full: false,
+                name: None,
+            }),
+        );
+        check(
+            "test --full",
+            Some(Command::Test {
+                full: true,
+                name: None,
+            }),
+        );
+        check(
+            "test tidy",
+            Some(Command::Test {
+                full: false,
+                name: Some("tidy".to_owned()),
+            }),
+        );
+        check(
+            "test tidy --full",
+            Some(Command::Test {
+                full: true,
+                name: Some("tidy".to_owned()),
+            }),
+        );
+        check("test trouble", Some(Command::Trouble));
+        check("test tydi", None);
+        check("test --fast", None);
+        check("demo now", None);
+        check("deploy", None);
+    }
+}

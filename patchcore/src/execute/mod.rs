@@ -1,3 +1,32 @@
 //! From an approved plan to a patched estate: pure kernels, one place for effects, a durable journal.
 
+#[cfg(feature = "sqlite")]
+mod driver;
+#[cfg(feature = "sqlite")]
+mod ensure;
+#[cfg(feature = "sqlite")]
+pub mod journal;
 pub mod kernel;
+#[cfg(feature = "sqlite")]
+mod looks;
+#[cfg(feature = "sqlite")]
+mod run;
+#[cfg(feature = "sqlite")]
+mod story;
+#[cfg(feature = "sqlite")]
+pub(crate) mod supervise;
+#[cfg(feature = "sqlite")]
+mod why;
+#[cfg(feature = "sqlite")]
+mod words;
+
+#[cfg(feature = "sqlite")]
+pub use driver::Standing;
+#[cfg(feature = "sqlite")]
+pub(crate) use driver::Tools;
+#[cfg(feature = "sqlite")]
+pub(crate) use run::missing_tools;
+#[cfg(feature = "sqlite")]
+pub use run::{Events, Run};
+#[cfg(feature = "sqlite")]
+pub use story::{Story, Told, denials};

@@ -31,7 +31,7 @@ pub struct Denial {
 ///
 /// By containment, not by name: a patch that carries the denied content is denied too, and one that its
 /// vendor declares as the correction of the denied one is not.
-pub(super) fn denied<'a>(patch: &Patch, denials: &'a [Denial]) -> Option<&'a Denial> {
+pub(crate) fn denied<'a>(patch: &Patch, denials: &'a [Denial]) -> Option<&'a Denial> {
     denials.iter().find(|denial| {
         let content = (denial.patch.clone(), denial.version.clone());
         let carries = (patch.id == denial.patch && patch.to == denial.version)

@@ -27,6 +27,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use deny::Denial;
+#[cfg(feature = "sqlite")]
+pub(crate) use deny::denied;
 pub use diff::PlanDiff;
 pub use explain::Explanation;
 pub use left_out::{LeftOut, PatchLeftOut, WhyLeftOut, WhyPatchLeftOut};

@@ -9,6 +9,7 @@ use super::{duration, selector::Selector};
 
 /// How a component shows that it is healthy after it was patched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Check {
     /// Which components it is asked of. Default all.

@@ -299,3 +299,145 @@ impl Rules<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::{Policy, Recurrence, Ring, Selector, StartAfter, Window};
+
+    fn answers(text: &str) -> Vec<String> {
+        match Policy::check_toml(text, "p") {
+            Ok(_) => Vec::new(),
+            Err(mistakes) => mistakes
+                .as_slice()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        }
+    }
+
+    const RINGS: &str = "[[ring]]\nname = \"test\"\nselect = \"ring = test\"\n\
+                         [[ring]]\nname = \"broad\"\nselect = \"*\"\n";
+
+    #[test]
+    fn items_fit_together() {
+        for (text, answer) in [
+            (
+                "[approval]\nfrom = [\"a\", \"b\", \"a\"]",
+                "p:2:19: [approval]: person \"a\": the name is used twice, first at p:2:9",
+            ),
+            (
+                "[approval]\nneeds = 3\nfrom = [\"a\", \"b\"]",
+                "p:2:1: [approval]: needs = 3, but from names 2: nothing can be approved",
+            ),
+            (
+                "[[window]]\nname = \"w\"\nwhen = \"any time\"\n[[window]]\nname = \"w\"\nwhen = \"any time\"",
+                "p:5:1: window \"w\": the name is used twice, first at p:2:1",
+            ),
+            (
+                "[[window]]\nname = \"w\"\nwhen = \"daily\"",
+                "p:1:1: window \"w\": zone is missing, expected such as \"Europe/Berlin\"",
+            ),
+            (
+                "[[window]]\nname = \"w\"\nwhen = \"any time\"\nfrom = \"22:00\"",
+                "p:3:1: window \"w\": \"any time\" has no hours, expected when = \"daily\" with from and until",
+            ),
+            (
+                "[[blackout]]\nbecause = \"b\"\nfrom = 2027-01-03\nto = 2026-12-20",
+                "p:4:1: blackout \"b\": to = 2026-12-20 is before from = 2027-01-03",
+            ),
+            (
+                "[patches]\ntake = []",
+                "p:2:1: [patches]: take is empty: nothing would ever be patched",
+            ),
+            (
+                &format!("{RINGS}[[ring]]\nname = \"test\"\nselect = \"a = b\""),
+                "p:8:1: ring \"test\": the name is used twice, first at p:2:1",
+            ),
+            (
+                &format!("{RINGS}[[ring]]\nname = \"last\"\nselect = \"a = b\""),
+                "p:9:1: ring \"last\" selects nothing: ring \"broad\" before it takes everything",
+            ),
+            (
+                &format!(
+                    "{RINGS}window = \"wekend\"\n[[window]]\nname = \"weekend\"\nwhen = \"any time\""
+                ),
+                "p:7:1: ring \"broad\": window \"wekend\" is not one of this policy\n   expected one of: weekend\n   did you mean \"weekend\"?",
+            ),
+            (
+                &format!("{RINGS}start_after = {{ ring = \"tets\" }}"),
+                "p:7:17: ring \"broad\" can never start: there is no ring \"tets\"\n   expected one of: test\n   did you mean \"test\"?",
+            ),
+            (
+                &format!("{RINGS}start_after = {{ ring = \"broad\" }}"),
+                "p:7:17: ring \"broad\" can never start: it waits for itself\n   expected one of: test",
+            ),
+            (
+                "[[ring]]\nname = \"a\"\nselect = \"x = y\"\nstart_after = { ring = \"b\" }\n[[ring]]\nname = \"b\"\nselect = \"*\"",
+                "p:4:17: ring \"a\" can never start: ring \"b\" comes after it",
+            ),
+            (
+                "[[order]]\nwithin = \"app\"\nsteps = []",
+                "p:3:1: order \"app\": steps is empty",
+            ),
+            (
+                "[[check]]\ncommand = []",
+                "p:2:1: check 1: command names no program",
+            ),
+            (
+                "[[check]]\ncommand = [\"\", \"x\"]",
+                "p:2:1: check 1: command names no program",
+            ),
+        ] {
+            let found = answers(text);
+            // A second "test" ring also comes after a ring that takes everything.
+            assert!(
+                found.iter().any(|found| found == answer),
+                "{text}: {found:#?}"
+            );
+            assert!(
+                found.len() == 1 || text.matches("\"test\"").count() == 2,
+                "{text}: {found:#?}"
+            );
+        }
+        let one_day = "[[blackout]]\nbecause = \"b\"\nfrom = 2027-01-03\nto = 2027-01-03";
+        assert_eq!(answers(one_day), [""; 0]);
+        assert_eq!(
+            answers(&format!("{RINGS}start_after = {{ ring = \"test\" }}")),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn what_depends_on_a_stand_in_is_not_reported() {
+        for text in [
+            // The name of the ring that is waited for is the mistake.
+            "[[ring]]\nname = 3\nselect = \"a = b\"\n[[ring]]\nname = \"broad\"\nselect = \"*\"\nstart_after = { ring = \"test\" }",
+            "[[blackout]]\nbecause = \"b\"\nfrom = \"soon\"\nto = 2020-01-01",
+            "[[window]]\nname = \"w\"\nzone = 3\nwhen = \"daily\"",
+            "[[ring]]\nname = \"a\"\nselect = \"*\"\nwindow = \"w\"\n[[window]]\nname = 3\nwhen = \"any time\"",
+            "[patches]\ntake = 3",
+            "[[check]]\ncommand = 3",
+        ] {
+            assert_eq!(answers(text).len(), 1, "{text}: {:#?}", answers(text));
+        }
+    }
+
+    #[test]
+    fn a_policy_built_in_code_is_held_to_the_same_rules() {
+        let policy = Policy::named("built")
+            .with_window(Window::new("w", "Nowhere", Recurrence::DAILY))
+            .with_ring(
+                Ring::new("", Selector::all())
+                    .with_start_after(StartAfter::ring("test").with_at_least(0)),
+            );
+        assert_eq!(
+            policy.check().unwrap_err().to_string(),
+            "built#/window/0/zone: window \"w\": zone = \"Nowhere\" is not a known time zone, \
+             expected such as \"Europe/Berlin\"\n\
+             built#/ring/0/name: ring \"\": name is empty, expected some text\n\
+             built#/ring/0/start_after/at_least: ring \"\": start_after: at_least = 0 is not a whole number from 1 on, \
+             without quotes\n\
+             3 mistakes; nothing was done"
+        );
+    }
+}

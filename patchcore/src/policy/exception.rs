@@ -22,14 +22,17 @@ pub struct ExceptionRule {
     pub risk_owner: PersonId,
     /// Who agreed to it, where that is another person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PersonId")]
     pub approver: Option<PersonId>,
     /// What protects the components meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub compensating: Option<String>,
     /// The last day on which it holds, in UTC.
     pub until: Date,
     /// On which components. Default all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Selector")]
     pub select: Option<Selector>,
 }
 

@@ -110,8 +110,9 @@ impl fmt::Display for Mistakes {
 impl StdError for Mistakes {}
 
 impl From<Mistakes> for Error {
+    /// The whole listing is the message; as a source it would be printed twice.
     fn from(mistakes: Mistakes) -> Self {
-        Self::new(ErrorKind::InvalidInput, mistakes.to_string()).source_error(mistakes)
+        Self::new(ErrorKind::InvalidInput, mistakes.to_string())
     }
 }
 

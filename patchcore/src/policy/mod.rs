@@ -63,6 +63,9 @@ use crate::id::PersonId;
 use place::Places;
 
 /// The rules by which a plan is made. The field order is that of the file.
+///
+/// `Deserialize` takes what patchcore stored as it is; what people wrote is read by
+/// [`Policy::from_file`] and its kin, which check it and know its places.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -75,6 +78,7 @@ pub struct Policy {
     pub name: String,
     /// Who answers for it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PersonId")]
     pub owner: Option<PersonId>,
     /// Who must agree before a plan may run.
     pub approval: ApprovalRules,

@@ -29,9 +29,11 @@ pub struct Ring {
     /// What an earlier ring must have shown. Without it, the ring before must have ended its soak
     /// and stayed within what `on_fail` tolerates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "StartAfter")]
     pub start_after: Option<StartAfter>,
     /// The one window it uses. Without it, any window of the policy serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WindowName")]
     pub window: Option<WindowName>,
     /// Whether people must approve once more before it starts, on the evidence of the ring before.
     /// Default no.
@@ -146,5 +148,27 @@ impl StartAfter {
     pub fn is_met_by(&self, healthy: usize, n: usize) -> bool {
         self.success.is_reached_by(healthy, n)
             && u32::try_from(healthy).unwrap_or(u32::MAX) >= self.at_least
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_ring_must_have_shown_enough() {
+        let start_after = StartAfter::ring("test")
+            .with_success(Percent::new(95).unwrap())
+            .with_at_least(2);
+        for (healthy, n, met) in [
+            (2, 2, true),
+            (1, 1, false),
+            (0, 0, false),
+            (2, 3, false),
+            (19, 20, true),
+            (18, 20, false),
+        ] {
+            assert_eq!(start_after.is_met_by(healthy, n), met, "{healthy} of {n}");
+        }
     }
 }

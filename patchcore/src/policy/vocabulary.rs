@@ -56,7 +56,7 @@ pub(crate) enum Kind {
     Word(Word),
     /// One of some words.
     Choice(&'static [&'static str]),
-    List(&'static Kind),
+    List(&'static Self),
     Table(&'static Table),
     Tables(&'static Table),
 }
@@ -404,5 +404,266 @@ fn check_url(text: &str) -> Result<(), Wrong> {
     {
         true => wrong("only {address} and {name} stand in braces"),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::policy::{Policy, schema};
+
+    /// A policy in which every table stands, to change one key of.
+    fn base() -> Json {
+        json!({
+            "approval": { "from": ["a", "b", "c"] },
+            "window": [{ "name": "w", "zone": "UTC", "when": "daily" }, { "name": "v", "when": "any time" }],
+            "blackout": [{ "from": "2026-12-20", "to": "2026-12-21", "because": "freeze" }],
+            "patches": {},
+            "exception": [{ "match": "a*", "because": "b", "risk_owner": "c", "until": "2027-01-31" }],
+            "ring": [
+                { "name": "s", "select": "a = a" },
+                { "name": "t", "select": "a = b" },
+                { "name": "r", "select": "a = c", "start_after": { "ring": "t" } },
+            ],
+            "order": [{ "within": "app", "steps": ["a = b"] }],
+            "check": [{ "http": "http://a/" }],
+            "on_fail": {},
+            "reboot": {},
+        })
+    }
+
+    /// Every key that holds a value, and another value than that of the base.
+    fn changes() -> BTreeMap<&'static str, Json> {
+        BTreeMap::from([
+            ("/name", json!("other")),
+            ("/owner", json!("other")),
+            ("/approval/needs", json!(2)),
+            ("/approval/from", json!(["a"])),
+            ("/approval/valid", json!("3d")),
+            ("/window/0/name", json!("x")),
+            ("/window/0/zone", json!("Europe/Berlin")),
+            ("/window/0/when", json!("sat")),
+            ("/window/0/from", json!("22:00")),
+            ("/window/0/until", json!("04:00")),
+            ("/blackout/0/from", json!("2026-12-19")),
+            ("/blackout/0/to", json!("2026-12-22")),
+            ("/blackout/0/zone", json!("UTC")),
+            ("/blackout/0/because", json!("other")),
+            ("/patches/take", json!(["security"])),
+            ("/exception/0/match", json!("b*")),
+            ("/exception/0/because", json!("other")),
+            ("/exception/0/risk_owner", json!("other")),
+            ("/exception/0/approver", json!("other")),
+            ("/exception/0/compensating", json!("other")),
+            ("/exception/0/until", json!("2027-02-01")),
+            ("/exception/0/select", json!("a = b")),
+            ("/ring/2/name", json!("other")),
+            ("/ring/2/select", json!("a = d")),
+            ("/ring/2/soak", json!("2h")),
+            ("/ring/2/at_once", json!("all")),
+            ("/ring/2/start_after/ring", json!("s")),
+            ("/ring/2/start_after/success", json!("95%")),
+            ("/ring/2/start_after/at_least", json!(2)),
+            ("/ring/2/window", json!("v")),
+            ("/ring/2/needs_approval", json!(true)),
+            ("/order/0/within", json!("other")),
+            ("/order/0/steps", json!(["a = c"])),
+            ("/check/0/select", json!("a = b")),
+            ("/check/0/http", json!("https://a/")),
+            ("/check/0/within", json!("2h")),
+            ("/check/0/steady", json!("2h")),
+            ("/on_fail/component", json!("skip")),
+            ("/on_fail/tolerate", json!("1")),
+            ("/reboot/when", json!("never")),
+            ("/reboot/pending_before", json!("fold_in")),
+        ])
+    }
+
+    fn read(policy: &Json) -> Policy {
+        Policy::from_json(&policy.to_string(), "p").unwrap()
+    }
+
+    fn set(policy: &mut Json, pointer: &str, value: Json) {
+        let (table, key) = pointer.rsplit_once('/').unwrap();
+        policy.pointer_mut(table).unwrap()[key] = value;
+    }
+
+    /// Every key that holds a value, as `/ring/start_after/at_least`.
+    fn leaves(table: &'static Table, above: &str, found: &mut Vec<String>) {
+        for key in table.keys {
+            let pointer = format!("{above}/{}", key.name);
+            match &key.kind {
+                Kind::Table(inner) | Kind::Tables(inner) => leaves(inner, &pointer, found),
+                _ => found.push(pointer),
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_says_something() {
+        let unchanged = read(&base());
+        for (pointer, value) in changes() {
+            let mut policy = base();
+            set(&mut policy, pointer, value.clone());
+            let changed = read(&policy);
+            assert_ne!(changed, unchanged, "{pointer}");
+            assert_ne!(changed.digest(), unchanged.digest(), "{pointer}");
+            // And it says that alone: putting the value back gives the policy it was.
+            let mut back = serde_json::to_value(&changed).unwrap();
+            let before = serde_json::to_value(&unchanged).unwrap();
+            match before.pointer(pointer) {
+                Some(value) => set(&mut back, pointer, value.clone()),
+                None => {
+                    let (table, key) = pointer.rsplit_once('/').unwrap();
+                    back.pointer_mut(table)
+                        .unwrap()
+                        .as_object_mut()
+                        .unwrap()
+                        .remove(key);
+                }
+            }
+            assert_eq!(read(&back), unchanged, "{pointer}");
+        }
+        let mut command = base();
+        command["check"][0] = json!({ "command": ["true"] });
+        assert_ne!(read(&command), unchanged);
+
+        let mut keys = Vec::new();
+        leaves(&POLICY, "", &mut keys);
+        let mut changed: Vec<String> = changes()
+            .keys()
+            .map(|pointer| {
+                pointer
+                    .split('/')
+                    .filter(|part| part.parse::<usize>().is_err())
+                    .collect::<Vec<_>>()
+                    .join("/")
+            })
+            .collect();
+        // The one version that there is cannot be changed; a command takes the place of a URL.
+        changed.extend(["/policy".to_owned(), "/check/command".to_owned()]);
+        keys.sort();
+        changed.sort();
+        assert_eq!(keys, changed);
+    }
+
+    /// The schema behind a reference. A schema that also takes null finds nothing here: readers
+    /// refuse it.
+    fn resolved<'s>(schema: &'s Json, root: &'s Json) -> &'s Json {
+        match schema["$ref"].as_str() {
+            Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap(),
+            None => schema,
+        }
+    }
+
+    /// The words of a schema of alternatives: a plain `enum`, or `const` by `const`.
+    fn words_of(schema: &Json) -> Vec<&str> {
+        let plain = schema["enum"].as_array().into_iter().flatten();
+        let single = schema["oneOf"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| &one["const"]);
+        plain.chain(single).filter_map(Json::as_str).collect()
+    }
+
+    fn compare(table: &Table, schema: &Json, root: &Json, at: &str) {
+        let schema = resolved(schema, root);
+        let mut properties: BTreeMap<&str, &Json> = BTreeMap::new();
+        let alternatives = schema["oneOf"].as_array().into_iter().flatten();
+        for part in std::iter::once(schema).chain(alternatives) {
+            properties.extend(
+                part["properties"]
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(k, v)| (k.as_str(), v)),
+            );
+        }
+        let mut keys: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            properties.keys().copied().collect::<Vec<_>>(),
+            keys,
+            "keys of {at}"
+        );
+        let mut required: Vec<&str> = table
+            .keys
+            .iter()
+            .filter(|key| key.required)
+            .map(|key| key.name)
+            .collect();
+        required.sort_unstable();
+        let mut by_schema: Vec<&str> = schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str)
+            .collect();
+        by_schema.sort_unstable();
+        assert_eq!(by_schema, required, "required in {at}");
+        let closed = [
+            &schema["additionalProperties"],
+            &schema["unevaluatedProperties"],
+        ];
+        assert!(closed.contains(&&json!(false)), "{at} takes unknown keys");
+        for key in table.keys {
+            compare_kind(
+                &key.kind,
+                properties[key.name],
+                root,
+                &format!("{at}/{}", key.name),
+            );
+        }
+    }
+
+    fn compare_kind(kind: &Kind, schema: &Json, root: &Json, at: &str) {
+        let schema = resolved(schema, root);
+        let is = |name: &str| {
+            assert_eq!(schema["type"], name, "{at}: {schema}");
+        };
+        match kind {
+            Kind::Version | Kind::Count => {
+                is("integer");
+                assert_eq!(schema["minimum"], 1, "{at}");
+            }
+            Kind::Flag => is("boolean"),
+            Kind::Name | Kind::Prose | Kind::Word(_) => is("string"),
+            Kind::Choice(words) => assert_eq!(words_of(schema), *words, "{at}"),
+            Kind::List(inner) => {
+                is("array");
+                compare_kind(inner, &schema["items"], root, at);
+            }
+            Kind::Table(inner) => compare(inner, schema, root, at),
+            Kind::Tables(inner) => {
+                is("array");
+                compare(inner, &schema["items"], root, at);
+            }
+        }
+    }
+
+    #[test]
+    fn the_schema_says_what_the_vocabulary_says() {
+        let schema = schema();
+        compare(&POLICY, &schema, &schema, "");
+    }
+
+    #[test]
+    fn examples_are_understood() {
+        fn examples(kind: &Kind) {
+            match kind {
+                Kind::Word(word) => assert!((word.check)(word.example).is_ok(), "{}", word.example),
+                Kind::List(inner) => examples(inner),
+                Kind::Table(table) | Kind::Tables(table) => {
+                    table.keys.iter().for_each(|key| examples(&key.kind))
+                }
+                _ => {}
+            }
+        }
+        POLICY.keys.iter().for_each(|key| examples(&key.kind));
     }
 }

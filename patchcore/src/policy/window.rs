@@ -76,6 +76,7 @@ pub struct Blackout {
     /// of the policy, from the first that begins to the last that ends (UTC where no window has a
     /// zone).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub zone: Option<String>,
     /// Why, in words for those who wait.
     pub because: String,

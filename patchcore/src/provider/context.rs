@@ -89,6 +89,13 @@ impl OpContext {
         }
     }
 
+    /// The same context with a fence.
+    #[must_use]
+    pub fn with_fence(mut self, fence: u64) -> Self {
+        self.fence = fence;
+        self
+    }
+
     /// The same context for a call that changes something.
     #[must_use]
     pub fn for_operation(mut self, key: OpKey, fence: u64) -> Self {

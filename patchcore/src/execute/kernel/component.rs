@@ -64,7 +64,7 @@ pub struct ComponentState {
     pub generations: BTreeMap<Step, u32>,
     /// Whether the component may have been changed.
     pub changed: bool,
-    /// Its boot id before the last restart we asked for.
+    /// Its boot id when it was scanned last.
     pub boot_before: Option<String>,
     /// What observation says.
     pub outcome: Outcome,
@@ -162,13 +162,6 @@ impl ComponentState {
                 if matches!(step, Step::Apply | Step::RollBack) {
                     self.changed = true;
                 }
-                if matches!(step, Step::Reboot | Step::RebootFirst | Step::RebootBack) {
-                    self.boot_before = baseline
-                        .body
-                        .get("boot_id")
-                        .and_then(|b| b.as_str())
-                        .map(str::to_owned);
-                }
                 if let (Some(what), Undo::By(give_back)) = (owes, undo) {
                     self.owed.push(Owed {
                         what: what.clone(),
@@ -203,8 +196,10 @@ impl ComponentState {
                 patched,
                 in_effect,
                 rebooted,
+                boot_id,
                 next,
             } => {
+                self.boot_before = boot_id.clone();
                 self.scanned(*phase, patched, in_effect, rebooted, at);
                 self.phase = *next;
             }
@@ -223,6 +218,7 @@ impl ComponentState {
                 self.skipped = Some(why.clone());
                 self.phase = Phase::Ended(End::Skipped);
             }
+            ComponentEvent::Forgiven => self.forgiven = true,
             ComponentEvent::Quarantined { why } => {
                 self.quarantine = Some(why.clone());
                 self.quarantined_in = Some(self.phase);

@@ -6,7 +6,7 @@ use super::{
     phase::{End, Phase, Step},
 };
 use crate::{
-    error::{Error, ErrorKind, Failure},
+    error::Failure,
     estate::{Scan, WayBack},
     judge::{self, Answer, CheckResult},
     plan::{RebootRule, Target},
@@ -169,6 +169,7 @@ fn verified(
                 patched: Answer::Unknown { why },
                 in_effect: Answer::NotAsked,
                 rebooted: Answer::NotAsked,
+                boot_id: None,
                 next: after_failure(target, on_fail, has_slot),
             };
         }
@@ -212,6 +213,7 @@ fn verified(
         patched,
         in_effect,
         rebooted,
+        boot_id: scan.boot_id.clone(),
         next,
     }
 }
@@ -250,6 +252,7 @@ fn verified_back(
         patched,
         in_effect: judge::in_effect(&target.change(), scan),
         rebooted: Answer::NotAsked,
+        boot_id: scan.boot_id.clone(),
         next,
     }
 }
@@ -287,21 +290,4 @@ fn checked(
         (_, true) => after_failure(target, on_fail, at == Phase::Checking),
     };
     ComponentEvent::Checked { at, healthy, next }
-}
-
-/// The failure of a component whose operation blocked it for longer than anybody waits.
-pub(crate) fn waited_too_long(what: &str, failure: &Failure) -> Failure {
-    let error = Error::new(failure.kind, format!("{what}: {}", failure.message));
-    Failure {
-        hint: failure.hint.clone(),
-        ..Failure::from(&error.operation("prepare"))
-    }
-}
-
-/// The failure of a subject that a result left out.
-pub(crate) fn left_out(step: Step) -> Failure {
-    Failure::from(&Error::new(
-        ErrorKind::ProviderFault,
-        format!("the result of {} leaves the component out", step.slug()),
-    ))
 }

@@ -88,6 +88,9 @@ pub enum ComponentEvent {
         in_effect: Answer,
         /// Whether it restarted.
         rebooted: Answer,
+        /// Its boot identity at this moment: a later restart is judged against it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot_id: Option<String>,
         /// Where it goes.
         next: Phase,
     },
@@ -115,6 +118,8 @@ pub enum ComponentEvent {
         /// Why.
         why: String,
     },
+    /// A person lifted the halt that its failure led to.
+    Forgiven,
     /// The run ends before its soak does.
     CutShort {
         /// Where it goes.
@@ -217,6 +222,8 @@ pub enum RunEvent {
         reason: String,
         /// Failures that are forgiven by this.
         forgiven: usize,
+        /// The ring that may start although what it waited for does not hold.
+        ring: Option<RingName>,
     },
     /// Nothing new starts until somebody lets it go on.
     Paused {

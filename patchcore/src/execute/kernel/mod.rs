@@ -13,10 +13,11 @@ mod steer;
 
 pub use component::{ComponentState, Effect, OpState, Owed};
 pub use decide::{Input, OpResult, decide};
+pub(crate) use event::stored;
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use phase::{End, Phase, Step};
-pub use run::{Decision, RingPhase, RunState, RunStatus, RunVerdict, Wait, advance};
-pub use steer::{Command, Resolution, steer};
+pub use run::{Components, Decision, RingPhase, RunState, RunStatus, RunVerdict, Wait, advance};
+pub use steer::{Command, Resolution, Steered, steer};
 
 #[cfg(test)]
 mod tests;

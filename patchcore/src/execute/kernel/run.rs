@@ -81,6 +81,12 @@ pub enum RingPhase {
 pub struct RunState {
     /// How it stands.
     pub status: RunStatus,
+    /// Why it halted last.
+    pub halted_because: Option<String>,
+    /// The ring that could not start when it halted last.
+    pub halted_ring: Option<RingName>,
+    /// Rings that may start although what they waited for does not hold: a person lifted that.
+    pub waived: BTreeSet<RingName>,
     /// Who paused it, and why.
     pub paused: Option<(PersonId, String)>,
     /// How each ring stands.
@@ -201,8 +207,16 @@ impl RunState {
             RunEvent::RingApproved { ring, by, .. } => {
                 self.ring_approvals.insert(ring.clone(), by.clone());
             }
-            RunEvent::Halted { why, .. } => self.status = RunStatus::Halted { why: why.clone() },
-            RunEvent::HaltLifted { .. } => self.status = RunStatus::Open,
+            RunEvent::Halted { why, ring } => {
+                self.halted_ring = ring.clone();
+                self.halted_because = Some(why.clone());
+                self.status = RunStatus::Halted { why: why.clone() };
+            }
+            RunEvent::HaltLifted { ring, .. } => {
+                self.waived.extend(ring.clone());
+                self.halted_because = None;
+                self.status = RunStatus::Open;
+            }
             RunEvent::Paused { by, reason } => self.paused = Some((by.clone(), reason.clone())),
             RunEvent::Unpaused { .. } => self.paused = None,
             RunEvent::Ending { verdict, .. } => {
@@ -533,6 +547,7 @@ impl<'a> Context<'a> {
             return;
         }
         if let Some(after) = &rules.start_after
+            && !self.run.waived.contains(&rules.name)
             && let Some(earlier) = self.envelope.rings[..at]
                 .iter()
                 .find(|r| r.name == after.ring)

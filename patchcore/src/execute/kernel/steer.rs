@@ -149,11 +149,15 @@ pub fn steer(
         }),
         Command::LiftHalt if !halted => return Err("it is not halted".to_owned()),
         Command::LiftHalt => {
-            let forgiven = components.values().filter(|s| s.counts_as_failed()).count();
+            let failed = components.iter().filter(|(_, s)| s.counts_as_failed());
+            steered
+                .components
+                .extend(failed.map(|(c, _)| (c.clone(), ComponentEvent::Forgiven)));
             steered.run.push(RunEvent::HaltLifted {
                 by,
                 reason,
-                forgiven,
+                forgiven: steered.components.len(),
+                ring: run.halted_ring.clone(),
             });
         }
         Command::ApproveRing { ring } => {

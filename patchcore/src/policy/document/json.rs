@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{MapAccess, SeqAccess, Visitor},
 };
 
@@ -33,11 +33,10 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Node, Vec<Mistake>> {
     }
 }
 
-/// The same of a value that is already in memory.
-pub(crate) fn from_value(value: serde_json::Value, file: &str) -> Node {
-    // A value in memory has no syntax that could be wrong.
-    let raw = Raw::deserialize(value).unwrap_or(Raw::Null);
-    placed(raw, &file.into(), String::new())
+/// The same of a value that is in memory; its fields keep their order.
+pub(crate) fn from_memory(value: &impl Serialize, file: &str) -> serde_json::Result<Node> {
+    let raw = serde_json::from_str::<Raw>(&serde_json::to_string(value)?)?;
+    Ok(placed(raw, &file.into(), String::new()))
 }
 
 fn placed(raw: Raw, file: &Arc<str>, pointer: String) -> Node {
@@ -82,8 +81,8 @@ enum Raw {
     Flag(bool),
     Number(String),
     Text(String),
-    List(Vec<Raw>),
-    Table(Vec<(String, Raw)>),
+    List(Vec<Self>),
+    Table(Vec<(String, Self)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {

@@ -5,7 +5,7 @@ mod toml;
 
 use super::{mistake::Mistake, place::Place};
 
-pub(crate) use json::{from_value as from_json_value, read as read_json};
+pub(crate) use json::{from_memory, read as read_json};
 pub(crate) use toml::read as read_toml;
 
 /// A policy is written by hand; what is longer is another file.

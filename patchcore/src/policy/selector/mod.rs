@@ -31,9 +31,9 @@ enum Expr {
     Differs(String, String),
     In(String, Vec<String>),
     Like(String, Glob),
-    Not(Box<Expr>),
-    And(Vec<Expr>),
-    Or(Vec<Expr>),
+    Not(Box<Self>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
 }
 
 impl Selector {

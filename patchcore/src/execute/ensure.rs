@@ -1,0 +1,458 @@
+//! The one place where effects happen.
+//!
+//! prepare → durable intent → locate → begin → durable handle → observe → result. Resuming uses the journaled
+//! request and baseline and never retakes them. What cannot be settled goes to a person, never to a second try.
+
+use std::{future::Future, time::Duration};
+
+use jiff::Timestamp;
+
+use super::kernel::{ComponentEvent, OpResult, OpState, Step};
+use crate::{
+    clock::later,
+    error::{Error, ErrorKind, Failure, Result, Retry},
+    id::{ComponentId, OpKey},
+    provider::{
+        Begun, Blocker, DeployRequest, Deployer, Guarantee, Handle, Located, Observed, Op,
+        OpContext, Prepared, Progress, Readiness, Settled, SubjectResult, Undo,
+    },
+};
+
+/// One reading call may take this long: a scan of a slow guest takes seconds, so ten minutes means that nobody
+/// will answer.
+const READ_DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// Beginning may take this long: where a tool works inside the call, flashing an array's controller takes hours.
+const BEGIN_DEADLINE: Duration = Duration::from_secs(6 * 3600);
+
+/// What passes by itself is waited for this long: another patcher's run takes minutes, and after half an hour a
+/// person should know.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+
+/// A running operation is asked again for this long after it last answered: a restart with a long self-test
+/// takes half an hour.
+const SILENCE: Duration = Duration::from_secs(2 * 3600);
+
+/// How often one operation is begun when its target surely has not got it.
+const BEGINS: u32 = 3;
+
+/// What is to be made sure.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) step: Step,
+    pub(super) key: OpKey,
+    pub(super) subject: ComponentId,
+    pub(super) request: DeployRequest,
+    pub(super) journaled: Option<Box<OpState>>,
+    /// When this incarnation took the run over: whoever began before that has had until then.
+    pub(super) taken_over: Timestamp,
+}
+
+/// Where decisions are made durable.
+pub(super) trait Record: Send + Sync {
+    /// Returns when the event is on the disk.
+    fn record(&self, event: ComponentEvent) -> impl Future<Output = Result<()>> + Send;
+    /// Tells how far it is; may be lost.
+    fn progress(&self, progress: Progress);
+}
+
+/// Makes sure that an operation happened exactly once, and says how it came out.
+///
+/// # Errors
+/// The journal's only: then nothing more may happen.
+pub(super) async fn ensure(
+    port: &dyn Deployer,
+    ctx: &OpContext,
+    ask: Ask,
+    to: &impl Record,
+) -> Result<OpResult> {
+    let ctx = ctx.clone().for_operation(ask.key.clone(), ctx.fence());
+    let call = Call {
+        port,
+        ctx: &ctx,
+        subject: &ask.subject,
+    };
+    if let Some(journaled) = ask.journaled {
+        let op = Op::new(journaled.key, journaled.request, journaled.baseline);
+        return match journaled.handle {
+            Some(handle) => call.follow(&op, handle).await,
+            None => {
+                call.find(
+                    &op,
+                    journaled.guarantee,
+                    journaled.since,
+                    ask.taken_over,
+                    to,
+                )
+                .await
+            }
+        };
+    }
+    let prepared = match call.prepare(&ask.request).await {
+        Ok(Ok(prepared)) => prepared,
+        Ok(Err(result)) => return Ok(result),
+        Err(error) => return Ok(OpResult::Failed(vec![Failure::from(&error)])),
+    };
+    let op = Op::new(ask.key, ask.request, prepared.baseline);
+    let guarantee = port.guarantee(&op);
+    let undo = port.undo(&op);
+    let since = ctx.now();
+    to.record(ComponentEvent::Intended {
+        step: ask.step,
+        key: op.key.clone(),
+        request: op.request.clone(),
+        baseline: op.baseline.clone(),
+        guarantee,
+        owes: owes(ask.step, &op.request, &undo),
+        undo,
+    })
+    .await?;
+    call.first(&op, guarantee, since, to).await
+}
+
+/// What is owed from the moment an operation is intended.
+fn owes(step: Step, request: &DeployRequest, undo: &Undo<DeployRequest>) -> Option<String> {
+    let (Step::Stage, DeployRequest::Stage { changes }, Undo::By(_)) = (step, request, undo) else {
+        return None;
+    };
+    let kept = changes
+        .iter()
+        .flat_map(|c| &c.patches)
+        .filter(|p| p.from.is_some())
+        .count();
+    Some(format!(
+        "{kept} old package{} kept for the way back",
+        if kept == 1 { "" } else { "s" }
+    ))
+}
+
+struct Call<'a> {
+    port: &'a dyn Deployer,
+    ctx: &'a OpContext,
+    subject: &'a ComponentId,
+}
+
+impl Call<'_> {
+    /// Ready with a baseline, or a result that needs no operation.
+    async fn prepare(&self, request: &DeployRequest) -> Result<Result<Prepared, OpResult>> {
+        let until = later(self.ctx.now(), PATIENCE);
+        let mut pause = Pause::new();
+        loop {
+            let answer = self
+                .bounded(READ_DEADLINE, |ctx| async move {
+                    self.port.prepare(&ctx, request).await
+                })
+                .await;
+            let mut prepared = match answer {
+                Ok(prepared) => prepared,
+                Err(error) if error.is_retryable() && self.ctx.now() < until => {
+                    self.ctx.sleep(pause.next(error.retry())).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match prepared.subjects.remove(self.subject) {
+                Some(Readiness::Ready) => return Ok(Ok(prepared)),
+                Some(Readiness::AlreadyHolds(evidence)) => {
+                    return Ok(Err(OpResult::HeldAlready(evidence)));
+                }
+                Some(Readiness::Blocked(blockers)) => {
+                    if blockers.iter().all(|b| b.passes)
+                        && !blockers.is_empty()
+                        && self.ctx.now() < until
+                    {
+                        self.ctx
+                            .progress(Progress::message(format!("waits: {}", said(&blockers))));
+                        self.ctx.sleep(pause.next(Retry::After(None))).await;
+                        continue;
+                    }
+                    return Ok(Err(OpResult::Failed(
+                        blockers.into_iter().map(|b| b.failure).collect(),
+                    )));
+                }
+                None => {
+                    let failure = Error::new(
+                        ErrorKind::ProviderFault,
+                        "prepare left the component out of its answer",
+                    );
+                    return Ok(Err(OpResult::Failed(vec![Failure::from(&failure)])));
+                }
+            }
+        }
+    }
+
+    /// The first begin of a fresh intent. Somebody may have begun it all the same: a copied journal has.
+    async fn first(
+        &self,
+        op: &Op<DeployRequest>,
+        guarantee: Guarantee,
+        since: Timestamp,
+        to: &impl Record,
+    ) -> Result<OpResult> {
+        if guarantee == Guarantee::Blind {
+            // A blind tool cannot say anything about an operation, and this one was never sent.
+            return self.begin(op, guarantee, since, 1, to).await;
+        }
+        match self.locate(op).await {
+            Ok(Located::NotFound) => self.begin(op, guarantee, since, 1, to).await,
+            Ok(Located::Settled(settled)) => Ok(self.result(settled)),
+            Ok(Located::Running(handle)) => self.begun(op, handle, to).await,
+            Ok(Located::Unknown { why }) => Ok(OpResult::Unknown { why }),
+            // Nothing was sent yet, so this is a plain failure.
+            Err(error) => Ok(OpResult::Failed(vec![Failure::from(&error)])),
+        }
+    }
+
+    async fn begin(
+        &self,
+        op: &Op<DeployRequest>,
+        guarantee: Guarantee,
+        since: Timestamp,
+        nth: u32,
+        to: &impl Record,
+    ) -> Result<OpResult> {
+        let begun = self
+            .bounded(BEGIN_DEADLINE, |ctx| async move {
+                self.port.begin(&ctx, op).await
+            })
+            .await;
+        match begun {
+            Ok(Begun::Started(handle)) => self.begun(op, handle, to).await,
+            Ok(Begun::Settled(settled)) => Ok(self.result(settled)),
+            Ok(Begun::Refused(failure)) => Ok(OpResult::Failed(vec![failure])),
+            Err(error) => {
+                // It may have been sent. The wait counts from the end of this call, which could have sent it.
+                tracing::warn!(key = %op.key, error = %error.chain(), "begin may have been sent");
+                self.find_again(op, guarantee, since, self.ctx.now(), nth, to)
+                    .await
+            }
+        }
+    }
+
+    async fn begun(
+        &self,
+        op: &Op<DeployRequest>,
+        handle: Handle,
+        to: &impl Record,
+    ) -> Result<OpResult> {
+        to.record(ComponentEvent::Begun {
+            handle: handle.clone(),
+        })
+        .await?;
+        self.follow(op, handle).await
+    }
+
+    async fn find(
+        &self,
+        op: &Op<DeployRequest>,
+        guarantee: Guarantee,
+        since: Timestamp,
+        taken_over: Timestamp,
+        to: &impl Record,
+    ) -> Result<OpResult> {
+        self.find_again(op, guarantee, since, taken_over, 0, to)
+            .await
+    }
+
+    /// Settles whether an operation that may have been sent was: by what is found, and by what the target promises.
+    async fn find_again(
+        &self,
+        op: &Op<DeployRequest>,
+        guarantee: Guarantee,
+        since: Timestamp,
+        last_call: Timestamp,
+        begins: u32,
+        to: &impl Record,
+    ) -> Result<OpResult> {
+        let age = || Duration::try_from(self.ctx.now().duration_since(since)).unwrap_or_default();
+        loop {
+            match self.locate(op).await {
+                Ok(Located::Settled(settled)) => return Ok(self.result(settled)),
+                Ok(Located::Running(handle)) => return self.begun(op, handle, to).await,
+                Ok(Located::Unknown { why }) => return Ok(OpResult::Unknown { why }),
+                Err(error) => return Ok(OpResult::Unknown { why: error.chain() }),
+                Ok(Located::NotFound) => {}
+            }
+            let (wait, memory) = match guarantee {
+                Guarantee::Keyed { memory } => (Duration::ZERO, memory),
+                Guarantee::Locatable {
+                    consistency_delay,
+                    memory,
+                } => (consistency_delay, memory),
+                Guarantee::StateOnly { quiet_after } => (quiet_after, Duration::MAX),
+                Guarantee::Blind => {
+                    let why = "it was interrupted while it began, and its tool cannot tell whether it began";
+                    return Ok(OpResult::Unknown {
+                        why: why.to_owned(),
+                    });
+                }
+            };
+            let quiet = later(last_call, wait);
+            if self.ctx.now() < quiet {
+                let left = self.ctx.now().duration_until(quiet).unsigned_abs();
+                self.ctx.progress(Progress::message(
+                    "waits until an interrupted start would be visible",
+                ));
+                self.ctx.sleep(left).await;
+                continue;
+            }
+            if age() >= memory {
+                let why = "it was interrupted, and its target forgets after so long: not found means nothing";
+                return Ok(OpResult::Unknown {
+                    why: why.to_owned(),
+                });
+            }
+            if begins >= BEGINS {
+                let error = Error::new(
+                    ErrorKind::Unreachable,
+                    format!("the target did not take it {BEGINS} times"),
+                );
+                return Ok(OpResult::Failed(vec![Failure::from(&error)]));
+            }
+            return Box::pin(self.begin(op, guarantee, since, begins + 1, to)).await;
+        }
+    }
+
+    /// Follows a running operation to its result.
+    async fn follow(&self, op: &Op<DeployRequest>, handle: Handle) -> Result<OpResult> {
+        let mut handle = handle;
+        let mut pause = Pause::new();
+        let mut heard = self.ctx.now();
+        let mut located = false;
+        loop {
+            let seen = self
+                .bounded(READ_DEADLINE, |ctx| {
+                    let handle = &handle;
+                    async move { self.port.observe(&ctx, op, handle).await }
+                })
+                .await;
+            match seen {
+                Ok(Observed::Running {
+                    progress,
+                    poll_after,
+                }) => {
+                    self.ctx.progress(progress);
+                    pause = Pause::new();
+                    heard = self.ctx.now();
+                    self.ctx
+                        .sleep(
+                            poll_after.clamp(Duration::from_millis(50), Duration::from_secs(300)),
+                        )
+                        .await;
+                }
+                Ok(Observed::Settled(settled)) => return Ok(self.result(settled)),
+                Ok(Observed::NeedsPerson(question)) => {
+                    return Ok(OpResult::Unknown {
+                        why: format!("the tool asks: {}", question.text),
+                    });
+                }
+                Ok(Observed::Lost { why }) if located => return Ok(OpResult::Unknown { why }),
+                Ok(Observed::Lost { why }) => {
+                    located = true;
+                    match self.locate(op).await {
+                        Ok(Located::Settled(settled)) => return Ok(self.result(settled)),
+                        Ok(Located::Running(again)) => handle = again,
+                        Ok(Located::NotFound | Located::Unknown { .. }) => {
+                            return Ok(OpResult::Unknown { why });
+                        }
+                        Err(error) => {
+                            return Ok(OpResult::Unknown {
+                                why: format!("{why}; {}", error.chain()),
+                            });
+                        }
+                    }
+                }
+                Err(error) if error.is_retryable() && self.ctx.now() < later(heard, SILENCE) => {
+                    self.ctx.progress(Progress::message(error.to_string()));
+                    self.ctx.sleep(pause.next(error.retry())).await;
+                }
+                Err(error) => return Ok(OpResult::Unknown { why: error.chain() }),
+            }
+        }
+    }
+
+    async fn locate(&self, op: &Op<DeployRequest>) -> Result<Located> {
+        let until = later(self.ctx.now(), SILENCE);
+        let mut pause = Pause::new();
+        loop {
+            match self
+                .bounded(READ_DEADLINE, |ctx| async move {
+                    self.port.locate(&ctx, op).await
+                })
+                .await
+            {
+                Err(error) if error.is_retryable() && self.ctx.now() < until => {
+                    self.ctx.sleep(pause.next(error.retry())).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn result(&self, mut settled: Settled) -> OpResult {
+        match settled.subjects.remove(self.subject) {
+            Some(SubjectResult::Done(evidence)) => OpResult::Done(evidence),
+            Some(SubjectResult::Failed(failure)) => OpResult::Failed(vec![failure]),
+            None => OpResult::Unknown {
+                why: "the tool's result leaves the component out".to_owned(),
+            },
+        }
+    }
+
+    /// A call with a deadline. Time-outs of reading calls may pass; one of `begin` may have been sent.
+    async fn bounded<T, F>(&self, limit: Duration, call: impl FnOnce(OpContext) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        bounded(self.ctx, limit, call).await
+    }
+}
+
+/// A call with a deadline.
+pub(super) async fn bounded<T, F>(
+    ctx: &OpContext,
+    limit: Duration,
+    call: impl FnOnce(OpContext) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let deadline = later(ctx.now(), limit);
+    let call = call(ctx.clone().with_deadline(deadline));
+    tokio::select! {
+        biased;
+        answer = call => answer,
+        () = ctx.clock().reached(deadline) => Err(Error::new(
+            ErrorKind::Timeout,
+            format!("no answer within {} s", limit.as_secs()),
+        )
+        .retryable(None)),
+    }
+}
+
+fn said(blockers: &[Blocker]) -> String {
+    blockers
+        .iter()
+        .map(|b| b.failure.message.as_str())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Longer and longer pauses: 1 s to 60 s, so that a machine that restarts is seen soon and one that is gone
+/// costs little.
+pub(super) struct Pause(Duration);
+
+impl Pause {
+    pub(super) fn new() -> Self {
+        Self(Duration::from_secs(1))
+    }
+
+    pub(super) fn next(&mut self, retry: Retry) -> Duration {
+        let pause = match retry {
+            Retry::After(Some(after)) => after,
+            _ => self.0,
+        };
+        self.0 = (self.0 * 2).min(Duration::from_secs(60));
+        pause
+    }
+}

@@ -1,0 +1,301 @@
+//! The chain of hashes that makes tampering visible.
+//!
+//! Every run has its own chain. It begins with the digest of the run's canonical JSON
+//! (`approvals, epoch, first_seq, id, plan, plan_digest, started_at`); every event adds
+//! `SHA-256(previous hash ‖ canonical JSON of the event)`, whose keys are
+//! `at, body, epoch, kind, run, seq, stream, tseq`. Times are nanoseconds since 1970.
+//! Whoever can write the file can also compute the whole chain anew, and can cut its end off with
+//! the sums that point there: only a head kept elsewhere shows that.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::cause::Place;
+use crate::{
+    digest::{hex, sha256},
+    error::{Error, Result},
+    id::RunId,
+};
+
+/// A hash of the chain.
+pub(super) type Hash = [u8; 32];
+
+/// What of a run the chain begins with.
+pub(super) struct Header<'a> {
+    pub(super) id: i64,
+    pub(super) epoch: i64,
+    pub(super) plan_digest: &'a str,
+    pub(super) started_at: i64,
+    pub(super) first_seq: i64,
+    pub(super) plan: &'a str,
+    pub(super) approvals: &'a str,
+}
+
+impl Header<'_> {
+    /// The hash before the first event.
+    pub(super) fn hash(&self) -> Hash {
+        let Self {
+            id,
+            epoch,
+            plan_digest,
+            started_at,
+            first_seq,
+            plan,
+            approvals,
+        } = self;
+        // Written by hand because the parts are canonical already, and must not be read and written
+        // again for every event.
+        let text = format!(
+            r#"{{"approvals":{approvals},"epoch":{epoch},"first_seq":{first_seq},"id":{id},"plan":{plan},"plan_digest":{},"started_at":{started_at}}}"#,
+            quoted(plan_digest)
+        );
+        sha256(&[text.as_bytes()])
+    }
+}
+
+/// What of an event the chain covers: everything.
+pub(super) struct Link<'a> {
+    pub(super) seq: i64,
+    pub(super) epoch: i64,
+    pub(super) run: i64,
+    pub(super) stream: &'a str,
+    pub(super) tseq: i64,
+    pub(super) at: i64,
+    pub(super) kind: &'a str,
+    pub(super) body: &'a str,
+}
+
+impl Link<'_> {
+    /// The hash after this event.
+    pub(super) fn hash(&self, previous: &Hash) -> Hash {
+        let Self {
+            seq,
+            epoch,
+            run,
+            stream,
+            tseq,
+            at,
+            kind,
+            body,
+        } = self;
+        let (kind, stream) = (quoted(kind), quoted(stream));
+        let text = format!(
+            r#"{{"at":{at},"body":{body},"epoch":{epoch},"kind":{kind},"run":{run},"seq":{seq},"stream":{stream},"tseq":{tseq}}}"#
+        );
+        sha256(&[previous, text.as_bytes()])
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// What checking the chain of every run has found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChainReport {
+    /// One entry per run, in order.
+    pub runs: Vec<RunChain>,
+}
+
+/// The chain of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunChain {
+    /// The run.
+    pub run: RunId,
+    /// How many of its events are in the chain, up to the first fault.
+    pub events: u64,
+    /// The hash after the last of them, 64 hexadecimal digits: what to keep elsewhere as a seal.
+    pub head: String,
+    /// The first record that is not as it was written.
+    pub fault: Option<ChainFault>,
+}
+
+/// The first record of a run that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChainFault {
+    /// The event's number in the journal.
+    pub seq: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl ChainReport {
+    /// The first fault, with its run.
+    #[must_use]
+    pub fn first_fault(&self) -> Option<(RunId, &ChainFault)> {
+        self.runs
+            .iter()
+            .find_map(|run| Some((run.run, run.fault.as_ref()?)))
+    }
+
+    /// Whether every record is as it was written.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.first_fault().is_none()
+    }
+
+    /// An error of kind `JournalDamaged` that names the first fault, if there is one.
+    ///
+    /// # Errors
+    /// The fault.
+    pub fn into_result(self) -> Result<Self> {
+        match self.first_fault() {
+            None => Ok(self),
+            Some((run, fault)) => Err(Error::new(
+                crate::error::ErrorKind::JournalDamaged,
+                format!("the journal was changed at event {} of run {run}: {}", fault.seq, fault.what),
+            )
+            .consequence("what stands before that event is as it was written; nothing after it can be trusted")
+            .hint("keep the file for an inquiry, and compare it with a backup or with a head that was kept elsewhere")),
+        }
+    }
+}
+
+impl fmt::Display for ChainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, run) in self.runs.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(
+                f,
+                "{separator}run {}: {} events, head {}",
+                run.run, run.events, run.head
+            )?;
+            match &run.fault {
+                None => f.write_str(", intact")?,
+                Some(fault) => write!(f, ", changed at event {}: {}", fault.seq, fault.what)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Follows the chain of one run.
+pub(super) struct Follower {
+    run: i64,
+    next: i64,
+    first: i64,
+    hash: Hash,
+    fault: Option<ChainFault>,
+}
+
+impl Follower {
+    pub(super) fn new(header: &Header<'_>) -> Self {
+        Self {
+            run: header.id,
+            next: header.first_seq,
+            first: header.first_seq,
+            hash: header.hash(),
+            fault: None,
+        }
+    }
+
+    /// The number of the last event that was followed.
+    pub(super) fn position(&self) -> i64 {
+        self.next - 1
+    }
+
+    /// Takes the next event of the run; `false` once a fault is found.
+    pub(super) fn follow(&mut self, link: &Link<'_>, stored: &[u8]) -> bool {
+        if link.seq != self.next {
+            return self.fail(self.next, "it is missing".to_owned());
+        }
+        let hash = link.hash(&self.hash);
+        if hash != stored {
+            let what = if link.seq == self.first {
+                "it, or the plan, approvals or start of its run, is not as it was written"
+            } else {
+                "it is not as it was written"
+            };
+            return self.fail(link.seq, what.to_owned());
+        }
+        self.hash = hash;
+        self.next += 1;
+        true
+    }
+
+    /// Compares with where the journal says that the run's events end.
+    pub(super) fn end(&mut self, last: i64, head: Option<&[u8]>, rows: i64) {
+        if self.fault.is_some() {
+            return;
+        }
+        if self.next <= last {
+            self.fail(
+                self.next,
+                format!("it and everything up to event {last} is missing"),
+            );
+        } else if self.position() > last || self.position() - self.first + 1 != rows {
+            self.fail(
+                last + 1,
+                "the run has events outside its place in the journal".to_owned(),
+            );
+        } else if head.is_some_and(|head| head != self.hash) {
+            self.fail(last, "it does not carry the seal of its run".to_owned());
+        }
+    }
+
+    fn fail(&mut self, seq: i64, what: String) -> bool {
+        self.fault = Some(ChainFault {
+            seq: seq.unsigned_abs(),
+            what,
+        });
+        false
+    }
+
+    pub(super) fn finish(self) -> RunChain {
+        RunChain {
+            run: RunId(self.run.unsigned_abs()),
+            events: (self.next - self.first).unsigned_abs(),
+            head: hex(&self.hash),
+            fault: self.fault,
+        }
+    }
+}
+
+/// A hash as it was read.
+pub(super) fn hash_from(place: &Place, bytes: &[u8]) -> Result<Hash> {
+    bytes
+        .try_into()
+        .map_err(|_| place.damaged("a hash has not 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{canonical_json, sha256_hex};
+    use serde_json::json;
+
+    #[test]
+    fn the_hash_is_that_of_the_canonical_json() {
+        // Computed from the documented form alone, as an auditor would.
+        let header = json!({"id": 1, "epoch": 2, "plan_digest": "d\"", "started_at": 3, "first_seq": 4, "plan": {"b": 1},
+            "approvals": ["maria"]});
+        let genesis = sha256_hex(canonical_json(&header).unwrap());
+        let ours = Header {
+            id: 1,
+            epoch: 2,
+            plan_digest: "d\"",
+            started_at: 3,
+            first_seq: 4,
+            plan: r#"{"b":1}"#,
+            approvals: r#"["maria"]"#,
+        }
+        .hash();
+        assert_eq!(hex(&ours), genesis);
+
+        let event = json!({"seq": 4, "epoch": 2, "run": 1, "stream": "run\n", "tseq": 1, "at": -5, "kind": "k", "body": {"a": 1}});
+        let mut bytes = ours.to_vec();
+        bytes.extend(canonical_json(&event).unwrap().into_bytes());
+        let link = Link {
+            seq: 4,
+            epoch: 2,
+            run: 1,
+            stream: "run\n",
+            tseq: 1,
+            at: -5,
+            kind: "k",
+            body: r#"{"a":1}"#,
+        };
+        assert_eq!(hex(&link.hash(&ours)), sha256_hex(bytes));
+    }
+}

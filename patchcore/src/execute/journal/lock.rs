@@ -1,0 +1,202 @@
+//! One process at a time: the operating system's lock on a file beside the journal.
+//!
+//! The lock is the operating system's, so it ends with its holder, also by `kill -9` or a power cut;
+//! what the file says is only for people. The file is never deleted: a process that waits on a
+//! deleted file would hold a lock that nobody else sees.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::cause::Place;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How often taking the lock is tried, 25 ms apart.
+///
+/// A reader that asks who holds the journal has a shared lock for some microseconds, which must not
+/// turn an opener away.
+const TRIES: u32 = 4;
+
+/// Who holds a journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// When that process started, where the system says: process numbers are used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_started: Option<Timestamp>,
+    /// The machine it runs on.
+    pub host: String,
+    /// When it opened the journal.
+    pub since: Timestamp,
+}
+
+impl Holder {
+    /// This process, now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "who holds the lock since when is for people who look for the process; nothing is decided by it"
+    )]
+    pub(super) fn this_process() -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .ok()
+            .or_else(|| std::env::var("COMPUTERNAME").ok())
+            .or_else(|| std::env::var("HOSTNAME").ok())
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "this host".to_owned());
+        Self {
+            pid: std::process::id(),
+            process_started: process_started(),
+            host,
+            since: Timestamp::now(),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "process {} on {} since {}",
+            self.pid,
+            self.host,
+            self.since.strftime("%F %T UTC")
+        )
+    }
+}
+
+/// The start of this process from Linux' `/proc`, see proc(5): field 22 of `stat` counts hundredths
+/// of a second (`USER_HZ`) from the boot time.
+fn process_started() -> Option<Timestamp> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The command's name stands in parentheses and may hold spaces, so fields count from its end.
+    let ticks: i64 = stat
+        .rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()?;
+    let boot = std::fs::read_to_string("/proc/stat").ok()?;
+    let boot: i64 = boot
+        .lines()
+        .find_map(|line| line.strip_prefix("btime "))?
+        .trim()
+        .parse()
+        .ok()?;
+    Timestamp::from_second(boot + ticks / 100).ok()
+}
+
+/// The lock, held until it is dropped.
+pub(super) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a journal, or says who has it.
+    pub(super) fn take(journal: &Path, place: &Place, holder: &Holder) -> Result<Self> {
+        let mut file =
+            open(journal, true).map_err(|error| place.io("open its lock file", error))?;
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(place.io("lock it", error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            tries += 1;
+            if tries == TRIES {
+                return Err(in_use(place, read(&mut file).as_ref(), holder));
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        let text = serde_json::to_string(holder).unwrap_or_default();
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(|error| place.io("write its lock file", error))?;
+        Ok(Self { file })
+    }
+
+    /// Who holds a journal; `None` if nobody does.
+    pub(super) fn holder(journal: &Path, place: &Place) -> Result<Option<Holder>> {
+        let mut file = match open(journal, false) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(place.io("open its lock file", error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(place.io("ask for its lock", error)),
+            Err(TryLockError::WouldBlock) => match read(&mut file) {
+                Some(holder) => Ok(Some(holder)),
+                None => Err(place
+                    .error(ErrorKind::Busy, "it is in use, and its lock file does not say by whom")
+                    .hint("ask again: a process that opens it writes its name right after it has the lock")
+                    .retryable(Some(Duration::from_secs(1)))),
+            },
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Only a courtesy to people who read the file: a lock that nobody holds has no holder.
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
+    }
+}
+
+fn in_use(place: &Place, found: Option<&Holder>, me: &Holder) -> Error {
+    let error = place
+        .error(
+            ErrorKind::JournalInUse,
+            "one process at a time may carry out its runs",
+        )
+        .consequence("nothing was changed");
+    match found {
+        Some(holder) if holder.pid == me.pid && holder.host == me.host => error
+            .found("it is already open in this process")
+            .context("holder", holder.to_string())
+            .hint("clone the handle that is open, or drop it before opening the journal again"),
+        Some(holder) => error
+            .found(format!("it is held by {holder}"))
+            .context("holder", holder.to_string())
+            .hint("read it and post commands without the lock (JournalReader), or end that process first"),
+        None => error
+            .found("another process holds it")
+            .hint("find the process that has the .lock file open, or read the journal without the lock"),
+    }
+}
+
+fn open(journal: &Path, create: bool) -> std::io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(create)
+        .create(create)
+        .truncate(false)
+        .open(lock_path(journal))
+}
+
+fn lock_path(journal: &Path) -> PathBuf {
+    let mut name = OsString::from(journal);
+    name.push(".lock");
+    name.into()
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    // The limit is a guard against a file that is not ours; a holder takes some 150 bytes.
+    file.take(4096).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}

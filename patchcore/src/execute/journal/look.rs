@@ -1,0 +1,106 @@
+//! The thread that reads a journal on disk, so that a long look never holds up a commit.
+
+use std::{path::Path, thread::JoinHandle};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    cause::Place,
+    chain::ChainReport,
+    query, schema,
+    writer::{Look, Message},
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How many looks may wait.
+const QUEUE: usize = 1024;
+
+/// Where looks at the journal are taken.
+pub(super) enum Looks {
+    /// On a connection of their own.
+    Thread {
+        sender: mpsc::Sender<Look>,
+        thread: JoinHandle<()>,
+    },
+    /// Between the commits of the writer: a database in memory has one connection.
+    Writer(mpsc::Sender<Message>),
+}
+
+impl Looks {
+    /// Starts the thread over a connection for reading.
+    pub(super) fn start(path: &Path, place: &Place) -> Result<Self> {
+        let connection = schema::connect_for_reading(path, place)?;
+        schema::check(&connection, place)?;
+        let (sender, mut receiver) = mpsc::channel::<Look>(QUEUE);
+        let work = move || {
+            while let Some(look) = receiver.blocking_recv() {
+                look(&connection);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("patchcore-journal-reader".to_owned())
+            .spawn(work)
+            .map_err(|error| place.io("start its reader", error))?;
+        Ok(Self::Thread { sender, thread })
+    }
+
+    /// Takes one consistent look.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        place: &Place,
+        look: impl FnOnce(&rusqlite::Connection, &Place) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let at = place.clone();
+        // Somebody who no longer waits for an answer is no reason to fail.
+        let look: Look = Box::new(move |connection| drop(answer.send(look(connection, &at))));
+        let sent = match self {
+            Self::Thread { sender, .. } => sender.send(look).await.is_ok(),
+            Self::Writer(sender) => sender.send(Message::Look(look)).await.is_ok(),
+        };
+        if !sent {
+            return Err(ended(place));
+        }
+        answered.await.unwrap_or_else(|_| Err(ended(place)))
+    }
+
+    /// Checks the chain of every run, in strides, so that others can look in between.
+    pub(super) async fn verify(&self, place: &Place) -> Result<ChainReport> {
+        self.look(place, query::check_pages).await?;
+        let mut runs = Vec::new();
+        for run in self.look(place, query::run_ids).await? {
+            let mut follower = self
+                .look(place, move |c, p| query::follower(c, p, run))
+                .await?;
+            loop {
+                let (next, done) = self
+                    .look(place, move |c, p| {
+                        let done = query::follow(c, p, run, &mut follower)?;
+                        Ok((follower, done))
+                    })
+                    .await?;
+                follower = next;
+                if done {
+                    break;
+                }
+            }
+            runs.push(follower.finish());
+        }
+        Ok(ChainReport { runs })
+    }
+
+    /// Ends the thread and closes its connection.
+    pub(super) fn end(self) {
+        if let Self::Thread { sender, thread } = self {
+            drop(sender);
+            // A reader that panicked has no connection left to close.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn ended(place: &Place) -> Error {
+    place
+        .error(ErrorKind::Io, "its reader has ended")
+        .hint("open the journal again")
+}

@@ -1,0 +1,584 @@
+//! The durable journal: what was decided, in order, on the disk before anything is done.
+//!
+//! It knows nothing of what it records: an event is a run, a stream (one state machine), a place in
+//! that stream, a kind and a JSON body. One file holds many runs of one estate, one of them open.
+//! One process at a time may write ([`Journal`]); any number may read it and post commands
+//! ([`JournalReader`]). Views for people: `v_runs`, `v_events`, `v_open_commands`, with any SQLite
+//! tool.
+//!
+//! What it promises:
+//! - An acknowledged durable append survives the end of the process and of the power.
+//! - An append is all or nothing, and every place in a stream is taken once.
+//! - A handle that was taken over, or whose disk has failed, never writes again.
+//! - A record that was changed afterwards is found and named ([`Journal::verify`]), except by who
+//!   computes the whole chain anew or cuts off its end: keep heads elsewhere against that.
+
+mod cause;
+mod chain;
+mod change;
+mod location;
+mod lock;
+mod look;
+mod query;
+mod reader;
+mod record;
+mod schema;
+mod writer;
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::{
+    chain::{ChainFault, ChainReport, RunChain},
+    lock::Holder,
+    reader::JournalReader,
+    record::{
+        CommandId, CommandRow, Durability, JournalStats, NewCommand, NewEvent, NewRun, RunRow,
+        StoredEvent,
+    },
+};
+
+use self::{
+    cause::Place,
+    change::{Append, Change, Receipt, Start},
+    lock::Lock,
+    look::Looks,
+    record::{EventText, nanoseconds},
+    writer::{Message, Shared},
+};
+use crate::{
+    digest::canonical_json,
+    error::{ErrorKind, Result},
+    id::{EstateName, RunId},
+};
+
+/// The journal of one estate, held by this process. Cheap to clone.
+///
+/// Dropping the last clone writes what waits, closes the file and gives the lock back; it waits for
+/// that, so in an async program [`close`](Self::close) is kinder. A future of its methods that is
+/// dropped does not take back what it has asked for.
+#[derive(Clone)]
+pub struct Journal(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    uid: String,
+    estate: OnceLock<EstateName>,
+    open: Option<Open>,
+}
+
+/// What is ended in order when the journal is closed.
+struct Open {
+    looks: Looks,
+    changes: mpsc::Sender<Message>,
+    thread: JoinHandle<()>,
+    closed: oneshot::Receiver<()>,
+}
+
+impl Journal {
+    /// Opens a journal, and makes it if the file does not exist. Blocks for some file operations.
+    ///
+    /// Beside the file lie `-wal` and `-shm` (parts of the journal: copy them with it) and `.lock`.
+    ///
+    /// # Errors
+    /// `JournalInUse` (the error names the holder), `JournalNewer`, `JournalDamaged` (also for a file
+    /// that is no journal), `InvalidInput` (a directory, or a file system over the network, where
+    /// SQLite's log is not safe; recognised on Linux and for Windows shares), `NotFound` (no such
+    /// directory), `DiskFull`, `Busy` (another program keeps a transaction open), `Io`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = location::resolve(path.as_ref())?;
+        let place = Place::file(&path);
+        schema::check_existing(&path, &place)?;
+        let holder = Holder::this_process();
+        let lock = Lock::take(&path, &place, &holder)?;
+        let connection = schema::connect(&path, &place)?;
+        Self::start(connection, Some((&path, lock)), place, &holder)
+    }
+
+    /// A journal that lasts as long as its handles: the same code over a database in memory.
+    ///
+    /// # Errors
+    /// `Io` if no thread can be started.
+    pub fn in_memory() -> Result<Self> {
+        let place = Place::memory();
+        let connection =
+            Connection::open_in_memory().map_err(|error| place.sqlite("open it", error))?;
+        Self::start(connection, None, place, &Holder::this_process())
+    }
+
+    fn start(
+        mut connection: Connection,
+        file: Option<(&Path, Lock)>,
+        place: Place,
+        holder: &Holder,
+    ) -> Result<Self> {
+        let opened = schema::open(&mut connection, file.is_none(), &place, holder)?;
+        let shared = Arc::new(Shared {
+            place,
+            epoch: opened.epoch.unsigned_abs(),
+            committed: watch::Sender::new(opened.head.seq.unsigned_abs()),
+            commits: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            fatal: OnceLock::new(),
+        });
+        let (path, lock) = file.map_or((None, None), |(path, lock)| (Some(path), Some(lock)));
+        let looks = path
+            .map(|path| Looks::start(path, &shared.place))
+            .transpose()?;
+        let writer = writer::start(connection, lock, &opened, Arc::clone(&shared))?;
+        let looks = looks.unwrap_or_else(|| Looks::Writer(writer.sender.clone()));
+        let estate = OnceLock::new();
+        if let Some(name) = opened.estate.clone() {
+            // The cell was made on the line above.
+            let _ = estate.set(name);
+        }
+        let open = Open {
+            looks,
+            changes: writer.sender,
+            thread: writer.thread,
+            closed: writer.closed,
+        };
+        Ok(Self(Arc::new(Inner {
+            shared,
+            uid: opened.uid,
+            estate,
+            open: Some(open),
+        })))
+    }
+
+    /// What tells this journal from every other: 16 hexadecimal digits, drawn when it was made. It is part of
+    /// every operation key, because every journal counts its runs from 1.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.0.uid
+    }
+
+    /// The estate that the journal belongs to, once it was used for one.
+    #[must_use]
+    pub fn estate(&self) -> Option<EstateName> {
+        self.0.estate.get().cloned()
+    }
+
+    /// Says which estate uses the journal; the first one keeps it.
+    ///
+    /// # Errors
+    /// `JournalForeign` if it belongs to another estate; else as [`append`](Self::append).
+    pub async fn bind(&self, estate: &EstateName) -> Result<()> {
+        if self.0.estate.get() != Some(estate) {
+            self.change(Change::Bind(estate.clone())).await?;
+            // Of two callers that bind the same name at once one comes second; both are right.
+            let _ = self.0.estate.set(estate.clone());
+        }
+        Ok(())
+    }
+
+    /// Counts the openings of the journal, from 1: the upper half of every fence.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.0.shared.epoch
+    }
+
+    /// Starts a run together with its first events.
+    ///
+    /// # Errors
+    /// `RunOpen` if a run is open (the fact `run` names it); else as [`append`](Self::append).
+    pub async fn start_run(&self, new: NewRun) -> Result<RunId> {
+        let start = Start {
+            plan: canonical_json(&new.plan)?,
+            approvals: canonical_json(&new.approvals)?,
+            plan_digest: new.plan_digest,
+            at: nanoseconds("the start of the run", new.at)?,
+            events: EventText::all(new.events)?,
+        };
+        self.change(Change::Start(start))
+            .await?
+            .run
+            .ok_or_else(|| self.0.shared.gone())
+    }
+
+    /// Appends events to the open run, all or none, and returns their numbers.
+    ///
+    /// A durable append waits until it is on the disk. A lazy one is accepted, checked and numbered
+    /// at once, see [`Durability::Lazy`].
+    ///
+    /// # Errors
+    /// `JournalInUse` if a place in a stream is taken, which means that the caller has missed an
+    /// event; `NotFound` or `InvalidInput` for a run that is not there or has ended, and for an event
+    /// that cannot be recorded. After these the journal goes on. `Busy`, if another program keeps a
+    /// transaction open: the same call may be made again. After `DiskFull`, `JournalInUse` for a
+    /// handle that was taken over, `JournalDamaged` and `Io` this handle refuses everything with the
+    /// same error: stop, and open the journal again.
+    pub async fn append(
+        &self,
+        run: RunId,
+        events: Vec<NewEvent>,
+        durability: Durability,
+    ) -> Result<Vec<u64>> {
+        if events.is_empty() {
+            self.0.shared.check()?;
+            return Ok(Vec::new());
+        }
+        let lazy = durability == Durability::Lazy;
+        self.write(run, events, &[], None, lazy).await
+    }
+
+    /// Appends events durably and marks commands as answered, in one transaction, so that a command
+    /// takes effect exactly once.
+    ///
+    /// # Errors
+    /// `InvalidInput` if a command was answered already or there is no event that answers it,
+    /// `NotFound` for an unknown command; else as [`append`](Self::append).
+    pub async fn append_answering(
+        &self,
+        run: RunId,
+        events: Vec<NewEvent>,
+        commands: &[CommandId],
+    ) -> Result<Vec<u64>> {
+        self.write(run, events, commands, None, false).await
+    }
+
+    /// Appends the last events of a run, answers the commands that led to them, and ends the run.
+    ///
+    /// # Errors
+    /// As [`append_answering`](Self::append_answering).
+    pub async fn append_and_close(
+        &self,
+        run: RunId,
+        events: Vec<NewEvent>,
+        commands: &[CommandId],
+        at: Timestamp,
+    ) -> Result<Vec<u64>> {
+        self.write(run, events, commands, Some(at), false).await
+    }
+
+    /// Ends a run: it is sealed, and another can start.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn close_run(&self, run: RunId, at: Timestamp) -> Result<()> {
+        self.write(run, Vec::new(), &[], Some(at), false)
+            .await
+            .map(drop)
+    }
+
+    async fn write(
+        &self,
+        run: RunId,
+        events: Vec<NewEvent>,
+        commands: &[CommandId],
+        close_at: Option<Timestamp>,
+        lazy: bool,
+    ) -> Result<Vec<u64>> {
+        if events.is_empty() && !commands.is_empty() {
+            return Err(self
+                .0
+                .shared
+                .place
+                .error(
+                    ErrorKind::InvalidInput,
+                    "commands cannot be answered without an event",
+                )
+                .consequence("nothing was recorded")
+                .hint("record what the command led to, also if it was refused"));
+        }
+        let append = Append {
+            run,
+            events: EventText::all(events)?,
+            answers: commands.to_vec(),
+            close_at: close_at
+                .map(|at| nanoseconds("the end of the run", at))
+                .transpose()?,
+            lazy,
+        };
+        Ok(self.change(Change::Append(append)).await?.seqs)
+    }
+
+    /// Writes the lazy events that wait.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn flush(&self) -> Result<()> {
+        self.change(Change::Flush).await.map(drop)
+    }
+
+    /// Closes the journal without blocking the caller's thread.
+    ///
+    /// While other clones are alive it only writes what waits; the last clone closes.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn close(self) -> Result<()> {
+        let flushed = self.flush().await;
+        let shared = Arc::clone(&self.0.shared);
+        if let Some(mut inner) = Arc::into_inner(self.0)
+            && let Some(open) = inner.open.take()
+        {
+            let Open {
+                looks,
+                changes,
+                thread,
+                closed,
+            } = open;
+            // The reader's connection closes first, so that the writer's is the last and leaves one
+            // file behind. It closes between two looks, none of which anybody waits for any more.
+            looks.end();
+            drop(changes);
+            drop(thread);
+            // The sender is dropped when all is closed, so the error is the signal.
+            let _ = closed.await;
+        }
+        flushed?;
+        shared.check()
+    }
+
+    /// The run that has not ended.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn open_run(&self) -> Result<Option<RunRow>> {
+        self.look(query::open_run).await
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
+        self.look(move |c, p| query::run(c, p, run)).await
+    }
+
+    /// All runs, in order.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn runs(&self) -> Result<Vec<RunRow>> {
+        self.look(query::runs).await
+    }
+
+    /// At most `limit` events of a run after number `after`, in order: those that are committed.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn events(&self, run: RunId, after: u64, limit: usize) -> Result<Vec<StoredEvent>> {
+        self.look(move |c, p| query::events(c, p, run, after, limit))
+            .await
+    }
+
+    /// The events of some kinds over all runs, in order.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn events_of_kinds(&self, kinds: &[&str]) -> Result<Vec<StoredEvent>> {
+        let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
+        self.look(move |c, p| query::events_of_kinds(c, p, &kinds))
+            .await
+    }
+
+    /// The number of the newest committed event, and news of every commit: what a cursor waits for.
+    #[must_use]
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.0.shared.committed.subscribe()
+    }
+
+    /// The commands that nobody has answered yet, in order.
+    ///
+    /// A command stays in the inbox until [`append_answering`](Self::append_answering) names it, so
+    /// one that was taken before a crash is there again after it.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn take_commands(&self) -> Result<Vec<CommandRow>> {
+        self.look(query::open_commands).await
+    }
+
+    /// Checks the chain of every run, and names the first record of each that was changed.
+    ///
+    /// # Errors
+    /// `JournalDamaged` if the tables cannot be read at all, `Io`.
+    pub async fn verify(&self) -> Result<ChainReport> {
+        self.0.shared.check()?;
+        self.running()?.looks.verify(&self.0.shared.place).await
+    }
+
+    /// How much was written since the journal was opened.
+    #[must_use]
+    pub fn stats(&self) -> JournalStats {
+        JournalStats {
+            commits: self.0.shared.commits.load(Ordering::Relaxed),
+            events: self.0.shared.events.load(Ordering::Relaxed),
+        }
+    }
+
+    fn running(&self) -> Result<&Open> {
+        self.0.open.as_ref().ok_or_else(|| self.0.shared.gone())
+    }
+
+    async fn change(&self, change: Change) -> Result<Receipt> {
+        let shared = &self.0.shared;
+        shared.check()?;
+        let (answer, answered) = oneshot::channel();
+        self.running()?
+            .changes
+            .send(Message::Change(change, answer))
+            .await
+            .map_err(|_| shared.gone())?;
+        answered.await.map_err(|_| shared.gone())?
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection, &Place) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.0.shared.check()?;
+        self.running()?.looks.look(&self.0.shared.place, look).await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(Open {
+            looks,
+            changes,
+            thread,
+            ..
+        }) = self.open.take()
+        {
+            looks.end();
+            drop(changes);
+            // A writer that panicked has nothing left to write.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal")
+            .field("place", &self.0.shared.place)
+            .field("epoch", &self.epoch())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use serde_json::json;
+
+    /// A journal whose disk has room for so many pages of 4 KiB.
+    async fn journal_of_pages(pages: u32) -> Result<Journal> {
+        let place = Place::memory();
+        let connection =
+            Connection::open_in_memory().map_err(|error| place.sqlite("open it", error))?;
+        connection
+            .pragma_update(None, "max_page_count", pages)
+            .map_err(|error| place.sqlite("limit it", error))?;
+        Journal::start(connection, None, place, &Holder::this_process())
+    }
+
+    fn large(tseq: u64) -> NewEvent {
+        let body = json!("x".repeat(3000));
+        NewEvent {
+            stream: "run".into(),
+            tseq,
+            at: Timestamp::UNIX_EPOCH,
+            kind: "stepped".into(),
+            body,
+        }
+    }
+
+    fn is_disk_full(error: &Error) {
+        assert_eq!(error.kind(), ErrorKind::DiskFull, "{error:?}");
+        assert!(
+            error
+                .remedy()
+                .is_some_and(|remedy| remedy.contains("free space")),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn a_commit_reaches_the_disk_before_it_is_acknowledged() {
+        let name = format!("patchcore-pragmas-{}.db", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let place = Place::file(&path);
+        let mut connection = schema::connect(&path, &place).unwrap();
+        schema::open(&mut connection, false, &place, &Holder::this_process()).unwrap();
+        let pragma = |name: &str| -> String {
+            let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+            connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        // The numbers are SQLite's: 2 is FULL.
+        assert_eq!(pragma("synchronous"), "2");
+        assert_eq!(pragma("journal_mode"), "wal");
+        assert_eq!(pragma("foreign_keys"), "1");
+        assert_eq!(pragma("trusted_schema"), "0");
+        drop(connection);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_ends_the_handle() {
+        is_disk_full(&journal_of_pages(5).await.unwrap_err());
+
+        let journal = journal_of_pages(60).await.unwrap();
+        let new = NewRun {
+            plan: json!({}),
+            approvals: json!([]),
+            plan_digest: String::new(),
+            at: Timestamp::UNIX_EPOCH,
+            events: vec![],
+        };
+        let run = journal.start_run(new).await.unwrap();
+        let mut written = 0;
+        let error = loop {
+            // Appends of two events, so that the disk may be full between them.
+            match journal
+                .append(
+                    run,
+                    vec![large(written), large(written + 1)],
+                    Durability::Durable,
+                )
+                .await
+            {
+                Ok(_) => written += 2,
+                Err(error) => break error,
+            }
+        };
+        is_disk_full(&error);
+        assert!(written > 10, "{written} events");
+        assert_eq!(
+            (journal.stats().events, *journal.committed().borrow()),
+            (written, written)
+        );
+        for durability in [Durability::Durable, Durability::Lazy] {
+            is_disk_full(
+                &journal
+                    .append(run, vec![large(999)], durability)
+                    .await
+                    .unwrap_err(),
+            );
+        }
+        is_disk_full(
+            &journal
+                .close_run(run, Timestamp::UNIX_EPOCH)
+                .await
+                .unwrap_err(),
+        );
+        is_disk_full(&journal.open_run().await.unwrap_err());
+        is_disk_full(&journal.verify().await.unwrap_err());
+        is_disk_full(&journal.close().await.unwrap_err());
+    }
+}

@@ -1,0 +1,340 @@
+//! Reading the tables. Every function is one consistent look at the journal.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
+use serde_json::Value;
+
+use super::{
+    cause::Place,
+    chain::{Follower, Header, Link},
+    record::{CommandId, CommandRow, RunRow, StoredEvent},
+};
+use crate::{
+    error::Result,
+    id::{PersonId, RunId},
+};
+
+/// How many events one look of the chain check takes, so that it never blocks other readers for long.
+const STRIDE: i64 = 5000;
+
+const RUN: &str =
+    "SELECT id, plan, approvals, plan_digest, started_at, ended_at, first_seq, last_seq FROM run";
+const EVENT: &str = "SELECT seq, run, stream, tseq, at, kind, body, epoch FROM event";
+
+/// All runs, in order.
+pub(super) fn runs(connection: &Connection, place: &Place) -> Result<Vec<RunRow>> {
+    all(
+        connection,
+        place,
+        &format!("{RUN} ORDER BY id"),
+        (),
+        run_row,
+    )
+}
+
+/// One run.
+pub(super) fn run(connection: &Connection, place: &Place, run: RunId) -> Result<Option<RunRow>> {
+    Ok(all(
+        connection,
+        place,
+        &format!("{RUN} WHERE id = ?"),
+        (bounded(run.0),),
+        run_row,
+    )?
+    .pop())
+}
+
+/// The run that has not ended.
+pub(super) fn open_run(connection: &Connection, place: &Place) -> Result<Option<RunRow>> {
+    Ok(all(
+        connection,
+        place,
+        &format!("{RUN} WHERE ended_at IS NULL"),
+        (),
+        run_row,
+    )?
+    .pop())
+}
+
+/// The events of a run after a number, in order.
+pub(super) fn events(
+    connection: &Connection,
+    place: &Place,
+    run: RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEvent>> {
+    // The bounds of the run keep the scan inside it; without them an old run would be looked for in
+    // the whole journal.
+    let sql = format!(
+        "{EVENT} WHERE run = ?1 AND seq > max(?2, (SELECT first_seq FROM run WHERE id = ?1) - 1)
+         AND seq <= coalesce((SELECT last_seq FROM run WHERE id = ?1), 9223372036854775807) ORDER BY seq LIMIT ?3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    all(
+        connection,
+        place,
+        &sql,
+        (bounded(run.0), bounded(after), limit),
+        event_row,
+    )
+}
+
+/// The events of some kinds over all runs, in order.
+pub(super) fn events_of_kinds(
+    connection: &Connection,
+    place: &Place,
+    kinds: &[String],
+) -> Result<Vec<StoredEvent>> {
+    if kinds.is_empty() {
+        return Ok(Vec::new());
+    }
+    let marks = vec!["?"; kinds.len()].join(", ");
+    all(
+        connection,
+        place,
+        &format!("{EVENT} WHERE kind IN ({marks}) ORDER BY seq"),
+        params_from_iter(kinds),
+        event_row,
+    )
+}
+
+/// The commands that nobody has answered, in order.
+pub(super) fn open_commands(connection: &Connection, place: &Place) -> Result<Vec<CommandRow>> {
+    let sql = "SELECT id, run, at, person, verb, args FROM command WHERE answered_seq IS NULL ORDER BY id";
+    all(connection, place, sql, (), |place, row| {
+        Ok(CommandRow {
+            id: CommandId(get::<i64>(place, row, 0)?.unsigned_abs()),
+            run: get::<Option<i64>>(place, row, 1)?.map(|run| RunId(run.unsigned_abs())),
+            at: time(place, get(place, row, 2)?)?,
+            by: PersonId::from(get::<String>(place, row, 3)?),
+            verb: get(place, row, 4)?,
+            args: json(place, &get::<String>(place, row, 5)?)?,
+        })
+    })
+}
+
+/// The number of the newest event.
+pub(super) fn head(connection: &Connection, place: &Place) -> Result<u64> {
+    connection
+        .query_row("SELECT head_seq FROM meta WHERE id = 1", [], |row| {
+            row.get::<_, i64>(0)
+        })
+        .map(i64::unsigned_abs)
+        .map_err(|error| place.sqlite("read its head", error))
+}
+
+/// Hands over what the chain of a run begins with.
+pub(super) fn header<T>(
+    connection: &Connection,
+    place: &Place,
+    run: i64,
+    take: impl FnOnce(&Header<'_>) -> T,
+) -> Result<T> {
+    let failed = |error| place.sqlite(&format!("read run {run}"), error);
+    let sql =
+        "SELECT epoch, plan_digest, started_at, first_seq, plan, approvals FROM run WHERE id = ?";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query((run,)).map_err(failed)?;
+    let row = rows
+        .next()
+        .map_err(failed)?
+        .ok_or_else(|| place.damaged(format_args!("run {run} is missing")))?;
+    Ok(take(&Header {
+        id: run,
+        epoch: get(place, row, 0)?,
+        plan_digest: text(place, row, 1)?,
+        started_at: get(place, row, 2)?,
+        first_seq: get(place, row, 3)?,
+        plan: text(place, row, 4)?,
+        approvals: text(place, row, 5)?,
+    }))
+}
+
+/// Refuses a file whose pages or indexes are damaged, also where no record of a run is touched.
+pub(super) fn check_pages(connection: &Connection, place: &Place) -> Result<()> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| place.sqlite("check its pages", error))?;
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(place
+            .damaged("its pages are damaged")
+            .found(found.replace('\n', " ")))
+    }
+}
+
+/// The numbers of all runs.
+pub(super) fn run_ids(connection: &Connection, place: &Place) -> Result<Vec<i64>> {
+    all(
+        connection,
+        place,
+        "SELECT id FROM run ORDER BY id",
+        (),
+        |place, row| get(place, row, 0),
+    )
+}
+
+/// Begins to follow the chain of a run.
+pub(super) fn follower(connection: &Connection, place: &Place, run: i64) -> Result<Follower> {
+    header(connection, place, run, Follower::new)
+}
+
+/// Follows the chain of a run for one stride; `true` when it has come to its end.
+pub(super) fn follow(
+    connection: &Connection,
+    place: &Place,
+    run: i64,
+    follower: &mut Follower,
+) -> Result<bool> {
+    let failed = |error| place.sqlite(&format!("read the events of run {run}"), error);
+    // One transaction, so that events and head are of the same moment while others are appended.
+    let look = connection.unchecked_transaction().map_err(failed)?;
+    let (last, seal): (Option<i64>, Option<Vec<u8>>) = look
+        .query_row(
+            "SELECT last_seq, head_hash FROM run WHERE id = ?",
+            (run,),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(failed)?;
+    let (head, head_hash): (i64, Option<Vec<u8>>) = look
+        .query_row(
+            "SELECT head_seq, head_hash FROM meta WHERE id = 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(failed)?;
+    let (last, seal) = match last {
+        Some(last) => (last, seal),
+        None if head > follower.position() => (head, head_hash),
+        None => (head, None),
+    };
+    let sql = "SELECT seq, epoch, run, stream, tseq, at, kind, body, hash FROM event
+               WHERE run = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
+    let mut statement = look.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement
+        .query((run, follower.position(), last, STRIDE))
+        .map_err(failed)?;
+    let mut taken = 0;
+    while let Some(row) = rows.next().map_err(failed)? {
+        taken += 1;
+        let link = Link {
+            seq: get(place, row, 0)?,
+            epoch: get(place, row, 1)?,
+            run: get(place, row, 2)?,
+            stream: text(place, row, 3)?,
+            tseq: get(place, row, 4)?,
+            at: get(place, row, 5)?,
+            kind: text(place, row, 6)?,
+            body: text(place, row, 7)?,
+        };
+        let hash = row
+            .get_ref(8)
+            .ok()
+            .and_then(|value| value.as_blob().ok())
+            .unwrap_or_default();
+        if !follower.follow(&link, hash) {
+            return Ok(true);
+        }
+    }
+    if taken == STRIDE {
+        return Ok(false);
+    }
+    let rows = look
+        .query_row("SELECT count(*) FROM event WHERE run = ?", (run,), |row| {
+            row.get(0)
+        })
+        .map_err(failed)?;
+    follower.end(last, seal.as_deref(), rows);
+    Ok(true)
+}
+
+fn all<T>(
+    connection: &Connection,
+    place: &Place,
+    sql: &str,
+    values: impl rusqlite::Params,
+    row: impl Fn(&Place, &Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let failed = |error| place.sqlite("read it", error);
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(values).map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(next) = rows.next().map_err(failed)? {
+        found.push(row(place, next)?);
+    }
+    Ok(found)
+}
+
+fn run_row(place: &Place, row: &Row<'_>) -> Result<RunRow> {
+    Ok(RunRow {
+        id: RunId(get::<i64>(place, row, 0)?.unsigned_abs()),
+        plan: json(place, text(place, row, 1)?)?,
+        approvals: json(place, text(place, row, 2)?)?,
+        plan_digest: get(place, row, 3)?,
+        started_at: time(place, get(place, row, 4)?)?,
+        ended_at: get::<Option<i64>>(place, row, 5)?
+            .map(|at| time(place, at))
+            .transpose()?,
+        first_seq: get::<i64>(place, row, 6)?.unsigned_abs(),
+        last_seq: get::<Option<i64>>(place, row, 7)?.map(i64::unsigned_abs),
+    })
+}
+
+fn event_row(place: &Place, row: &Row<'_>) -> Result<StoredEvent> {
+    Ok(StoredEvent {
+        seq: get::<i64>(place, row, 0)?.unsigned_abs(),
+        run: RunId(get::<i64>(place, row, 1)?.unsigned_abs()),
+        stream: get(place, row, 2)?,
+        tseq: get::<i64>(place, row, 3)?.unsigned_abs(),
+        at: time(place, get(place, row, 4)?)?,
+        kind: get(place, row, 5)?,
+        body: json(place, text(place, row, 6)?)?,
+        epoch: get::<i64>(place, row, 7)?.unsigned_abs(),
+    })
+}
+
+fn get<T: rusqlite::types::FromSql>(place: &Place, row: &Row<'_>, column: usize) -> Result<T> {
+    row.get(column)
+        .map_err(|error| place.sqlite("read it", error))
+}
+
+fn text<'a>(place: &Place, row: &'a Row<'_>, column: usize) -> Result<&'a str> {
+    let value = row
+        .get_ref(column)
+        .map_err(|error| place.sqlite("read it", error))?;
+    value
+        .as_str()
+        .map_err(|_| place.damaged("a text in it is not text"))
+}
+
+fn json(place: &Place, text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| {
+        place
+            .damaged("a value in it is not JSON")
+            .source_error(error)
+    })
+}
+
+fn time(place: &Place, at: i64) -> Result<Timestamp> {
+    Timestamp::from_nanosecond(i128::from(at))
+        .map_err(|error| place.damaged("a time in it is no time").source_error(error))
+}
+
+/// A number to look for; one that no row can have finds nothing.
+fn bounded(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Whether a run is open; `None` if there is no such run.
+pub(super) fn is_open(connection: &Connection, place: &Place, run: RunId) -> Result<Option<bool>> {
+    connection
+        .query_row(
+            "SELECT ended_at IS NULL FROM run WHERE id = ?",
+            (bounded(run.0),),
+            |row| row.get(0),
+        )
+        .optional()
+        .map_err(|error| place.sqlite("read its runs", error))
+}

@@ -1,0 +1,201 @@
+//! What another process may do while the journal is in use: read everything, post commands.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::TransactionBehavior;
+
+use super::{
+    cause::Place,
+    chain::ChainReport,
+    location,
+    lock::{Holder, Lock},
+    look::Looks,
+    query,
+    record::{CommandId, CommandRow, NewCommand, RunRow, StoredEvent, nanoseconds},
+    schema,
+};
+use crate::{
+    digest::canonical_json,
+    error::{ErrorKind, Result},
+    id::RunId,
+};
+
+/// A journal on disk, read without its lock. Cheap to clone.
+///
+/// It sees what is committed: the events that a [`Journal`](super::Journal) has acknowledged,
+/// lazy ones once they are written.
+#[derive(Clone)]
+pub struct JournalReader(Arc<Inner>);
+
+struct Inner {
+    place: Place,
+    path: PathBuf,
+    looks: Option<Looks>,
+}
+
+impl JournalReader {
+    /// Opens an existing journal for reading. Blocks for some file operations.
+    ///
+    /// # Errors
+    /// `NotFound`, `JournalDamaged` (no journal, or damaged), `JournalNewer`, `InvalidInput` (a file
+    /// system over the network), `Io`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = location::resolve(path.as_ref())?;
+        let place = Place::file(&path);
+        std::fs::metadata(&path).map_err(|error| place.io("read it", error))?;
+        let looks = Looks::start(&path, &place)?;
+        Ok(Self(Arc::new(Inner {
+            place,
+            path,
+            looks: Some(looks),
+        })))
+    }
+
+    fn looks(&self) -> Result<&Looks> {
+        self.0
+            .looks
+            .as_ref()
+            .ok_or_else(|| self.0.place.error(ErrorKind::Io, "it is closed"))
+    }
+
+    /// All runs, in order.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn runs(&self) -> Result<Vec<RunRow>> {
+        self.looks()?.look(&self.0.place, query::runs).await
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
+        self.looks()?
+            .look(&self.0.place, move |c, p| query::run(c, p, run))
+            .await
+    }
+
+    /// At most `limit` events of a run after number `after`, in order.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn events(&self, run: RunId, after: u64, limit: usize) -> Result<Vec<StoredEvent>> {
+        self.looks()?
+            .look(&self.0.place, move |c, p| {
+                query::events(c, p, run, after, limit)
+            })
+            .await
+    }
+
+    /// The number of the newest event; 0 if there is none.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn head(&self) -> Result<u64> {
+        self.looks()?.look(&self.0.place, query::head).await
+    }
+
+    /// The commands that nobody has answered yet, in order.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn open_commands(&self) -> Result<Vec<CommandRow>> {
+        self.looks()?
+            .look(&self.0.place, query::open_commands)
+            .await
+    }
+
+    /// Checks the chain of every run; see [`ChainReport`].
+    ///
+    /// # Errors
+    /// `JournalDamaged` if the tables cannot be read at all, `Io`.
+    pub async fn verify(&self) -> Result<ChainReport> {
+        self.looks()?.verify(&self.0.place).await
+    }
+
+    /// Who holds the journal; `None` if nobody does, so that nothing goes on.
+    ///
+    /// # Errors
+    /// `Busy` if it is being opened at this moment, `Io`.
+    pub fn holder(&self) -> Result<Option<Holder>> {
+        Lock::holder(&self.0.path, &self.0.place)
+    }
+
+    /// Puts a command into the inbox of whoever carries out the run.
+    ///
+    /// It stays there until it is answered, also while nobody holds the journal.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the run has ended or the command has no verb, `NotFound` if there is no such
+    /// run, `Busy` if another program keeps a transaction open, `DiskFull`, `Io`.
+    pub async fn post_command(&self, command: NewCommand) -> Result<CommandId> {
+        let path = self.0.path.clone();
+        self.looks()?
+            .look(&self.0.place, move |_, place| post(&path, place, &command))
+            .await
+    }
+}
+
+fn post(path: &Path, place: &Place, command: &NewCommand) -> Result<CommandId> {
+    if command.verb.is_empty() {
+        return Err(place
+            .error(ErrorKind::InvalidInput, "a command has no verb")
+            .hint("say what to do, such as pause"));
+    }
+    let at = nanoseconds("the command", command.at)?;
+    let args = canonical_json(&command.args)?;
+    let mut connection = schema::connect_for_posting(path, place)?;
+    schema::check(&connection, place)?;
+    let failed = |error| place.sqlite("post a command to it", error);
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let run = command
+        .run
+        .map(|run| i64::try_from(run.0).unwrap_or(i64::MAX));
+    if let Some(run) = command.run {
+        match query::is_open(&transaction, place, run)? {
+            Some(true) => {}
+            Some(false) => {
+                return Err(place
+                    .error(ErrorKind::InvalidInput, format_args!("run {run} has ended"))
+                    .consequence("the command was not posted")
+                    .hint("name the run that is open"));
+            }
+            None => {
+                return Err(place
+                    .error(ErrorKind::NotFound, format_args!("there is no run {run}"))
+                    .consequence("the command was not posted")
+                    .hint("name the run that is open"));
+            }
+        }
+    }
+    transaction
+        .execute(
+            "INSERT INTO command(run, at, person, verb, args) VALUES(?, ?, ?, ?, ?)",
+            (run, at, command.by.as_str(), &command.verb, &args),
+        )
+        .map_err(failed)?;
+    let id = CommandId(transaction.last_insert_rowid().unsigned_abs());
+    transaction.commit().map_err(failed)?;
+    Ok(id)
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(looks) = self.looks.take() {
+            looks.end();
+        }
+    }
+}
+
+impl fmt::Debug for JournalReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JournalReader").field(&self.0.path).finish()
+    }
+}

@@ -1,0 +1,216 @@
+//! What goes into a journal and what comes out of it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    digest::canonical_json,
+    error::{Error, ErrorKind, Result},
+    id::{PersonId, RunId},
+};
+
+/// When an append is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// After it is on the disk: intents, approvals, grants, outcomes.
+    Durable,
+    /// As soon as it is accepted: progress and heartbeats.
+    ///
+    /// It is written with the next durable append, or when the journal is closed. A crash before
+    /// that loses it, and its numbers are given to other events.
+    Lazy,
+}
+
+/// An event to append.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// The state machine it belongs to, such as `run` or `component/web-1`.
+    pub stream: String,
+    /// Its place in that stream; a place can be taken once per run.
+    pub tseq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What kind of event it is, a stable word.
+    pub kind: String,
+    /// What it says.
+    pub body: Value,
+}
+
+/// An event as it is in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Its place in the journal, from 1, without gaps.
+    pub seq: u64,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The state machine it belongs to.
+    pub stream: String,
+    /// Its place in that stream.
+    pub tseq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What kind of event it is.
+    pub kind: String,
+    /// What it says.
+    pub body: Value,
+    /// In which opening of the journal it was written.
+    pub epoch: u64,
+}
+
+/// A run to start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRun {
+    /// The plan to carry out.
+    pub plan: Value,
+    /// Who approved it, and what exactly.
+    pub approvals: Value,
+    /// The digest that the approvals are bound to.
+    pub plan_digest: String,
+    /// When it starts.
+    pub at: Timestamp,
+    /// Its first events, written in the same transaction.
+    pub events: Vec<NewEvent>,
+}
+
+/// A run as it is in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRow {
+    /// Its number, from 1.
+    pub id: RunId,
+    /// The plan that it carries out.
+    pub plan: Value,
+    /// Who approved it, and what exactly.
+    pub approvals: Value,
+    /// The digest that the approvals are bound to.
+    pub plan_digest: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it is open.
+    pub ended_at: Option<Timestamp>,
+    /// The number that its first event has, or will have.
+    pub first_seq: u64,
+    /// The number of its last event; `None` while it is open.
+    pub last_seq: Option<u64>,
+}
+
+impl RunRow {
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+    }
+}
+
+/// A command in the inbox, counted from 1 within its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CommandId(pub u64);
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A command to post to whoever carries out the run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCommand {
+    /// The run it is for; `None` for the journal as a whole.
+    pub run: Option<RunId>,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Who gave it.
+    pub by: PersonId,
+    /// What to do, such as `pause`.
+    pub verb: String,
+    /// With what.
+    pub args: Value,
+}
+
+/// A command that nobody has answered yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandRow {
+    /// Its number.
+    pub id: CommandId,
+    /// The run it is for; `None` for the journal as a whole.
+    pub run: Option<RunId>,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Who gave it.
+    pub by: PersonId,
+    /// What to do.
+    pub verb: String,
+    /// With what.
+    pub args: Value,
+}
+
+/// How much a journal has written since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JournalStats {
+    /// Transactions that reached the disk.
+    pub commits: u64,
+    /// Events in them.
+    pub events: u64,
+}
+
+/// An event in the form of its row, made outside the writer's thread.
+pub(super) struct EventText {
+    pub(super) stream: String,
+    pub(super) tseq: i64,
+    pub(super) at: i64,
+    pub(super) kind: String,
+    pub(super) body: String,
+}
+
+impl EventText {
+    pub(super) fn all(events: Vec<NewEvent>) -> Result<Vec<Self>> {
+        events.into_iter().map(Self::new).collect()
+    }
+
+    fn new(event: NewEvent) -> Result<Self> {
+        let place = format!("event {} of stream {:?}", event.tseq, event.stream);
+        if event.kind.is_empty() || event.stream.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{place} has no kind or no stream"),
+            )
+            .consequence("nothing was recorded")
+            .hint("name the state machine and the kind of event"));
+        }
+        Ok(Self {
+            tseq: integer(&place, event.tseq)?,
+            at: nanoseconds(&place, event.at)?,
+            body: canonical_json(&event.body).map_err(|error| error.context("event", place))?,
+            stream: event.stream,
+            kind: event.kind,
+        })
+    }
+}
+
+/// A time as the journal keeps it.
+pub(super) fn nanoseconds(what: &str, at: Timestamp) -> Result<i64> {
+    i64::try_from(at.as_nanosecond()).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidInput,
+            format!("the time of {what} cannot be recorded"),
+        )
+        .expected("a time between the years 1678 and 2261")
+        .found(at.to_string())
+        .hint("check the clock that it came from")
+    })
+}
+
+/// An unsigned number as the journal keeps it.
+pub(super) fn integer(what: &str, number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidInput,
+            format!("the number of {what} is too large to be recorded"),
+        )
+        .expected(format!("at most {}", i64::MAX))
+        .found(number.to_string())
+    })
+}

@@ -1,0 +1,160 @@
+//! The effects that only look: scans and checks.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::ensure::{Pause, bounded};
+use crate::{
+    clock::later,
+    error::{Error, ErrorKind, Failure, Result},
+    estate::Scan,
+    id::{ComponentId, ProviderName},
+    judge::CheckResult,
+    plan::PlannedCheck,
+    provider::{Deployer, HealthProbe, OpContext, ProbeRequest, ProbeVerdict},
+};
+
+/// One try of a scan may take this long; see `ensure`.
+const READ_DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// A component that does not answer is asked again for this long: it may be restarting services or itself.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Checks are repeated this often: often enough to see a service that flaps, rarely enough not to be its load.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// What is there now, read after `since`.
+pub(super) async fn scan(
+    port: &dyn Deployer,
+    ctx: &OpContext,
+    known_as: &ComponentId,
+    since: Timestamp,
+) -> Result<Box<Scan>, Failure> {
+    let until = later(ctx.now(), PATIENCE);
+    let mut pause = Pause::new();
+    loop {
+        let asked = [known_as.clone()];
+        let answer = bounded(ctx, READ_DEADLINE, |ctx| {
+            let asked = &asked;
+            async move { port.scan(&ctx, asked).await }
+        })
+        .await
+        .and_then(|mut answers| {
+            answers.remove(known_as).unwrap_or_else(|| {
+                Err(Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("the scan leaves {known_as} out of its answer"),
+                ))
+            })
+        });
+        match answer {
+            Ok(scan) if scan.at < since => {
+                let error = Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("the scan of {known_as} is older than the step it is to verify"),
+                )
+                .expected(format!("a scan after {since}"))
+                .found(scan.at.to_string());
+                return Err(Failure::from(&error));
+            }
+            Ok(scan) => return Ok(Box::new(scan)),
+            Err(error) if error.is_retryable() && ctx.now() < until => {
+                ctx.sleep(pause.next(error.retry())).await
+            }
+            Err(error) => return Err(Failure::from(&error)),
+        }
+    }
+}
+
+/// One check while it runs.
+struct Running<'a> {
+    check: &'a PlannedCheck,
+    healthy_since: Option<Timestamp>,
+    result: CheckResult,
+    over: bool,
+}
+
+/// Runs checks in rounds until each has been healthy for long enough without a break, or its time is over.
+pub(super) async fn checks(
+    probes: &BTreeMap<ProviderName, Arc<dyn HealthProbe>>,
+    ctx: &OpContext,
+    component: &ComponentId,
+    planned: &[PlannedCheck],
+) -> Vec<CheckResult> {
+    let started = ctx.now();
+    let mut running: Vec<Running<'_>> = planned
+        .iter()
+        .map(|check| Running {
+            check,
+            healthy_since: None,
+            result: CheckResult {
+                check: check.kind.to_string(),
+                verdict: None,
+                saw: "not run".to_owned(),
+            },
+            over: false,
+        })
+        .collect();
+    loop {
+        join_all(
+            running
+                .iter_mut()
+                .filter(|r| !r.over)
+                .map(|r| round(probes, ctx, component, r, started)),
+        )
+        .await;
+        if running.iter().all(|r| r.over) {
+            return running.into_iter().map(|r| r.result).collect();
+        }
+        ctx.sleep(ROUND).await;
+    }
+}
+
+async fn round(
+    probes: &BTreeMap<ProviderName, Arc<dyn HealthProbe>>,
+    ctx: &OpContext,
+    component: &ComponentId,
+    running: &mut Running<'_>,
+    started: Timestamp,
+) {
+    let check = running.check;
+    let answer = match probes.get(&check.by) {
+        Some(probe) => {
+            let request = ProbeRequest::new(component.clone(), check.kind.clone());
+            bounded(ctx, request.timeout * 2, |ctx| {
+                let request = &request;
+                async move { probe.probe(&ctx, request).await }
+            })
+            .await
+        }
+        None => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("{} is not part of this estate any more", check.by),
+        )),
+    };
+    let now = ctx.now();
+    match answer {
+        Ok(answer) => {
+            running.result.verdict = Some(answer.verdict);
+            running.result.saw = answer.saw;
+            match answer.verdict {
+                ProbeVerdict::Healthy => {
+                    let since = *running.healthy_since.get_or_insert(now);
+                    running.over = now >= later(since, check.steady);
+                }
+                ProbeVerdict::Unhealthy => running.healthy_since = None,
+            }
+        }
+        Err(error) => {
+            running.result.verdict = None;
+            running.result.saw = error.chain();
+            running.healthy_since = None;
+        }
+    }
+    // What is healthy when its time ends may finish being steady; what is not has failed.
+    if running.healthy_since.is_none() && now >= later(started, check.within) {
+        running.over = true;
+    }
+}

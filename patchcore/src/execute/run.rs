@@ -1,0 +1,445 @@
+//! The handle of a run.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    driver::{Driver, Message, Standing, Tools},
+    journal::{Journal, NewEvent, NewRun},
+    kernel::{self, Command, Event, Resolution, RunEvent},
+    story::{self, Story, Told},
+    supervise,
+};
+use crate::{
+    approve::ApprovedPlan,
+    clock::{SharedClock, later},
+    error::{Error, ErrorKind, Result},
+    id::{ComponentId, PersonId, RingName, RunId},
+    plan::Plan,
+    report::Report,
+};
+
+/// A run that is being carried out. A cheap clone; dropping it detaches and never stops the run.
+#[derive(Debug, Clone)]
+pub struct Run(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: RunId,
+    plan: Plan,
+    journal: Journal,
+    clock: SharedClock,
+    sender: mpsc::UnboundedSender<Message>,
+    standing: watch::Receiver<Standing>,
+}
+
+impl Run {
+    /// Starts a run of an approved plan.
+    pub(crate) async fn start(
+        approved: ApprovedPlan,
+        journal: &Journal,
+        clock: SharedClock,
+        tools: Tools,
+    ) -> Result<Self> {
+        let plan = approved.plan();
+        let now = clock.now();
+        if now >= plan.envelope.expires {
+            return Err(Error::new(
+                ErrorKind::ApprovalExpired,
+                format!("plan {}: its approval has expired", plan.id()),
+            )
+            .expected(format!("a start before {}", plan.envelope.expires))
+            .found(now.to_string())
+            .operation("run")
+            .consequence("nothing was started")
+            .hint("plan again and have the new plan approved"));
+        }
+        journal.bind(&plan.envelope.estate).await?;
+        refuse_denied(plan, journal).await?;
+        let started = RunEvent::Started {
+            plan: plan.id(),
+            components: plan.envelope.targets.len(),
+            requested_by: plan.envelope.requested_by.clone(),
+            approved_by: approved
+                .approvals()
+                .iter()
+                .map(|c| format!("{} ({})", c.approval.by, c.standing))
+                .collect(),
+        };
+        let (kind, body) = kernel::stored(&started);
+        let json = |e: serde_json::Error| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the plan cannot be written as JSON",
+            )
+            .source_error(e)
+        };
+        let id = journal
+            .start_run(NewRun {
+                plan: serde_json::to_value(plan).map_err(json)?,
+                approvals: serde_json::to_value(approved.approvals()).map_err(json)?,
+                plan_digest: plan.envelope.digest()?,
+                at: approved.at(),
+                events: vec![NewEvent {
+                    stream: story::RUN.to_owned(),
+                    tseq: 1,
+                    at: now,
+                    kind,
+                    body,
+                }],
+            })
+            .await?;
+        let story = Story::read(journal, id).await?;
+        Self::drive(story, journal, clock, tools)
+    }
+
+    /// Goes on with the run that is open in a journal, if one is.
+    pub(crate) async fn reopen(
+        journal: &Journal,
+        clock: SharedClock,
+        tools: Tools,
+    ) -> Result<Option<Self>> {
+        let Some(row) = journal.open_run().await? else {
+            return Ok(None);
+        };
+        let mut story = Story::read(journal, row.id).await?;
+        story.approved()?;
+        missing_tools(&story.plan, &tools)?;
+        let taken = RunEvent::TakenOver {
+            epoch: journal.epoch(),
+        };
+        let (kind, body) = kernel::stored(&taken);
+        let (at, tseq) = (clock.now(), story.state.events + 1);
+        let event = NewEvent {
+            stream: story::RUN.to_owned(),
+            tseq,
+            at,
+            kind,
+            body,
+        };
+        let seqs = journal
+            .append(row.id, vec![event], super::journal::Durability::Durable)
+            .await?;
+        for seq in seqs {
+            story.evolve(&Told {
+                seq,
+                at,
+                run: row.id,
+                component: None,
+                event: Event::Run(taken.clone()),
+            })?;
+        }
+        Self::drive(story, journal, clock, tools).map(Some)
+    }
+
+    fn drive(story: Story, journal: &Journal, clock: SharedClock, tools: Tools) -> Result<Self> {
+        let (id, plan) = (story.run, story.plan.clone());
+        let (driver, sender, standing) =
+            Driver::new(journal.clone(), Arc::clone(&clock), tools, story)?;
+        supervise::detached(driver.drive());
+        Ok(Self(Arc::new(Inner {
+            id,
+            plan,
+            journal: journal.clone(),
+            clock,
+            sender,
+            standing,
+        })))
+    }
+
+    /// Its number in its journal.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.0.id
+    }
+
+    /// The plan it carries out.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+
+    /// How it stands at this moment.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.0.standing.borrow().clone()
+    }
+
+    /// Its events from the beginning: a cursor over the journal, so late and slow readers lose nothing. It ends
+    /// when nothing more will happen by itself.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.events_since(0)
+    }
+
+    /// Its events after a place in the journal.
+    #[must_use]
+    pub fn events_since(&self, seq: u64) -> Events {
+        Events {
+            run: self.clone(),
+            seq,
+            page: VecDeque::new(),
+        }
+    }
+
+    /// Everything the journal says of it.
+    ///
+    /// # Errors
+    /// As [`Story::read`].
+    pub async fn story(&self) -> Result<Story> {
+        Story::read(&self.0.journal, self.0.id).await
+    }
+
+    /// What was observed.
+    ///
+    /// # Errors
+    /// As [`Story::read`].
+    pub async fn report(&self) -> Result<Report> {
+        Ok(Report::of(&self.story().await?, self.0.clock.now()))
+    }
+
+    /// What it owes, as sentences. Empty when it owes nothing.
+    ///
+    /// # Errors
+    /// As [`Story::read`].
+    pub async fn ledger(&self) -> Result<Vec<String>> {
+        Ok(self.story().await?.ledger())
+    }
+
+    /// Why a component is where it is: which gate, who holds what, since when, and when it may open.
+    ///
+    /// # Errors
+    /// `NotFound`: it is not in this plan.
+    pub async fn why(&self, component: impl Into<ComponentId>) -> Result<String> {
+        let component = component.into();
+        self.story()
+            .await?
+            .why(&component, &self.standing(), self.0.clock.now())
+    }
+
+    /// Waits until nothing more will happen by itself.
+    ///
+    /// # Errors
+    /// The journal's, if it failed.
+    pub async fn finished(&self) -> Result<Standing> {
+        let mut standing = self.0.standing.clone();
+        let last = standing
+            .wait_for(Standing::is_final)
+            .await
+            .map(|s| s.clone());
+        match last {
+            Ok(Standing::Broken { failure }) => Err(Error::from(failure)),
+            Ok(last) => Ok(last),
+            // The driver is gone: what it said last stands.
+            Err(_) => Ok(self.standing()),
+        }
+    }
+
+    /// Waits until nothing more will happen by itself, or until patience ends: then the run is brought to a safe
+    /// point, and the answer says when to call again. For scripts under cron.
+    ///
+    /// # Errors
+    /// As [`finished`](Self::finished).
+    pub async fn finished_or_parked(&self, patience: Duration) -> Result<Standing> {
+        let clock = &self.0.clock;
+        let end = later(clock.now(), patience);
+        tokio::select! {
+            finished = self.finished() => return finished,
+            () = clock.reached(end) => {}
+        }
+        // The driver may have come to rest meanwhile; then it does not listen and need not.
+        let _ = self.0.sender.send(Message::Park);
+        self.finished().await
+    }
+
+    /// Nothing new starts until somebody lets it go on.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it is paused already, over, or no reason is given.
+    pub async fn pause(&self, by: impl Into<PersonId>, reason: &str) -> Result<()> {
+        self.steer(by, reason, Command::Pause).await
+    }
+
+    /// Lets a paused run go on.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it is not paused, or no reason is given.
+    pub async fn unpause(&self, by: impl Into<PersonId>, reason: &str) -> Result<()> {
+        self.steer(by, reason, Command::Unpause).await
+    }
+
+    /// Brings it to an end: nothing new starts, what is open is finished, what is owed is given back.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it is over, or no reason is given.
+    pub async fn cancel(&self, by: impl Into<PersonId>, reason: &str) -> Result<()> {
+        self.steer(by, reason, Command::Cancel).await
+    }
+
+    /// Forgives the failures so far and lets a halted run go on.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it is not halted, or no reason is given.
+    pub async fn lift_halt(&self, by: impl Into<PersonId>, reason: &str) -> Result<()> {
+        self.steer(by, reason, Command::LiftHalt).await
+    }
+
+    /// Ends a halted run and gives back what it owes.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it is not halted, or no reason is given.
+    pub async fn end(&self, by: impl Into<PersonId>, reason: &str) -> Result<()> {
+        self.steer(by, reason, Command::End).await
+    }
+
+    /// Approves a ring that needs an approval of its own.
+    ///
+    /// # Errors
+    /// `InvalidInput`: no such ring, it needs none, or this person may not.
+    pub async fn approve_ring(
+        &self,
+        ring: impl Into<RingName>,
+        by: impl Into<PersonId>,
+        comment: &str,
+    ) -> Result<()> {
+        self.steer(by, comment, Command::ApproveRing { ring: ring.into() })
+            .await
+    }
+
+    /// Decides about a component that nobody else can judge.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it needs no decision, or not this one.
+    pub async fn resolve(
+        &self,
+        component: impl Into<ComponentId>,
+        how: Resolution,
+        by: impl Into<PersonId>,
+        reason: &str,
+    ) -> Result<()> {
+        self.steer(
+            by,
+            reason,
+            Command::Resolve {
+                component: component.into(),
+                how,
+            },
+        )
+        .await
+    }
+
+    async fn steer(&self, by: impl Into<PersonId>, reason: &str, command: Command) -> Result<()> {
+        let gone = |_| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("run {} is not driven here any more", self.0.id),
+            )
+            .hint("open its journal and continue it first")
+        };
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Steer {
+            by: by.into(),
+            reason: reason.to_owned(),
+            command,
+            reply,
+        };
+        self.0.sender.send(message).map_err(|_| gone(()))?;
+        answer.await.map_err(|_| gone(()))?
+    }
+}
+
+/// A cursor over the events of a run.
+#[derive(Debug)]
+pub struct Events {
+    run: Run,
+    seq: u64,
+    page: VecDeque<Told>,
+}
+
+impl Events {
+    /// The next event; none when nothing more will happen by itself, or when the journal cannot be read (then
+    /// [`Run::report`] says why).
+    pub async fn next(&mut self) -> Option<Told> {
+        let inner = Arc::clone(&self.run.0);
+        let mut committed = inner.journal.committed();
+        let mut standing = inner.standing.clone();
+        loop {
+            if let Some(told) = self.page.pop_front() {
+                self.seq = told.seq;
+                return Some(told);
+            }
+            // First whether it is at an end, then whether there is more: what came before the end is never missed.
+            committed.borrow_and_update();
+            let over = standing.borrow_and_update().is_final();
+            let page = inner.journal.events(inner.id, self.seq, 256).await.ok()?;
+            self.page = page.into_iter().map(Told::read).collect();
+            if !self.page.is_empty() {
+                continue;
+            }
+            if over {
+                return None;
+            }
+            tokio::select! {
+                changed = committed.changed() => changed.ok()?,
+                changed = standing.changed() => changed.ok()?,
+            }
+        }
+    }
+
+    /// The place of the last event that was handed out, to go on from later.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.seq
+    }
+}
+
+/// A plan must not hold what an earlier run of its journal rolled back, also if it was made without looking there.
+async fn refuse_denied(plan: &Plan, journal: &Journal) -> Result<()> {
+    let denials = story::denials(journal).await?;
+    for target in &plan.envelope.targets {
+        for patch in &target.patches {
+            if let Some(denial) = crate::plan::denied(patch, &denials) {
+                return Err(Error::new(
+                    ErrorKind::Denied,
+                    format!(
+                        "plan {}: {} {} on {} was rolled back by run {}",
+                        plan.id(),
+                        patch.id,
+                        patch.to,
+                        target.component,
+                        denial.run
+                    ),
+                )
+                .found(denial.why.clone())
+                .operation("run")
+                .consequence("nothing was started")
+                .hint(
+                    "plan again with .history(&journal), which leaves it out, or lift the denial",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn missing_tools(plan: &Plan, tools: &Tools) -> Result<()> {
+    for target in &plan.envelope.targets {
+        let probe = target
+            .checks
+            .iter()
+            .map(|c| &c.by)
+            .find(|by| !tools.probes.contains_key(*by));
+        let tool = (!tools.deployers.contains_key(&target.tool)).then_some(&target.tool);
+        if let Some(missing) = tool.or(probe) {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("plan {} needs provider {missing} for {}, and this estate has none of that name", plan.id(), target.component),
+            )
+            .operation("run")
+            .consequence("nothing was started")
+            .hint(format!("add it: Estate::named(…).with({missing})")));
+        }
+    }
+    Ok(())
+}

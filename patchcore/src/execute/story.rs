@@ -1,0 +1,236 @@
+//! What a journal says of one run: the fold that the driver, reports and operators share.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize as _;
+
+use super::{
+    journal::{Journal, RunRow, StoredEvent},
+    kernel::{ComponentEvent, ComponentState, Event, RunEvent, RunState},
+};
+use crate::{
+    approve::{self, ApprovedPlan, Counted},
+    error::{Error, ErrorKind, Result},
+    id::{ComponentId, RunId},
+    plan::{Denial, Plan},
+};
+
+/// The stream of the run itself.
+pub(super) const RUN: &str = "run";
+/// The streams of components begin so.
+const COMPONENT: &str = "component/";
+
+/// One event with its place, as people and programs see it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Told {
+    /// Its place in the journal.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: crate::Timestamp,
+    /// In which run.
+    pub run: RunId,
+    /// About which component; none where it is about the run.
+    pub component: Option<ComponentId>,
+    /// What.
+    pub event: Event,
+}
+
+/// The name of a component's stream.
+pub(super) fn stream(component: &ComponentId) -> String {
+    format!("{COMPONENT}{component}")
+}
+
+impl Told {
+    /// Reads a stored event. One of a newer version becomes [`Event::Other`].
+    #[must_use]
+    pub fn read(stored: StoredEvent) -> Self {
+        let component = stored.stream.strip_prefix(COMPONENT).map(ComponentId::from);
+        let known = match component {
+            Some(_) => ComponentEvent::deserialize(&stored.body).map(Event::Component),
+            None => RunEvent::deserialize(&stored.body).map(Event::Run),
+        };
+        let event = known.unwrap_or(Event::Other(stored.kind, stored.body));
+        Self {
+            seq: stored.seq,
+            at: stored.at,
+            run: stored.run,
+            component,
+            event,
+        }
+    }
+}
+
+/// Everything a journal says of one run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Story {
+    /// Its number.
+    pub run: RunId,
+    /// What it carries out.
+    pub plan: Plan,
+    /// Who approved that.
+    pub approvals: Vec<Counted>,
+    /// When it started.
+    pub started_at: crate::Timestamp,
+    /// When it ended.
+    pub ended_at: Option<crate::Timestamp>,
+    /// The run as a whole.
+    pub state: RunState,
+    /// Each component.
+    pub components: BTreeMap<ComponentId, ComponentState>,
+    /// The place of the last event read.
+    pub seq: u64,
+}
+
+impl Story {
+    /// Reads a run from its journal.
+    ///
+    /// # Errors
+    /// `NotFound`: no such run. `JournalDamaged`: its plan or an event cannot be read. `JournalNewer`: it holds
+    /// decisions of a newer version, which this one must not continue.
+    pub async fn read(journal: &Journal, run: RunId) -> Result<Self> {
+        let row = journal.run(run).await?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("this journal has no run {run}"),
+            )
+            .operation("story.read")
+        })?;
+        let mut story = Self::begin(row)?;
+        loop {
+            let page = journal.events(run, story.seq, 1000).await?;
+            if page.is_empty() {
+                return Ok(story);
+            }
+            for stored in page {
+                story.evolve(&Told::read(stored))?;
+            }
+        }
+    }
+
+    fn begin(row: RunRow) -> Result<Self> {
+        let damaged = |what: &str| {
+            Error::new(
+                ErrorKind::JournalDamaged,
+                format!("the {what} of run {} cannot be read", row.id),
+            )
+        };
+        let plan = Plan::from_json(&row.plan.to_string())?;
+        let approvals = Vec::<Counted>::deserialize(&row.approvals)
+            .map_err(|e| damaged("approvals").source_error(e))?;
+        if plan.envelope.digest()? != row.plan_digest {
+            return Err(damaged("plan")
+                .expected("the plan that was approved")
+                .found("another digest"));
+        }
+        let components = plan
+            .envelope
+            .targets
+            .iter()
+            .map(|t| (t.component.clone(), ComponentState::default()))
+            .collect();
+        Ok(Self {
+            run: row.id,
+            plan,
+            approvals,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            state: RunState::default(),
+            components,
+            seq: row.first_seq.saturating_sub(1),
+        })
+    }
+
+    /// Records one event.
+    ///
+    /// # Errors
+    /// `JournalNewer` for an event of a newer version.
+    pub fn evolve(&mut self, told: &Told) -> Result<()> {
+        self.seq = told.seq;
+        match (&told.event, &told.component) {
+            (Event::Run(event), _) => self.state.evolve(event),
+            (Event::Component(event), Some(component)) => {
+                self.components
+                    .entry(component.clone())
+                    .or_default()
+                    .evolve(event, told.at);
+            }
+            (Event::Component(_), None) => {}
+            (Event::Other(kind, _), _) => {
+                return Err(Error::new(
+                    ErrorKind::JournalNewer,
+                    format!(
+                        "run {} holds a decision \"{kind}\" that this version does not know",
+                        self.run
+                    ),
+                )
+                .hint("continue it with the version of patchcore that wrote it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The plan with its approvals, counted again as they were.
+    ///
+    /// # Errors
+    /// As [`approve`](crate::approve::approve), if the journal was tampered with.
+    pub(super) fn approved(&self) -> Result<ApprovedPlan> {
+        approve::recount(self.plan.clone(), self.approvals.clone(), self.started_at)
+    }
+}
+
+/// The deny-list: what the runs of a journal rolled back and nobody lifted.
+///
+/// # Errors
+/// As reading a journal.
+pub async fn denials(journal: &Journal) -> Result<Vec<Denial>> {
+    let mut denials: Vec<Denial> = Vec::new();
+    for stored in journal
+        .events_of_kinds(&["denied", "denial_lifted"])
+        .await?
+    {
+        match Told::read(stored).event {
+            Event::Run(RunEvent::Denied { denial }) => denials.push(denial),
+            Event::Run(RunEvent::DenialLifted {
+                patch,
+                version,
+                run,
+                ..
+            }) => {
+                denials.retain(|d| (&d.patch, &d.version, d.run) != (&patch, &version, run));
+            }
+            _ => {}
+        }
+    }
+    denials.sort();
+    Ok(denials)
+}
+
+impl Story {
+    /// What the run owes, as sentences.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<String> {
+        let owed = self
+            .components
+            .iter()
+            .flat_map(|(c, s)| s.owed.iter().map(move |o| (c, o)));
+        owed.map(|(component, owed)| {
+            format!("{component}: {} since {}, taken by run {}, given back when its part of the run ends", owed.what, owed.since, self.run)
+        })
+        .collect()
+    }
+
+    /// Why a component is where it is.
+    ///
+    /// # Errors
+    /// `NotFound`: it is not in this plan.
+    pub fn why(
+        &self,
+        component: &ComponentId,
+        standing: &super::Standing,
+        now: crate::Timestamp,
+    ) -> Result<String> {
+        super::why::why(self, component, standing, now)
+    }
+}

@@ -1,0 +1,156 @@
+//! Asking all providers, so that discovery can merge their answers.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+
+use crate::{
+    clock::{SharedClock, later},
+    discover::Answers,
+    error::{Error, ErrorKind, Failure, Result},
+    estate::Tool,
+    execute::supervise,
+    id::{ComponentId, ProviderName},
+    provider::{
+        CancelToken, DeployRequest, Deployer, OpContext, PerComponent, Ports, ProviderInfo,
+    },
+};
+
+/// All of one provider's answers may take this long: scans of thousands of guests go in parallel inside a
+/// provider, so a quarter of an hour means that it hangs.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// Asks every provider at once.
+pub(super) async fn all(
+    providers: &[(ProviderInfo, Ports)],
+    clock: &SharedClock,
+) -> BTreeMap<ProviderName, Answers> {
+    let asked = providers
+        .iter()
+        .map(|(info, ports)| async move { (info.name.clone(), one(info, ports, clock).await) });
+    join_all(asked).await.into_iter().collect()
+}
+
+async fn one(info: &ProviderInfo, ports: &Ports, clock: &SharedClock) -> Answers {
+    let ctx = OpContext::reading(
+        Arc::clone(clock),
+        later(clock.now(), DEADLINE),
+        CancelToken::new(),
+    );
+    let mut answers = Answers {
+        probes: ports
+            .probe
+            .iter()
+            .flat_map(|p| p.kinds())
+            .map(|k| (*k).to_owned())
+            .collect(),
+        tool: ports.deployer.as_ref().map(|d| tool(info, &**d)),
+        ..Answers::default()
+    };
+    let Some(inventory) = &ports.inventory else {
+        return answers;
+    };
+    let listing = within(&ctx, inventory.list(&ctx)).await;
+    let names: Vec<ComponentId> = listing
+        .iter()
+        .flat_map(|l| &l.sightings)
+        .map(|s| s.component.clone())
+        .collect();
+    answers.listing = Some(listing.map_err(|e| Failure::from(&e)));
+    if names.is_empty() {
+        return answers;
+    }
+    if let Some(deployer) = &ports.deployer {
+        answers.scans = spread(
+            &names,
+            within(&ctx, deployer.scan(&ctx, &names)).await,
+            "scan",
+        );
+    }
+    // Where the scan learned what is on offer too, nobody is asked a second time.
+    let open: Vec<ComponentId> = names
+        .into_iter()
+        .filter(|n| !matches!(answers.scans.get(n), Some(Ok(scan)) if scan.available.is_some()))
+        .filter(|n| !matches!(answers.scans.get(n), Some(Err(_))))
+        .collect();
+    if let (Some(source), false) = (&ports.source, open.is_empty()) {
+        answers.available = spread(
+            &open,
+            within(&ctx, source.available(&ctx, &open)).await,
+            "available",
+        );
+    }
+    answers
+}
+
+async fn within<T>(ctx: &OpContext, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let deadline = ctx.deadline();
+    tokio::select! {
+        biased;
+        answer = supervise::contained(call) => answer?,
+        () = ctx.clock().reached(deadline) => {
+            Err(Error::new(ErrorKind::Timeout, format!("no answer within {} min", DEADLINE.as_secs() / 60)).retryable(None))
+        }
+    }
+}
+
+/// One answer per component asked: a failed call failed for each, and who is left out was not answered.
+fn spread<T>(
+    asked: &[ComponentId],
+    answer: Result<PerComponent<T>>,
+    call: &str,
+) -> BTreeMap<ComponentId, std::result::Result<T, Failure>> {
+    let each = |component: &ComponentId, result: Result<T>| {
+        (component.clone(), result.map_err(|e| Failure::from(&e)))
+    };
+    match answer {
+        Ok(mut answers) => asked
+            .iter()
+            .map(|c| {
+                let left_out = || {
+                    Error::new(
+                        ErrorKind::ProviderFault,
+                        format!("{call} leaves {c} out of its answer"),
+                    )
+                };
+                let answer = answers.remove(c).unwrap_or_else(|| Err(left_out()));
+                each(c, answer)
+            })
+            .collect(),
+        Err(error) => asked.iter().map(|c| each(c, Err(error.clone()))).collect(),
+    }
+}
+
+fn tool(info: &ProviderInfo, deployer: &dyn Deployer) -> Tool {
+    let can = deployer.capabilities();
+    let claims = [
+        ("apply", true),
+        ("refresh", can.refresh),
+        ("stage", can.stage),
+        ("reboot", can.reboot),
+        ("roll_back", can.roll_back),
+    ];
+    Tool {
+        version: info.version.clone(),
+        can: claims
+            .into_iter()
+            .filter(|(_, can)| *can)
+            .map(|(verb, _)| verb.to_owned())
+            .collect(),
+        evidence: info
+            .evidence
+            .iter()
+            .map(|(verb, label)| (verb.clone(), label.words().to_owned()))
+            .collect(),
+    }
+}
+
+// `DeployRequest` names the verbs that the table above claims; a new verb must be added there.
+const _: fn(&DeployRequest) = |request| match request {
+    DeployRequest::Refresh { .. }
+    | DeployRequest::Stage { .. }
+    | DeployRequest::Apply { .. }
+    | DeployRequest::Reboot { .. }
+    | DeployRequest::RollBack { .. }
+    | DeployRequest::Discard { .. } => {}
+};

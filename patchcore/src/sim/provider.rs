@@ -1,0 +1,131 @@
+//! The simulated estate as a provider.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use super::world::World;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    estate::{Available, Sighting},
+    id::ComponentId,
+    provider::{
+        EvidenceLabel, InventorySource, Listing, OpContext, PatchSource, PerComponent, Ports,
+        Provider, ProviderInfo,
+    },
+};
+
+/// The simulated estate as a provider by the name of `sim`. Made by [`Sim::provider`](super::Sim::provider).
+#[derive(Debug, Clone)]
+pub struct SimProvider {
+    info: ProviderInfo,
+    ports: Arc<SimPorts>,
+}
+
+impl SimProvider {
+    pub(super) fn new(world: Arc<Mutex<World>>) -> Self {
+        const VERBS: [&str; 10] = [
+            "list",
+            "available",
+            "scan",
+            "refresh",
+            "stage",
+            "apply",
+            "reboot",
+            "roll_back",
+            "discard",
+            "probe",
+        ];
+        let info = ProviderInfo::new("sim", env!("CARGO_PKG_VERSION"));
+        let info = VERBS.into_iter().fold(info, |info, verb| {
+            info.with_evidence(verb, EvidenceLabel::OwnFake)
+        });
+        Self {
+            info,
+            ports: Arc::new(SimPorts { world }),
+        }
+    }
+}
+
+impl Provider for SimProvider {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    fn ports(&self) -> Ports {
+        Ports::none()
+            .with_inventory(self.ports.clone())
+            .with_source(self.ports.clone())
+            .with_deployer(self.ports.clone())
+            .with_probe(self.ports.clone())
+    }
+}
+
+/// All ports over one world.
+#[derive(Debug)]
+pub(super) struct SimPorts {
+    world: Arc<Mutex<World>>,
+}
+
+impl SimPorts {
+    /// The world as it is at the time of a call.
+    pub(super) fn world(&self, ctx: &OpContext) -> Result<MutexGuard<'_, World>> {
+        ctx.check()?;
+        if ctx.now() > ctx.deadline() {
+            return Err(
+                Error::new(ErrorKind::Timeout, "the call came after its deadline")
+                    .expected(format!("by {}", ctx.deadline()))
+                    .found(ctx.now().to_string())
+                    .consequence("nothing was done")
+                    .hint("give the call more time"),
+            );
+        }
+        let mut world = self.world_now();
+        world.advance(ctx.now());
+        Ok(world)
+    }
+
+    /// The world without moving it on, for what does not depend on time.
+    pub(super) fn world_now(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer for each component asked.
+pub(super) fn each<T>(
+    components: &[ComponentId],
+    answer: impl Fn(&ComponentId) -> Result<T>,
+) -> BTreeMap<ComponentId, Result<T>> {
+    components.iter().map(|c| (c.clone(), answer(c))).collect()
+}
+
+#[async_trait]
+impl InventorySource for SimPorts {
+    async fn list(&self, ctx: &OpContext) -> Result<Listing> {
+        let world = self.world(ctx)?;
+        world.check()?;
+        let sightings = world.guests.values().map(|guest| Sighting {
+            at: world.now,
+            ..guest.sighting.clone()
+        });
+        let mut listing = Listing::of(sightings.collect());
+        listing.relations = world.relations.iter().cloned().collect();
+        listing.groups = world.groups.clone();
+        Ok(listing)
+    }
+}
+
+#[async_trait]
+impl PatchSource for SimPorts {
+    async fn available(
+        &self,
+        ctx: &OpContext,
+        components: &[ComponentId],
+    ) -> Result<PerComponent<Available>> {
+        let world = self.world(ctx)?;
+        Ok(each(components, |c| world.available(c)))
+    }
+}

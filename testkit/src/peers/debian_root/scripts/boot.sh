@@ -1,0 +1,50 @@
+# boot.sh MOUNT_POINT HOST_NAME: starts a guest on its disk; it runs while standard input stays open.
+set -eu
+exec 2>&1
+cd "$1"
+read -r pid rest </proc/self/stat
+printf '%s\n' "$2" >/proc/sys/kernel/hostname
+# A new file for each start: the old one may still be mounted in a guest that is going down.
+boot_id=$(mktemp boot_id.XXXXXX)
+cat /proc/sys/kernel/random/uuid >"$boot_id"
+chmod 444 "$boot_id"
+
+mount -t proc -o nosuid,nodev,noexec proc root/proc
+# Root in the guest is root of this machine: its kernel's settings stay out of reach.
+for path in sys sysrq-trigger; do
+    [ -e "root/proc/$path" ] || continue
+    mount --bind "root/proc/$path" "root/proc/$path"
+    mount -o remount,bind,ro "root/proc/$path"
+done
+mount --bind "$boot_id" root/proc/sys/kernel/random/boot_id
+mount -t tmpfs -o mode=755,nosuid,nodev tmpfs root/run
+mkdir -m 1777 root/run/lock
+mount -t tmpfs -o mode=755,nosuid tmpfs root/dev
+mkdir root/dev/pts root/dev/shm
+mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts root/dev/pts
+mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs root/dev/shm
+ln -s pts/ptmx root/dev/ptmx
+ln -s /proc/self/fd root/dev/fd
+ln -s fd/0 root/dev/stdin
+ln -s fd/1 root/dev/stdout
+ln -s fd/2 root/dev/stderr
+while read -r name major minor; do
+    mknod -m 666 "root/dev/$name" c "$major" "$minor"
+done <<'DEVICES'
+null 1 3
+zero 1 5
+full 1 7
+random 1 8
+urandom 1 9
+tty 5 0
+DEVICES
+
+cd root
+pivot_root . .
+umount -l .
+ip link set dev lo up
+printf '%s\n' "$2" >/etc/hostname
+printf '127.0.0.1 localhost %s\n' "$2" >/etc/hosts
+[ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+echo "ready $pid"
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin tini -- cat >/dev/null 2>&1

@@ -1,0 +1,9 @@
+# enter_tree.sh TREE: runs /srv/patchcore/prepare.sh in a tree, in namespaces of its own.
+set -eu
+cd "$1"
+mount -t proc proc proc
+mount --bind /dev dev
+mount --bind /dev/pts dev/pts
+exec </dev/null
+exec chroot . /usr/bin/env -i LC_ALL=C.UTF-8 HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    sh /srv/patchcore/prepare.sh

@@ -1,0 +1,230 @@
+//! The tools that the steps need beside Rust itself.
+
+use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
+
+use crate::{outcome::Outcome, shell, step, workspace::Workspace};
+
+/// Debian packages and what needs them. To add one: its name and its reason.
+const PACKAGES: &[(&str, &str)] = &[
+    (
+        "apt-utils",
+        "apt-ftparchive makes the package repositories of the tests",
+    ),
+    (
+        "busybox-static",
+        "a second shell that the scripts sent to a machine must run under",
+    ),
+    ("dpkg-dev", "builds the packages that the tests install"),
+    ("gpg", "signs the package repositories of the tests"),
+    ("mmdebstrap", "makes the file systems of Debian guests"),
+    ("shellcheck", "checks shell scripts"),
+    ("uidmap", "lets guests be made without root"),
+    (
+        "util-linux",
+        "unshare and nsenter give guests their own namespaces",
+    ),
+];
+
+/// The version of cargo-deny. A newer one can judge differently, so it changes only on purpose.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Brings the parts of the toolchain that a minimal installation lacks.
+pub(crate) fn toolchain(workspace: &Workspace) -> Outcome {
+    let missing: Vec<&str> = ["fmt", "clippy"]
+        .into_iter()
+        .filter(|part| prints(&mut workspace.cargo([part, "--version"])).is_none())
+        .collect();
+    if missing.is_empty() {
+        return match prints(&mut workspace.cargo(["--version"])) {
+            Some(version) => Outcome::passed(version.trim()),
+            None => Outcome::failed("cargo cannot be started".to_owned()),
+        };
+    }
+    let mut add = workspace.program("rustup");
+    add.args(["component", "add", "rustfmt", "clippy"]);
+    match shell::run(workspace, "toolchain", &mut add, None) {
+        Ok(finished) => finished.outcome("added rustfmt and clippy"),
+        Err(_) => Outcome::failed(format!(
+            "cargo {} is missing and rustup, which could add it, is too\n   install rustfmt and clippy for this toolchain",
+            missing.join(" and cargo ")
+        )),
+    }
+}
+
+/// Installs the Debian packages that are missing, where this is Debian or a child of it and we are root.
+pub(crate) fn packages(workspace: &Workspace) -> Outcome {
+    let missing = match missing_packages() {
+        Some(missing) if missing.is_empty() => {
+            return Outcome::passed(format!("{} present", PACKAGES.len()));
+        }
+        Some(missing) => missing,
+        None => {
+            let wanted: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+            return Outcome::Skipped(format!(
+                "no dpkg here; tests that need {} skip or fail by themselves",
+                wanted.join(", ")
+            ));
+        }
+    };
+    if prints(Command::new("id").arg("-u"))
+        .as_deref()
+        .map(str::trim)
+        != Some("0")
+    {
+        return Outcome::Skipped(format!(
+            "not root; by hand: apt-get install --no-install-recommends {}",
+            missing.join(" ")
+        ));
+    }
+    let install = || {
+        let mut command = apt_get(workspace);
+        command
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(&missing);
+        shell::run(workspace, "packages", &mut command, None)
+    };
+    // The lists may be absent or too old to name a file that still exists; only then are they fetched anew.
+    match install() {
+        Ok(finished) if finished.is_success() => {}
+        Ok(_) => {
+            let mut refresh = apt_get(workspace);
+            refresh.arg("update");
+            match shell::run(workspace, "packages-lists", &mut refresh, None) {
+                Ok(finished) if finished.is_success() => {}
+                Ok(finished) => return Outcome::failed(finished.output),
+                Err(outcome) => return outcome,
+            }
+            match install() {
+                Ok(finished) if finished.is_success() => {}
+                Ok(finished) => return Outcome::failed(finished.output),
+                Err(outcome) => return outcome,
+            }
+        }
+        Err(outcome) => return outcome,
+    }
+    // An exit code is a hint: what is installed now is asked again.
+    match missing_packages() {
+        Some(still) if still.is_empty() => {
+            Outcome::passed(format!("installed {}", missing.join(", ")))
+        }
+        _ => Outcome::failed(format!(
+            "apt-get reported success, yet something of {} is missing",
+            missing.join(", ")
+        )),
+    }
+}
+
+fn apt_get(workspace: &Workspace) -> Command {
+    let mut command = workspace.program("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-q", "-o", "DPkg::Lock::Timeout=300"]);
+    command
+}
+
+/// The packages that are not installed; none where there is no dpkg to ask.
+fn missing_packages() -> Option<Vec<&'static str>> {
+    let names = PACKAGES.iter().map(|(name, _)| *name);
+    let mut query = Command::new("dpkg-query");
+    query
+        .args(["--show", "--showformat=${Package} ${db:Status-Status}\\n"])
+        .args(names);
+    // It exits with 1 when one package is unknown, and still names the others.
+    let output = query.output().ok()?;
+    Some(not_installed(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Which packages are not among the lines `NAME installed`.
+fn not_installed(answer: &str) -> Vec<&'static str> {
+    let installed: BTreeSet<&str> = answer
+        .lines()
+        .filter_map(|line| line.strip_suffix(" installed"))
+        .collect();
+    PACKAGES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !installed.contains(name))
+        .collect()
+}
+
+/// The pinned cargo-deny: from `target/tools`, from the search path, or built now. The text says how it came.
+pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<(PathBuf, String), Outcome> {
+    let folder = workspace.target().join("tools");
+    let kept = folder.join("bin/cargo-deny");
+    let places = env::var_os("PATH").unwrap_or_default();
+    let found = std::iter::once(kept.clone())
+        .chain(env::split_paths(&places).map(|place| place.join("cargo-deny")))
+        .find(is_pinned);
+    if let Some(program) = found {
+        return Ok((program, String::new()));
+    }
+    let started = step::now();
+    fs::create_dir_all(&folder)
+        .map_err(|e| Outcome::failed(format!("{} cannot be made: {e}", folder.display())))?;
+    // Unoptimised it builds in 46 to 85 s instead of 230 s on two cores and still checks this workspace in a second.
+    let mut build = workspace.cargo([
+        "install",
+        "--locked",
+        "--debug",
+        "cargo-deny",
+        "--version",
+        CARGO_DENY,
+        "--root",
+    ]);
+    build.arg(&folder).env("CARGO_PROFILE_DEV_DEBUG", "0");
+    let finished = shell::run(workspace, "cargo-deny", &mut build, None)?;
+    if !finished.is_success() {
+        return Err(Outcome::failed(finished.output));
+    }
+    if !is_pinned(&kept) {
+        return Err(Outcome::failed(format!(
+            "cargo-deny was built, but it does not say it is {CARGO_DENY}"
+        )));
+    }
+    Ok((
+        kept,
+        format!(
+            "built cargo-deny {CARGO_DENY} in {}",
+            step::seconds(started.elapsed())
+        ),
+    ))
+}
+
+fn is_pinned(program: &PathBuf) -> bool {
+    program.is_file()
+        && prints(Command::new(program).arg("--version"))
+            .is_some_and(|text| text.trim() == format!("cargo-deny {CARGO_DENY}"))
+}
+
+/// What a program prints, if it can be started and succeeds.
+pub(crate) fn prints(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(answer: &str, expect: &[&str]) {
+        assert_eq!(not_installed(answer), expect, "{answer}");
+    }
+
+    #[test]
+    fn only_installed_counts_as_installed() {
+        let all: String = PACKAGES
+            .iter()
+            .map(|(name, _)| format!("{name} installed\n"))
+            .collect();
+        check(&all, &[]);
+        check(&all.replace("gpg installed", "gpg config-files"), &["gpg"]);
+        check(&all.replace("uidmap installed\n", ""), &["uidmap"]);
+        check(
+            &all.replace("gpg installed", "gpg half-installed"),
+            &["gpg"],
+        );
+    }
+}
