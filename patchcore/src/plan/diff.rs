@@ -15,6 +15,7 @@ use super::{
 use crate::{
     estate::Patch,
     id::{ComponentId, RingName},
+    policy::{Recurrence, Window, time_of_day_words},
 };
 
 /// What changed since an earlier plan, one sentence each; what stayed is not in it.
@@ -53,6 +54,7 @@ impl Plan {
         diff.components();
         diff.patches();
         diff.rings();
+        diff.windows();
         diff.moves();
         diff.rest();
         PlanDiff { lines: diff.lines }
@@ -178,6 +180,22 @@ impl<'p> Diff<'p> {
                     duration(then.takes.p95)
                 ));
             }
+            // Everything that was not told above.
+            let untold = Target {
+                ring: then.ring.clone(),
+                patches: then.patches.clone(),
+                way_back: then.way_back.clone(),
+                reboot: then.reboot,
+                reboot_expected: then.reboot_expected,
+                reboot_first: then.reboot_first,
+                checks: then.checks.clone(),
+                after: then.after.clone(),
+                takes: then.takes,
+                ..now.clone()
+            };
+            if untold != *then {
+                told("a detail of the target changed".to_owned());
+            }
         }
         for (text, who) in changed {
             self.lines.push(format!("{}: {text}", names(who, 6)));
@@ -204,6 +222,34 @@ impl<'p> Diff<'p> {
         };
         if order(now, then) != order(then, now) {
             lines.push("the rings are in another order".to_owned());
+        }
+        self.lines.extend(lines);
+    }
+
+    fn windows(&mut self) {
+        let (now, then) = (&self.now.envelope.windows, &self.then.envelope.windows);
+        let mut lines = Vec::new();
+        for window in now {
+            match then.iter().find(|w| w.name == window.name) {
+                None => lines.push(format!(
+                    "window {} is new: {}",
+                    window.name,
+                    opening(window)
+                )),
+                Some(was) if was != window => lines.push(format!(
+                    "window {}: {}, was {}",
+                    window.name,
+                    opening(window),
+                    opening(was)
+                )),
+                Some(_) => {}
+            }
+        }
+        for window in then.iter().filter(|w| now.iter().all(|n| n.name != w.name)) {
+            lines.push(format!("window {} is gone", window.name));
+        }
+        if lines.is_empty() && now != then {
+            lines.push("the windows are in another order".to_owned());
         }
         self.lines.extend(lines);
     }
@@ -241,16 +287,16 @@ impl<'p> Diff<'p> {
         // Told above, or different in every plan.
         const KNOWN: [&str; 11] = [
             "envelope.made",
+            "envelope.expires",
             "envelope.targets",
             "envelope.rings",
+            "envelope.windows",
             "schedule.rings",
             "schedule.ends",
             "schedule.p50",
             "schedule.p95",
-            "left_out",
             "scanned",
             "catalogue_as_of",
-            "envelope.expires",
         ];
         let told = !self.lines.is_empty();
         let valid = |plan: &Plan| plan.envelope.expires.duration_since(plan.envelope.made);
@@ -262,19 +308,14 @@ impl<'p> Diff<'p> {
         let mut paths = BTreeSet::new();
         differing(&json(self.now), &json(self.then), "", 2, &mut paths);
         for path in paths {
-            if !KNOWN.contains(&path.as_str()) || (!told && silent(&path)) {
+            // Components that left or came in, and times that follow from what was told, need no second word.
+            let follows = matches!(path.as_str(), "left_out" | "found" | "schedule.rings") && told;
+            let silent = path == "schedule.rings" && !told;
+            if silent || !(follows || KNOWN.contains(&path.as_str())) {
                 self.lines.push(format!("{} changed", words_of(&path)));
             }
         }
     }
-}
-
-/// Whether a part may differ only where something was told of it.
-fn silent(path: &str) -> bool {
-    matches!(
-        path,
-        "envelope.targets" | "envelope.rings" | "left_out" | "schedule.rings"
-    )
 }
 
 /// `envelope.on_fail` as people call it.
@@ -286,9 +327,6 @@ fn words_of(path: &str) -> String {
         "envelope.policy_digest" => "the policy's text",
         "envelope.references" => "a reference",
         "envelope.approval" => "who approves",
-        "envelope.targets" => "a detail of a target",
-        "envelope.rings" => "a detail of a ring",
-        "envelope.windows" => "a window",
         "envelope.blackouts" => "a blackout",
         "envelope.groups" => "a redundancy group",
         "envelope.on_fail" => "what happens on failure",
@@ -374,5 +412,25 @@ fn rules(now: &RingRules, was: &RingRules) -> Vec<String> {
             false => format!("ring {name} needs no approval of its own any more"),
         });
     }
+    if now.up_to_date != was.up_to_date {
+        lines.push(format!(
+            "ring {name}: {} up to date, was {}",
+            now.up_to_date, was.up_to_date
+        ));
+    }
     lines
+}
+
+/// `mon..thu from 22:00 until 04:00 Europe/Berlin`.
+fn opening(window: &Window) -> String {
+    if window.when == Recurrence::AnyTime {
+        return window.when.to_string();
+    }
+    format!(
+        "{} from {} until {} {}",
+        window.when,
+        time_of_day_words(window.from),
+        time_of_day_words(window.until),
+        window.zone
+    )
 }

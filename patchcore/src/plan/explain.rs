@@ -195,6 +195,9 @@ impl Plan {
             }
         }
         lines.extend(not);
+        if planned == 0 {
+            lines.push(text::scanned(self));
+        }
         Some(Explanation {
             about: match planned {
                 0 => format!("{id} is not in this plan"),

@@ -56,7 +56,9 @@ fn no_change_is_silent() {
         }),
         ("approves", |p| p.envelope.approval.needs += 1),
         ("at once", |p| p.envelope.rings[0].at_once += 1),
-        ("detail of a ring", |p| p.envelope.rings[0].up_to_date += 1),
+        ("1 up to date, was 0", |p| {
+            p.envelope.rings[0].up_to_date += 1
+        }),
         ("soak", |p| {
             p.envelope.rings[0].soak += Duration::from_secs(60)
         }),
@@ -90,10 +92,10 @@ fn no_change_is_silent() {
             target.patches.push(extra);
             target.patches[0].to = "9".into();
         }),
-        ("detail of a target", |p| {
+        ("detail of the target", |p| {
             p.envelope.targets[0].known_as = "x".into()
         }),
-        ("detail of a target", |p| {
+        ("detail of the target", |p| {
             p.envelope.targets[0].stages = false
         }),
         ("no way back", |p| {
