@@ -121,7 +121,7 @@ fn owes(step: Step, request: &DeployRequest, undo: &Undo<DeployRequest>) -> Opti
         .filter(|p| p.from.is_some())
         .count();
     Some(format!(
-        "{kept} old package{} kept for the way back",
+        "keeps {kept} old package{} for the way back",
         if kept == 1 { "" } else { "s" }
     ))
 }
@@ -285,8 +285,7 @@ impl Call<'_> {
             };
             let quiet = later(last_call, wait);
             if self.ctx.now() < quiet {
-                let left =
-                    self.ctx.now().duration_until(quiet).unsigned_abs();
+                let left = self.ctx.now().duration_until(quiet).unsigned_abs();
                 self.ctx.progress(Progress::message(
                     "waits until an interrupted start would be visible",
                 ));

@@ -9,7 +9,7 @@ mod order;
 mod planner;
 mod select;
 mod target;
-mod text;
+pub(crate) mod text;
 mod timetable;
 mod waves;
 

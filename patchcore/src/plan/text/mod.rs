@@ -10,8 +10,10 @@ mod times;
 
 use std::fmt;
 
-use fold::names;
-use patches::count;
+pub(crate) use fold::names;
+pub(crate) use left_out::{obstacle, patch_reason};
+pub(crate) use patches::{count, listed};
+pub(crate) use times::{Times, duration};
 
 use super::Plan;
 
