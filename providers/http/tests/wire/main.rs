@@ -1,0 +1,7 @@
+//! The probe against Python's HTTP server and OpenSSL's certificates.
+//!
+//! Evidence: `IndependentPeer` for `probe`.
+
+mod answers;
+mod server;
+mod tls;
