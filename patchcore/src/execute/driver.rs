@@ -612,6 +612,11 @@ impl Driver {
                     .consequence("nothing was changed")),
                     Err(error) => Err(error.clone()),
                 };
+                if matches!(steered, Ok(Ok(()))) {
+                    // Whoever asked and then waits must not see how it stood before.
+                    self.standing
+                        .send_replace(Standing::Working { waits: Vec::new() });
+                }
                 // Whoever asked may have gone; the command took effect all the same.
                 let _ = reply.send(answer);
                 steered.map(drop)

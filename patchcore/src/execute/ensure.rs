@@ -189,6 +189,10 @@ impl Call<'_> {
         since: Timestamp,
         to: &impl Record,
     ) -> Result<OpResult> {
+        if guarantee == Guarantee::Blind {
+            // A blind tool cannot say anything about an operation, and this one was never sent.
+            return self.begin(op, guarantee, since, 1, to).await;
+        }
         match self.locate(op).await {
             Ok(Located::NotFound) => self.begin(op, guarantee, since, 1, to).await,
             Ok(Located::Settled(settled)) => Ok(self.result(settled)),
@@ -285,8 +289,7 @@ impl Call<'_> {
             };
             let quiet = later(last_call, wait);
             if self.ctx.now() < quiet {
-                let left =
-                    self.ctx.now().duration_until(quiet).unsigned_abs();
+                let left = self.ctx.now().duration_until(quiet).unsigned_abs();
                 self.ctx.progress(Progress::message(
                     "waits until an interrupted start would be visible",
                 ));

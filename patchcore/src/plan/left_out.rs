@@ -16,12 +16,18 @@ use crate::{
 #[serde(rename_all = "snake_case", tag = "why")]
 #[non_exhaustive]
 pub enum WhyLeftOut {
-    /// Nothing is on offer that the policy takes.
+    /// Nothing is on offer.
     NothingToDo,
-    /// Everything on offer is under an exception.
+    /// The policy takes nothing of what is on offer.
+    NotTaken,
+    /// Its tool knows newer versions and does not offer them.
+    KeptBack,
+    /// What is on offer is under an exception.
     Excepted,
-    /// Everything on offer was rolled back by an earlier run.
+    /// What is on offer was rolled back by an earlier run.
     Denied,
+    /// What is on offer was taken back by its vendor.
+    Recalled,
     /// No tool covers it.
     NotCovered,
     /// No ring of the policy selects it.
@@ -39,6 +45,9 @@ impl WhyLeftOut {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::NothingToDo => "up to date",
+            Self::NotTaken => "not taken by the policy",
+            Self::KeptBack => "kept back",
+            Self::Recalled => "recalled",
             Self::Excepted => "excepted",
             Self::Denied => "on the deny-list",
             Self::NotCovered => "not covered",

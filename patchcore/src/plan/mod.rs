@@ -3,10 +3,14 @@
 //! Pure and deterministic: the same inputs give the same bytes. The [`Envelope`] is what people sign, the
 //! [`Schedule`] is how it is carried out inside the envelope; [`LeftOut`] says what is not in the plan and why.
 
+mod aim;
 mod deny;
+mod floors;
 mod left_out;
 mod order;
 mod planner;
+mod refuse;
+mod remarks;
 mod select;
 mod target;
 mod text;

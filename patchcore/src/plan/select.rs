@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Denial, PatchLeftOut, WhyPatchLeftOut, deny};
+use super::{Denial, PatchLeftOut, WhyLeftOut, WhyPatchLeftOut, deny};
 use crate::{
-    estate::{Available, Component, Patch},
+    estate::{Available, Component, Finding, Patch},
     policy::{ExceptionRule, Policy},
 };
 
@@ -17,6 +17,7 @@ pub(super) struct Selection {
 /// Splits an offer by the policy's rules.
 pub(super) fn select(
     component: &Component,
+    finding: &Finding,
     offer: &Available,
     policy: &Policy,
     denials: &[Denial],
@@ -24,14 +25,21 @@ pub(super) fn select(
 ) -> Selection {
     let mut taken = Vec::new();
     let mut left = Vec::new();
-    for patch in &offer.patches {
-        match why_not(component, patch, policy, denials, now) {
-            None => taken.push(patch.clone()),
+    let there = |patch: &Patch| finding.scan.installed.get(&patch.id);
+    // A tool may go on offering what is in already, as simple ones do: that is no work.
+    for patch in offer.patches.iter().filter(|p| there(p) != Some(&p.to)) {
+        let mut patch = patch.clone();
+        // Whoever does not say from where it goes means what the scan shows.
+        if patch.from.is_none() {
+            patch.from = there(&patch).cloned();
+        }
+        match why_not(component, &patch, policy, denials, now) {
+            None => taken.push(patch),
             Some(reason) => left.push(PatchLeftOut {
                 component: component.id.clone(),
-                patch: patch.id.clone(),
-                from: patch.from.clone(),
-                to: Some(patch.to.clone()),
+                patch: patch.id,
+                from: patch.from,
+                to: Some(patch.to),
                 reason,
             }),
         }
@@ -48,8 +56,30 @@ pub(super) fn select(
         });
     }
     taken.sort();
-    left.sort_by(|a, b| (&a.patch, &a.to).cmp(&(&b.patch, &b.to)));
+    // By everything, so that the order in which a tool answers leaves no trace.
+    left.sort_by_cached_key(|l| {
+        let reason = serde_json::to_string(&l.reason).unwrap_or_default();
+        (l.patch.clone(), l.to.clone(), l.from.clone(), reason)
+    });
     Selection { taken, left }
+}
+
+/// Why a component of whose offer nothing was taken is left out: the reason that most needs a person.
+pub(super) fn why_nothing(left: &[PatchLeftOut]) -> WhyLeftOut {
+    let has = |is: fn(&WhyPatchLeftOut) -> bool| left.iter().any(|l| is(&l.reason));
+    if has(|r| matches!(r, WhyPatchLeftOut::Excepted { .. })) {
+        WhyLeftOut::Excepted
+    } else if has(|r| matches!(r, WhyPatchLeftOut::Denied { .. })) {
+        WhyLeftOut::Denied
+    } else if has(|r| matches!(r, WhyPatchLeftOut::Recalled { .. })) {
+        WhyLeftOut::Recalled
+    } else if has(|r| matches!(r, WhyPatchLeftOut::KeptBack { .. })) {
+        WhyLeftOut::KeptBack
+    } else if has(|r| matches!(r, WhyPatchLeftOut::ClassNotTaken { .. })) {
+        WhyLeftOut::NotTaken
+    } else {
+        WhyLeftOut::NothingToDo
+    }
 }
 
 /// The most serious reason first: what its vendor took back stays out also where an exception would say so.
@@ -87,11 +117,9 @@ fn why_not(
         .then_some(WhyPatchLeftOut::ClassNotTaken { class: patch.class })
 }
 
-/// An exception holds to the end of its last day, in the last zone on Earth where that day ends.
+/// An exception holds to the end of its last day, in UTC.
 fn applies(rule: &ExceptionRule, component: &Component, patch: &Patch, now: Timestamp) -> bool {
-    let today = now
-        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(-12)))
-        .date();
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
     today <= rule.until
         && rule.pattern.matches(patch.id.as_str())
         && rule

@@ -1,1 +1,7 @@
-//! patchcore provider for Linux.
+#![doc = include_str!("../README.md")]
+
+pub mod classify;
+pub mod job;
+pub mod pm;
+pub mod transport;
+pub mod vercmp;

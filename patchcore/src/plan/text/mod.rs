@@ -10,8 +10,9 @@ mod times;
 
 use std::fmt;
 
-use fold::names;
-use patches::count;
+pub(super) use fold::names;
+pub(super) use patches::count;
+pub(super) use times::{Times, duration};
 
 use super::Plan;
 

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// `1 patch`, `12 patches`.
-pub(super) fn count(n: usize, one: &str, many: &str) -> String {
+pub(in crate::plan) fn count(n: usize, one: &str, many: &str) -> String {
     match n {
         1 => format!("1 {one}"),
         n => format!("{n} {many}"),

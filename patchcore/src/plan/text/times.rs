@@ -8,14 +8,14 @@ use crate::{id::WindowName, plan::Envelope};
 
 /// How times of one plan are written: in the zone of a window, with the year only where it is another one.
 #[derive(Debug, Clone)]
-pub(super) struct Times {
+pub(in crate::plan) struct Times {
     zone: TimeZone,
     year: i16,
 }
 
 impl Times {
     /// In the zone of this window; without one, in that of the first window that has a zone, else in UTC.
-    pub(super) fn of(envelope: &Envelope, window: Option<&WindowName>) -> Self {
+    pub(in crate::plan) fn of(envelope: &Envelope, window: Option<&WindowName>) -> Self {
         let named = window.and_then(|name| envelope.windows.iter().find(|w| w.name == *name));
         let zone = named
             .into_iter()
@@ -28,7 +28,7 @@ impl Times {
     }
 
     /// `Mon 14 Dec 22:00 CET`.
-    pub(super) fn at(&self, at: Timestamp) -> String {
+    pub(in crate::plan) fn at(&self, at: Timestamp) -> String {
         let zoned = at.to_zoned(self.zone.clone());
         let format = if zoned.year() == self.year {
             "%a %-d %b %H:%M %Z"
@@ -39,7 +39,7 @@ impl Times {
     }
 
     /// `31 Jan 2027`.
-    pub(super) fn day(&self, day: Date) -> String {
+    pub(in crate::plan) fn day(&self, day: Date) -> String {
         let format = if day.year() == self.year {
             "%-d %b"
         } else {
@@ -50,7 +50,7 @@ impl Times {
 }
 
 /// `1 h 10 min`; the two largest units.
-pub(super) fn duration(duration: Duration) -> String {
+pub(in crate::plan) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let two = |large: u64, unit: &str, small: u64, next: &str| {
         if small == 0 {

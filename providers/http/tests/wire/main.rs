@@ -3,5 +3,6 @@
 //! Evidence: `IndependentPeer` for `probe`.
 
 mod answers;
+mod conformance;
 mod server;
 mod tls;

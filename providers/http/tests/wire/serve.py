@@ -24,6 +24,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self):
+        Server.unsafe_requests += 1
+        self.close_connection = True
+        self.answer(405)
+
+    do_PUT = do_PATCH = do_DELETE = do_POST
+
     def do_GET(self):
         path, _, query = self.path.partition("?")
         word, *rest = path.strip("/").split("/")
@@ -70,6 +77,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(b"SSH-2.0-OpenSSH_9.2p1\r\n")
             case "nothing":
                 pass
+            case "unsafe-requests":
+                self.answer(200, body=str(Server.unsafe_requests).encode())
             case "plain-request":  # no secret, no cache, no proxy on the way
                 names = {name.lower() for name in self.headers}
                 bad = names & {"authorization", "cookie", "referer", "via"}
@@ -83,6 +92,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
+    unsafe_requests = 0
     address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 
     def handle_error(self, *_):

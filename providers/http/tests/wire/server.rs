@@ -24,6 +24,7 @@ use patchcore_http::{HttpConfig, HttpProbe};
 use patchcore_testkit::peers::{Missing, need};
 
 /// The server, for as long as the value lives.
+#[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
     /// Where it speaks HTTP.
@@ -37,28 +38,32 @@ pub(crate) struct Server {
 impl Server {
     /// Over plain http on an address of this machine; none after a printed reason.
     pub(crate) fn plain(address: &str) -> Option<Self> {
+        need(Self::start_plain(address))
+    }
+
+    /// The same, for those who say themselves what a missing peer means.
+    pub(crate) fn start_plain(address: &str) -> Result<Self, Missing> {
         Self::start(&[address.as_ref()])
     }
 
     /// Over https on 127.0.0.1 with this certificate.
     pub(crate) fn tls(certificate: &Certificate) -> Option<Self> {
-        Self::start(&[
+        need(Self::start(&[
             "127.0.0.1".as_ref(),
             certificate.chain.as_ref(),
             certificate.key.as_ref(),
-        ])
+        ]))
     }
 
-    fn start(arguments: &[&Path]) -> Option<Self> {
+    fn start(arguments: &[&Path]) -> Result<Self, Missing> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/serve.py");
-        let started = Command::new("python3")
+        let mut child = Command::new("python3")
             .arg(script)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|e| Missing::new(format!("python3 ({e})"), "apt-get install python3"));
-        let mut child = need(started)?;
+            .map_err(|e| Missing::new(format!("python3 ({e})"), "apt-get install python3"))?;
         let mut line = String::new();
         let ports = BufReader::new(child.stdout.take().unwrap());
         { ports }.read_line(&mut line).unwrap();
@@ -69,7 +74,7 @@ impl Server {
         let [port, greeting, closing] = *ports else {
             panic!("the server does not say its three ports; its own words stand above");
         };
-        Some(Self {
+        Ok(Self {
             child,
             port,
             greeting,

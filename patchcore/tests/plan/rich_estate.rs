@@ -1,4 +1,5 @@
 //! An estate with one of everything a plan can say.
+#![expect(clippy::unwrap_used, reason = "test data")]
 
 use std::{collections::BTreeMap, time::Duration};
 

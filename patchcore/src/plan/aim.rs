@@ -1,0 +1,248 @@
+//! From a component and what is taken of its offer to its target.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{PlanInput, PlannedCheck, RebootRule, Target};
+use crate::{
+    error::{Error, ErrorKind},
+    estate::{Component, Estimate, Finding, Impact, Inventory, Patch, Scan, WayBack},
+    id::{GroupName, Version},
+    policy::{CheckKind, PendingReboot, Policy, RebootWhen, Ring},
+    provider::ProbeKind,
+};
+
+/// Applying takes this long where the tool does not say: ten minutes is twice what a large package set took
+/// in the lab, and half an hour covers a slow mirror.
+const APPLY: Estimate = Estimate::new(Duration::from_secs(10 * 60), Duration::from_secs(30 * 60));
+
+/// A restart takes this long where the tool does not say: a physical server with much memory needs ten minutes.
+const RESTART: Estimate = Estimate::new(Duration::from_secs(3 * 60), Duration::from_secs(15 * 60));
+
+/// A component's target, or everything that is in its way at once.
+pub(super) fn target(
+    input: &PlanInput<'_>,
+    component: &Component,
+    ring: &Ring,
+    finding: &Finding,
+    patches: Vec<Patch>,
+) -> Result<Target, Vec<Error>> {
+    let PlanInput {
+        inventory, policy, ..
+    } = *input;
+    let id = &component.id;
+    let scan = &finding.scan;
+    let can = |verb: &str| {
+        inventory
+            .tools
+            .get(&finding.tool)
+            .is_some_and(|tool| tool.can.contains(verb))
+    };
+    let mut errors: Vec<Error> = scan
+        .unhealthy
+        .iter()
+        .map(|fault| {
+            Error::new(ErrorKind::Unhealthy, format!("{id}: {}", fault.what))
+                .hint(fault.remedy.clone())
+        })
+        .collect();
+
+    contradictions(component, &patches, scan, &mut errors);
+    let impact = patches
+        .iter()
+        .map(Patch::assumed_impact)
+        .max()
+        .unwrap_or(Impact::Reboot);
+    let reboot = match policy.reboot.when {
+        RebootWhen::Never => RebootRule::Never,
+        RebootWhen::Always => RebootRule::Always,
+        _ => RebootRule::WhenNeeded,
+    };
+    let mut reboot_expected = match reboot {
+        RebootRule::Never => false,
+        RebootRule::Always => true,
+        RebootRule::WhenNeeded => impact >= Impact::Reboot,
+    };
+    let mut reboot_first = false;
+    let pending = scan.reboot_wanted.as_deref();
+    if pending != Some(&[]) {
+        let what = match pending {
+            None => "nobody can say whether a restart is pending".to_owned(),
+            Some(wants) => format!("a restart is pending already: {}", wants.join(", ")),
+        };
+        match policy.reboot.pending_before {
+            PendingReboot::RebootFirst => reboot_first = true,
+            PendingReboot::FoldIn => reboot_expected = reboot != RebootRule::Never,
+            _ => errors.push(
+                Error::new(ErrorKind::Unhealthy, format!("{id}: {what}"))
+                    .hint("restart it and plan again, or set pending_before = \"reboot_first\" or \"fold_in\" in [reboot]"),
+            ),
+        }
+    }
+    if (reboot_expected || reboot_first) && !can("reboot") {
+        errors.push(
+            Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "{id}: a restart is needed and {} cannot restart it",
+                    finding.tool
+                ),
+            )
+            .hint("set when = \"never\" in [reboot] and restart it by hand afterwards"),
+        );
+    }
+
+    let checks = checks(inventory, policy, component, &mut errors);
+    let steady = checks.iter().map(|c| c.steady).max().unwrap_or_default();
+    // It may take all of `within` to become healthy, and must then stay so.
+    let longest = checks
+        .iter()
+        .map(|c| c.within + c.steady)
+        .max()
+        .unwrap_or_default();
+    let apply = scan.takes.unwrap_or(APPLY);
+    let restart = scan.restart_takes.unwrap_or(RESTART);
+    let restarts = u32::from(reboot_expected) + u32::from(reboot_first);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let rolls_back = can("roll_back");
+    let p50 = apply.p50 + restart.p50 * restarts + steady;
+    Ok(Target {
+        component: id.clone(),
+        ring: ring.name.clone(),
+        tool: finding.tool.clone(),
+        known_as: finding.known_as.clone(),
+        patches,
+        stages: can("stage"),
+        rolls_back,
+        reboot,
+        reboot_expected,
+        reboot_first,
+        way_back: match &scan.way_back {
+            Some(way_back) if rolls_back => way_back.clone(),
+            None if rolls_back => WayBack::None {
+                why: format!("{} does not know one", finding.tool),
+            },
+            _ => WayBack::None {
+                why: format!("{} cannot put earlier versions back", finding.tool),
+            },
+        },
+        checks,
+        after: Vec::new(),
+        groups: groups(inventory, component),
+        takes: Estimate::new(p50, p50.max(apply.p95 + restart.p95 * restarts + longest)),
+    })
+}
+
+/// An offer must fit the scan and itself: nothing is left for execution to choose.
+fn contradictions(component: &Component, patches: &[Patch], scan: &Scan, errors: &mut Vec<Error>) {
+    let id = &component.id;
+    for pair in patches.windows(2) {
+        if let [one, other] = pair
+            && one.id == other.id
+        {
+            errors.push(
+                Error::new(ErrorKind::ProviderFault, format!("{id}: {} is on offer twice", one.id))
+                    .expected("one version")
+                    .found(format!("{} and {}", one.to, other.to))
+                    .hint("leave one of them out with an exception, and report it to the author of the provider"),
+            );
+        }
+    }
+    let words = |v: Option<&Version>| v.map_or_else(|| "absent".to_owned(), ToString::to_string);
+    for patch in patches {
+        let there = scan.installed.get(&patch.id);
+        if patch.from.as_ref() != there {
+            errors.push(
+                Error::new(
+                    ErrorKind::PlanDrift,
+                    format!("{id}: the offer and the scan of {} differ", patch.id),
+                )
+                .expected(format!("{} as the offer says", words(patch.from.as_ref())))
+                .found(format!("{} in the scan", words(there)))
+                .hint("somebody may be changing it just now: plan again"),
+            );
+        }
+    }
+}
+
+/// Its groups by either side's word: a floor that only one of them knows of holds too.
+fn groups(inventory: &Inventory, component: &Component) -> Vec<GroupName> {
+    let listed = inventory
+        .groups
+        .values()
+        .filter(|g| g.members.contains(&component.id))
+        .map(|g| g.name.clone());
+    let all: BTreeSet<GroupName> = component.groups.iter().cloned().chain(listed).collect();
+    all.into_iter().collect()
+}
+
+fn checks(
+    inventory: &Inventory,
+    policy: &Policy,
+    component: &Component,
+    errors: &mut Vec<Error>,
+) -> Vec<PlannedCheck> {
+    let mut planned = Vec::new();
+    for check in &policy.checks {
+        if !check.select.matches(&|key: &str| component.fact(key)) {
+            continue;
+        }
+        let kind = match &check.kind {
+            CheckKind::Http(url) => {
+                let Some(url) = fill(url, component) else {
+                    errors.push(
+                        Error::new(
+                            ErrorKind::InvalidInput,
+                            format!("{}: its http check needs an address", component.id),
+                        )
+                        .found("no address in the inventory")
+                        .hint("give it an address, or write the check without {address}"),
+                    );
+                    continue;
+                };
+                ProbeKind::Http { url }
+            }
+            CheckKind::Command(argv) => ProbeKind::Command { argv: argv.clone() },
+        };
+        match inventory.probes.get(kind.slug()) {
+            Some(by) => planned.push(PlannedCheck {
+                kind,
+                by: by.clone(),
+                within: check.within,
+                steady: check.steady,
+            }),
+            None => errors.push(
+                Error::new(
+                    ErrorKind::Unsupported,
+                    format!(
+                        "{}: no provider of this estate can run {} checks",
+                        component.id,
+                        kind.slug()
+                    ),
+                )
+                .hint("add one that does, or take the check out of the policy"),
+            ),
+        }
+    }
+    planned
+}
+
+/// Fills `{address}` and `{name}` in; none where a value is missing or would change the URL's shape.
+fn fill(url: &str, component: &Component) -> Option<String> {
+    let plain = |value: &str| {
+        value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c))
+    };
+    let mut filled = url.to_owned();
+    for (key, value) in [
+        ("{address}", component.address.as_deref()),
+        ("{name}", Some(component.id.as_str())),
+    ] {
+        if filled.contains(key) {
+            filled = filled.replace(key, value.filter(|v| plain(v))?);
+        }
+    }
+    Some(filled)
+}

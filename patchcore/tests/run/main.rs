@@ -1,0 +1,13 @@
+//! Whole runs on the simulated estate: the real driver, a real journal, virtual time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what went wrong by panicking"
+)]
+
+mod crash;
+mod estate;
+mod failing;
+mod promises;
+mod steering;
+mod succeeding;

@@ -1,0 +1,262 @@
+//! Runs that people steer.
+
+use std::time::Duration;
+
+use patchcore::{
+    ErrorKind, Journal, Standing,
+    execute::{
+        journal::{JournalReader, NewCommand},
+        kernel::{End, Phase, RunVerdict, Wait},
+    },
+    sim::Script,
+};
+
+use super::estate::{ALL, Folder, approved, estate, plan, policy, sim, start, started, told};
+
+#[tokio::test]
+async fn a_paused_run_starts_nothing_and_goes_on_when_unpaused() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let run = started(&sim, &policy(&[]), &journal).await;
+    run.pause("jon", "the mail system is down").await.unwrap();
+    let standing = run.finished().await.unwrap();
+    assert!(
+        matches!(&standing, Standing::AtRest { waits } if matches!(waits[..], [Wait::Paused { .. }])),
+        "{standing:?}"
+    );
+    let twice = run.pause("jon", "again").await.unwrap_err();
+    assert_eq!(twice.kind(), ErrorKind::InvalidInput);
+    for name in &ALL[1..] {
+        assert!(sim.history(name).unwrap().transactions.is_empty(), "{name}");
+    }
+    run.unpause("jon", "it is back").await.unwrap();
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Done
+        }
+    );
+}
+
+#[tokio::test]
+async fn cancelling_finishes_what_is_open_and_gives_everything_back() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let run = started(&sim, &policy(&[]), &journal).await;
+    let mut events = run.events();
+    while let Some(event) = events.next().await {
+        if event.component.as_ref().is_some_and(|c| *c == "w-1")
+            && event.event.to_string().starts_with("applying")
+        {
+            run.cancel("jon", "the freeze comes early").await.unwrap();
+            break;
+        }
+    }
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Cancelled
+        }
+    );
+    let story = run.story().await.unwrap();
+    assert_eq!(
+        story.components["w-1"].phase,
+        Phase::Ended(End::Unsoaked),
+        "{:#?}",
+        told(&run).await
+    );
+    assert_eq!(story.components["w-3"].phase, Phase::Ended(End::Skipped));
+    assert!(story.ledger().is_empty());
+    for name in ALL {
+        assert!(
+            sim.world(|w| w.kept_for(&name.into()).unwrap().is_empty()),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lifted_halt_forgives_and_goes_on() {
+    let sim = sim().script(Script::postinst_fails("nginx", "1.1-1").on("w-1"));
+    let journal = Journal::in_memory().unwrap();
+    let run = started(&sim, &policy(&[]), &journal).await;
+    assert!(run.finished().await.unwrap().is_halted());
+    run.lift_halt("maria", "w-1 has a local change; the others have not")
+        .await
+        .unwrap();
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Done
+        }
+    );
+    let story = run.story().await.unwrap();
+    assert_eq!(story.components["w-1"].phase, Phase::Ended(End::RolledBack));
+    assert_eq!(
+        story.components["w-3"].phase,
+        Phase::Ended(End::Done),
+        "{:#?}",
+        told(&run).await
+    );
+}
+
+#[tokio::test]
+async fn a_ring_with_an_approval_of_its_own_waits_for_the_right_person() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let own = policy(&[("at_once = \"2\"", "at_once = \"2\"\nneeds_approval = true")]);
+    let run = started(&sim, &own, &journal).await;
+    let standing = run.finished().await.unwrap();
+    assert!(
+        matches!(&standing, Standing::AtRest { waits } if matches!(waits[..], [Wait::RingApproval { .. }])),
+        "{standing:?}"
+    );
+    for (who, says) in [("sam", "asked for the plan"), ("eve", "may not approve")] {
+        let error = run
+            .approve_ring("broad", who, "looks good")
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    run.approve_ring("broad", "jon", "the test ring looks good")
+        .await
+        .unwrap();
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Done
+        }
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_admitted_after_the_approval_expired() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let short = policy(&[("\"jon\"] }", "\"jon\"], valid = \"20h\" }")]);
+    let run = started(&sim, &short, &journal).await;
+    let standing = run.finished().await.unwrap();
+    assert!(standing.is_halted(), "{standing:?}");
+    let story = run.story().await.unwrap();
+    assert_eq!(
+        story.components["t-1"].phase,
+        Phase::Ended(End::Done),
+        "what was open is finished"
+    );
+    assert_eq!(story.components["w-1"].phase, Phase::Waiting);
+    assert!(story.state.halted_because.unwrap().contains("expired"));
+}
+
+#[tokio::test]
+async fn another_process_steers_through_the_inbox() {
+    let folder = Folder::new();
+    let sim = sim();
+    let journal = Journal::open(folder.journal()).unwrap();
+    let run = started(
+        &sim,
+        &policy(&[("at_once = \"2\"", "at_once = \"2\"\nneeds_approval = true")]),
+        &journal,
+    )
+    .await;
+    run.finished().await.unwrap();
+    let reader = JournalReader::open(folder.journal()).unwrap();
+    let command = |by: &str, verb: &str, args| NewCommand {
+        run: Some(run.id()),
+        at: start(),
+        by: by.into(),
+        verb: verb.to_owned(),
+        args,
+    };
+    let bad = command(
+        "jon",
+        "make_coffee",
+        serde_json::json!({ "reason": "tired" }),
+    );
+    reader.post_command(bad).await.unwrap();
+    let good = command(
+        "jon",
+        "approve_ring",
+        serde_json::json!({ "ring": "broad", "reason": "looks good" }),
+    );
+    reader.post_command(good).await.unwrap();
+    // Real time: the inbox is looked at when something happens or, by virtual time, never by itself.
+    run.pause("jon", "only to make it look").await.unwrap();
+    run.unpause("jon", "looked").await.unwrap();
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Done
+        }
+    );
+    let lines = told(&run).await;
+    let one = |what: &str| lines.iter().filter(|l| l.contains(what)).count();
+    assert_eq!(one("make_coffee by jon refused"), 1, "{lines:#?}");
+    assert_eq!(one("ring broad approved by jon"), 1, "{lines:#?}");
+    assert!(reader.open_commands().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_script_without_patience_parks_and_calls_again() {
+    let folder = Folder::new();
+    let sim = sim();
+    {
+        let journal = Journal::open(folder.journal()).unwrap();
+        let estate = estate(&sim);
+        let plan = plan(
+            &estate,
+            &policy(&[(
+                "when = \"any time\"",
+                "zone = \"Europe/Berlin\"\nwhen = \"sat\"",
+            )]),
+            &journal,
+        )
+        .await;
+        let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
+        let standing = run.finished_or_parked(Duration::ZERO).await.unwrap();
+        let Standing::Parked {
+            until: Some(until), ..
+        } = standing
+        else {
+            panic!("{standing:?}")
+        };
+        assert_eq!(
+            until.to_string(),
+            "2026-12-11T23:00:00Z",
+            "the next Saturday begins then in Berlin"
+        );
+        drop(run);
+        journal.close().await.unwrap();
+    }
+    let journal = Journal::open(folder.journal()).unwrap();
+    let run = estate(&sim).reopen(&journal).await.unwrap().unwrap();
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Done
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_second_run_on_one_journal_is_refused_and_names_the_first() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let run = started(
+        &sim,
+        &policy(&[("at_once = \"2\"", "at_once = \"2\"\nneeds_approval = true")]),
+        &journal,
+    )
+    .await;
+    run.finished().await.unwrap();
+    let estate = estate(&sim);
+    let plan = plan(&estate, &policy(&[]), &journal).await;
+    let error = estate
+        .run(approved(&estate, plan), &journal)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RunOpen);
+    assert!(
+        error.facts().contains(&("run", "1".to_owned())),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,10 @@
+//! Work that outlives our connection.
+//!
+//! Everything that changes a machine runs there as a detached job with a folder of its own: started
+//! at most once per id, found again from a new process, and never believed for its exit status alone.
+
+mod protocol;
+mod status;
+
+pub use protocol::{Job, JobId, JobSpec, Jobs, Poll};
+pub use status::{Folder, JobStatus, Phase, Refusal};

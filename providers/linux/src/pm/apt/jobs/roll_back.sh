@@ -1,0 +1,29 @@
+# Goes back to recorded versions, from the files kept before where they are there.
+# Set before: ROLLBACK (folder of the old packages).
+
+# Absolute paths and words hold no spaces: the folder and the names are validated before they are sent.
+targets=$(printf '%s\n' "$APPROVED" | while read -r name arch _ version _; do
+    file=$ROLLBACK/$(file_of "$name" "$arch" "$version")
+    if is_package "$file" "$name" "$arch" "$version"; then
+        echo "$file"
+    elif [ "$arch" = all ]; then
+        echo "$name=$version"
+    else
+        echo "$name:$arch=$version"
+    fi
+done)
+
+# shellcheck disable=SC2046,SC2086 # As above.
+roll_back() {
+    names=$(printf '%s\n' "$APPROVED" | awk '{ print ($2 == "all" ? $1 : $1 ":" $2) }')
+    check_set --allow-downgrades $targets
+    before=$(apt-mark showauto $names 2>/dev/null)
+    say begins
+    apt --allow-downgrades --no-remove install $targets
+    status=$?
+    [ -z "$before" ] || apt-mark auto $before >/dev/null || say auto_marks_lost
+    audit
+    exit "$status"
+}
+
+roll_back

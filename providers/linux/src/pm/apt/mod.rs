@@ -1,0 +1,18 @@
+//! apt and dpkg: Debian, Ubuntu and their kin.
+
+mod dpkg;
+mod facts;
+mod line;
+mod offers;
+mod package;
+mod scan;
+mod section;
+mod simulation;
+mod spec;
+
+pub use dpkg::{Installed, PackageKey, State, Unhealthy};
+pub use facts::{Disk, Facts, Lists, LockHolder, OpenJobs, Reboot, Stale, Unattended};
+pub use line::{Origin, Waits};
+pub use package::{Architecture, PackageName};
+pub use scan::{AptScan, Class, KeptBack, KeptBackReason, Pending, Removal, Upgrades, scan_script};
+pub use spec::{Apt, Change, Old, RollBack};
