@@ -108,6 +108,7 @@ pub(crate) fn phase(phase: Phase) -> &'static str {
         Phase::Ended(End::Unsoaked) => "is patched, and its soak was cut short",
         Phase::Ended(End::RolledBack) => "failed and is rolled back",
         Phase::Ended(End::LeftAsIs) => "failed and was left as it is",
+        Phase::Ended(End::Attested) => "failed, and a person attests that it is in service",
         Phase::Ended(End::Untouched) => "could not begin and was not touched",
         Phase::Ended(End::Skipped) => "had no turn",
     }

@@ -148,6 +148,7 @@ fn end_word(end: End) -> &'static str {
         End::Unsoaked => "patched without a full soak",
         End::RolledBack => "rolled back",
         End::LeftAsIs => "left as they are",
+        End::Attested => "attested to be in service",
         End::Untouched => "not touched",
         End::Skipped => "skipped",
     }

@@ -89,6 +89,18 @@ impl Operations<DeployRequest> for SimPorts {
     async fn prepare(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
         let world = self.world(ctx)?;
         let subjects = request.subjects();
+        let promise = world.guarantees.of(request.verb());
+        let state_only = matches!(promise, Guarantee::StateOnly { .. } | Guarantee::Blind);
+        if state_only && subjects.len() > 1 {
+            // What is judged by its state, or by a person, is judged one component at a time.
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{} takes one component at a time here", request.verb()),
+            )
+            .expected("1 component")
+            .found(format!("{} components", subjects.len()))
+            .operation("prepare"));
+        }
         let mut answers = BTreeMap::new();
         for subject in &subjects {
             let readiness = match world.standing(subject, request) {

@@ -11,7 +11,11 @@ mod times;
 use std::fmt;
 
 pub(super) use fold::names;
-pub(super) use patches::count;
+pub(super) use foot::catalogues;
+pub(super) use head::scanned;
+pub(super) use left_out::{NOT_COVERED, NOT_SELECTED, obstacle, patch_reason};
+pub(super) use patches::{count, listed, one as patch, reboot, sorted, way_back};
+pub(super) use ring::condition;
 pub(super) use times::{Times, duration};
 
 use super::Plan;
