@@ -10,6 +10,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 use patchcore::{
     Error, ErrorKind, Estate, Journal, Policy, Report,
     estate::{Impact, Patch, PatchClass},
+    report::Verdict,
     sim::Sim,
 };
 
@@ -37,13 +38,11 @@ async fn starts() -> patchcore::Result<ExitCode> {
     let mut seen = 0;
     loop {
         let report = one_start(&sim, &folder, &mut seen).await?;
-        match report.exit_code() {
-            4 => println!("-- parked: the next start goes on --"),
-            code => {
-                println!("\n{report}");
-                return Ok(ExitCode::from(code));
-            }
+        if report.verdict != Verdict::Open {
+            println!("\n{report}");
+            return Ok(report.exit_code());
         }
+        println!("-- parked: the next start goes on --");
     }
 }
 
@@ -80,9 +79,7 @@ async fn one_start(sim: &Sim, folder: &Path, seen: &mut u64) -> patchcore::Resul
     *seen = events.position();
 
     let report = run.report().await?; // what was observed, not what was returned
-    std::fs::write(folder.join("report.txt"), report.to_string()).map_err(|e| {
-        Error::new(ErrorKind::Io, "the report could not be written").source_error(e)
-    })?;
+    report.save(folder.join("report.md"))?;
     drop((run, events));
     journal.close().await?; // the next start opens it again
     Ok(report)

@@ -157,11 +157,11 @@ async fn main() -> Result<ExitCode> {
     let run = estate
         .run(estate.approve(plan, [approval])?, &journal)
         .await?;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        println!("{event}");
+    let mut lines = run.lines();
+    while let Some(line) = lines.next().await {
+        println!("{line}");
     }
     let report = run.report().await?;
     println!("\n{report}");
-    Ok(ExitCode::from(report.exit_code()))
+    Ok(report.exit_code())
 }
