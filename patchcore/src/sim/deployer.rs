@@ -246,8 +246,9 @@ impl World {
                     let before: Before = op.baseline.read(V)?;
                     let earlier = before.boot_ids.get(&subject);
                     earlier.filter(|b| **b != guest.boot_id).map(|b| {
-                        let saw = format!("boot id was {b}, is {}", guest.boot_id);
-                        Evidence::observed(self.now, saw)
+                        let facts =
+                            serde_json::json!({"boot_id_before": b, "boot_id": guest.boot_id});
+                        Evidence::observed(self.now, "boot id changed").with_facts(facts)
                     })
                 }
                 DeployRequest::Stage { .. } => guest

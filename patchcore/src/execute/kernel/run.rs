@@ -643,10 +643,7 @@ impl<'a> Context<'a> {
             return true;
         }
         if self.now >= self.envelope.expires {
-            let why = format!(
-                "the approval expired {}: plan again for what is left",
-                self.envelope.expires
-            );
+            let why = "the approval expired: plan again for what is left".to_owned();
             decision.run.push(RunEvent::Halted { why, ring: None });
             return true;
         }
