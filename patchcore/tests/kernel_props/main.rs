@@ -6,7 +6,6 @@
 )]
 
 #[path = "../plan_props/estates.rs"]
-#[expect(dead_code, reason = "the tests of the planner use the rest of it")]
 mod estates;
 mod walk;
 
