@@ -613,6 +613,11 @@ impl Driver {
                     .consequence("nothing was changed")),
                     Err(error) => Err(error.clone()),
                 };
+                if answer.is_ok() {
+                    // Whoever asked looks at the standing next, and must not find the one from before.
+                    self.standing
+                        .send_replace(Standing::Working { waits: Vec::new() });
+                }
                 // Whoever asked may have gone; the command took effect all the same.
                 let _ = reply.send(answer);
                 steered.map(drop)
