@@ -18,7 +18,7 @@
 //! let approval = estate.approval(&plan, "maria")?;
 //! let run = estate.run(estate.approve(plan, [approval])?, &journal).await?;
 //! run.finished().await?;
-//! assert_eq!(run.report().await?.exit_code(), 0);
+//! assert_eq!(run.report().await?.exit_status(), 0);
 //! assert_eq!(sim.version("web-2", "nginx"), Some("1.22.1-10".into()));
 //! # Ok(())
 //! # }
