@@ -63,6 +63,7 @@ fn a_timeline_folds_and_a_verbose_one_has_all() {
             "          next: why web-02 · report · lift the halt with a reason, or end the run",
             "          nothing more happens by itself · owed: web-01 keeps 2 old packages for the way back",
             "web-t1, web-t2  healthy: http 200 · gave back what it owed · what was kept is gone",
+            "web-01  restarted · boot id changed · scan: 2 of 2 at the planned version · in effect: no process runs old code",
             "web-03 … web-06  skipped: the run was ended before its turn",
             " · nothing is owed",
         ] {
