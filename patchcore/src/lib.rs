@@ -6,6 +6,7 @@ pub mod digest;
 pub mod error;
 pub mod id;
 pub mod secret;
+mod stored;
 
 // The shared nouns.
 pub mod estate;

@@ -3,16 +3,18 @@
 //! Pure. An approval is bound to the digest of the plan's envelope; patchcore checks that binding, the
 //! embedder says who the person is.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    digest,
     error::{Error, ErrorKind, Result},
     id::PersonId,
     plan::{Plan, Severity},
+    stored,
 };
 
 /// What the embedder can show for an approval: a signature, a token of its own system.
@@ -48,6 +50,32 @@ pub struct Approval {
 impl Approval {
     /// The name and version of the stored form.
     pub const SCHEMA: &'static str = "patchcore.approval/1";
+
+    /// Writes it to a file, whole or not at all.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such folder, `DiskFull` or `Io` where it cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        stored::save(path.as_ref(), &digest::canonical_json(self)?, "approval")
+    }
+
+    /// Reads it from a file. Whether it counts is for [`approve`] to say.
+    ///
+    /// # Errors
+    /// `NotFound` or `Io` where the file cannot be read; `InvalidInput` where it is no approval, or one of a
+    /// newer version.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = stored::load(path, "approval")?;
+        stored::parse(&text, Self::SCHEMA, "an approval", "approval.load")
+            .map_err(|e| e.context("file", path.display().to_string()))
+    }
+
+    /// The JSON Schema of the stored form.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).into()
+    }
 
     /// What the person wrote.
     #[must_use]

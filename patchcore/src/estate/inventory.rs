@@ -80,6 +80,12 @@ impl Inventory {
     /// The name and version of the stored form.
     pub const SCHEMA: &'static str = "patchcore.inventory/1";
 
+    /// The JSON Schema of the stored form.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).into()
+    }
+
     /// An estate in which nothing was found.
     #[must_use]
     pub fn empty(estate: EstateName, at: Timestamp) -> Self {

@@ -5,6 +5,9 @@
 
 mod aim;
 mod deny;
+mod diff;
+mod explain;
+mod file;
 mod floors;
 mod left_out;
 mod order;
@@ -13,7 +16,7 @@ mod refuse;
 mod remarks;
 mod select;
 mod target;
-mod text;
+pub(crate) mod text;
 mod timetable;
 mod waves;
 
@@ -26,13 +29,15 @@ use serde::{Deserialize, Serialize};
 pub use deny::Denial;
 #[cfg(feature = "sqlite")]
 pub(crate) use deny::denied;
+pub use diff::PlanDiff;
+pub use explain::Explanation;
 pub use left_out::{LeftOut, PatchLeftOut, WhyLeftOut, WhyPatchLeftOut};
 pub use planner::{PlanInput, plan};
 pub use target::{PlannedCheck, RebootRule, Target};
 
 use crate::{
     digest,
-    error::{Error, ErrorKind, Result},
+    error::Result,
     estate::{Busy, Tool},
     id::{ComponentId, EstateName, GroupName, PersonId, ProviderName, RingName, WindowName},
     policy::{ApprovalRules, Blackout, OnFail, StartAfter, Window},
@@ -306,27 +311,7 @@ impl Plan {
     /// # Errors
     /// `InvalidInput`: not JSON, not a plan, or a plan of a newer version.
     pub fn from_json(text: &str) -> Result<Self> {
-        let bad = |what: &str| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                format!("this is not a plan: {what}"),
-            )
-            .operation("plan.load")
-        };
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| bad("it is not JSON").source_error(e))?;
-        match value.get("schema").and_then(|s| s.as_str()) {
-            Some(Self::SCHEMA) => {}
-            Some(other) => {
-                return Err(bad("it has another schema")
-                    .expected(Self::SCHEMA)
-                    .found(other)
-                    .hint("read it with the version of patchcore that wrote it, or plan again"));
-            }
-            None => return Err(bad("it names no schema").expected(Self::SCHEMA)),
-        }
-        serde_json::from_value(value)
-            .map_err(|e| bad("a part of it cannot be read").source_error(e))
+        crate::stored::parse(text, Self::SCHEMA, "a plan", "plan.load")
     }
 
     /// The JSON Schema of the stored form.

@@ -104,7 +104,7 @@ fn evidence(plan: &Plan) -> Option<String> {
         .then(|| format!("never tried on a live system: {}", sentences.join(", ")))
 }
 
-fn catalogues(plan: &Plan) -> Vec<String> {
+pub(in crate::plan) fn catalogues(plan: &Plan) -> Vec<String> {
     let made = plan.envelope.made;
     let known = plan.catalogue_as_of.iter().map(|(tool, at)| {
         let age = age(*at, made).map_or_else(

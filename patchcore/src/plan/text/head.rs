@@ -8,11 +8,7 @@ use crate::plan::{Plan, WhyLeftOut};
 
 pub(super) fn write(plan: &Plan, page: &mut Vec<String>) {
     let envelope = &plan.envelope;
-    let scanned = match plan.scanned.map(|at| (at, age(at, envelope.made))) {
-        Some((_, Some(age))) => format!("scanned {age} ago"),
-        Some((at, None)) => format!("scanned {}", Times::of(envelope, None).at(at)),
-        None => "never scanned".to_owned(),
-    };
+    let scanned = scanned(plan);
     let mut parts = vec![
         format!("plan {}", plan.id()),
         format!(
@@ -62,4 +58,14 @@ pub(super) fn write(plan: &Plan, page: &mut Vec<String>) {
         duration(schedule.p50),
         duration(schedule.p95)
     ));
+}
+
+/// `scanned 2 min ago`, by the oldest scan.
+pub(in crate::plan) fn scanned(plan: &Plan) -> String {
+    let made = plan.envelope.made;
+    match plan.scanned.map(|at| (at, age(at, made))) {
+        Some((_, Some(age))) => format!("scanned {age} ago"),
+        Some((at, None)) => format!("scanned {}", Times::of(&plan.envelope, None).at(at)),
+        None => "never scanned".to_owned(),
+    }
 }

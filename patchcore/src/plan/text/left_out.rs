@@ -13,6 +13,14 @@ use crate::{
     plan::{PatchLeftOut, Plan, WhyLeftOut, WhyPatchLeftOut},
 };
 
+/// What to do about a component that no tool speaks of.
+pub(in crate::plan) const NOT_COVERED: &str =
+    "no tool covers it: patch by hand, or write a provider (docs/guide/own-provider.md)";
+
+/// What to do about a component that the policy does not reach.
+pub(in crate::plan) const NOT_SELECTED: &str =
+    "no ring selects it: add a ring to the policy, or end with one that selects \"*\"";
+
 pub(super) fn write(plan: &Plan, detail: Detail, page: &mut Vec<String>) {
     let times = Times::of(&plan.envelope, None);
     section("not in this plan", not_in_plan(plan, detail, &times), page);
@@ -65,14 +73,8 @@ fn not_in_plan(plan: &Plan, detail: Detail, times: &Times) -> Table {
     }));
     rows.extend(classes(plan, few));
     for (why, text) in [
-        (
-            WhyLeftOut::NotCovered,
-            "no tool covers it: patch by hand, or write a provider (docs/guide/own-provider.md)",
-        ),
-        (
-            WhyLeftOut::NotSelected,
-            "no ring selects it: add a ring to the policy, or end with one that selects \"*\"",
-        ),
+        (WhyLeftOut::NotCovered, NOT_COVERED),
+        (WhyLeftOut::NotSelected, NOT_SELECTED),
     ] {
         let who: Vec<&ComponentId> = plan
             .left_out
@@ -148,7 +150,7 @@ fn change(left: &PatchLeftOut) -> String {
 }
 
 /// Why a patch is left out, as half a sentence.
-pub(super) fn patch_reason(reason: &WhyPatchLeftOut, times: &Times) -> String {
+pub(crate) fn patch_reason(reason: &WhyPatchLeftOut, times: &Times) -> String {
     match reason {
         WhyPatchLeftOut::ClassNotTaken { class } => {
             format!("the policy does not take class {class}")
@@ -217,7 +219,7 @@ fn blocked(plan: &Plan, detail: Detail) -> Table {
 }
 
 /// What is in the way and what a person can do, without the name that stands before it already.
-pub(super) fn obstacle(component: &ComponentId, failure: &Failure) -> String {
+pub(crate) fn obstacle(component: &ComponentId, failure: &Failure) -> String {
     let own = format!("{component}: ");
     let message = failure
         .message

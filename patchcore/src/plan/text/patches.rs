@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// `1 patch`, `12 patches`.
-pub(in crate::plan) fn count(n: usize, one: &str, many: &str) -> String {
+pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
     match n {
         1 => format!("1 {one}"),
         n => format!("{n} {many}"),
@@ -15,7 +15,7 @@ pub(in crate::plan) fn count(n: usize, one: &str, many: &str) -> String {
 }
 
 /// `a, b + 3 more`.
-pub(super) fn listed<T: ToString>(items: &[T], most: usize) -> String {
+pub(crate) fn listed<T: ToString>(items: &[T], most: usize) -> String {
     let shown: Vec<String> = items.iter().take(most).map(T::to_string).collect();
     let shown = shown.join(", ");
     match items.len().saturating_sub(most) {
@@ -25,7 +25,7 @@ pub(super) fn listed<T: ToString>(items: &[T], most: usize) -> String {
 }
 
 /// `openssl 3.0.14-1 → 3.0.15-1 (security, CVE-2026-1111)`.
-pub(super) fn one(patch: &Patch) -> String {
+pub(in crate::plan) fn one(patch: &Patch) -> String {
     let mut about = vec![patch.class.word().to_owned()];
     let advisories: Vec<&str> = patch.advisories.iter().map(|a| a.as_str()).collect();
     if !advisories.is_empty() {
@@ -39,12 +39,18 @@ pub(super) fn one(patch: &Patch) -> String {
     format!("{} ({})", patch.change(), about.join(", "))
 }
 
-/// Every patch, most important first; the first few where the list is long and not everything is wanted.
-pub(super) fn all(patches: &[Patch], everything: bool) -> String {
+/// Every patch, most important first.
+pub(in crate::plan) fn sorted(patches: &[Patch]) -> Vec<&Patch> {
     let mut sorted: Vec<&Patch> = patches.iter().collect();
     sorted.sort_by_key(|p| (p.class, p.advisories.is_empty(), &p.id));
+    sorted
+}
+
+/// The patches in one line, of a long list the first.
+pub(super) fn first_few(patches: &[Patch]) -> String {
+    let sorted = sorted(patches);
     let few = match sorted.len() {
-        n if everything || n <= 2 => n,
+        n if n <= 2 => n,
         _ => 1,
     };
     let shown: Vec<String> = sorted.iter().take(few).map(|p| one(p)).collect();
@@ -56,7 +62,7 @@ pub(super) fn all(patches: &[Patch], everything: bool) -> String {
 }
 
 /// Whether and why it restarts; none where nothing asks for it.
-pub(super) fn reboot(target: &Target) -> Option<String> {
+pub(in crate::plan) fn reboot(target: &Target) -> Option<String> {
     let needing: Vec<&Patch> = target
         .patches
         .iter()
@@ -97,7 +103,7 @@ pub(super) fn reboot(target: &Target) -> Option<String> {
 }
 
 /// `way back: old packages kept`.
-pub(super) fn way_back(way_back: &WayBack) -> String {
+pub(in crate::plan) fn way_back(way_back: &WayBack) -> String {
     match way_back {
         WayBack::Ready { by } => format!("way back: {}", by.words()),
         WayBack::Partial { by, missing, why } => format!(

@@ -61,7 +61,7 @@ fn headline(plan: &Plan, rules: &RingRules, ring: &RingSchedule, times: &Times) 
 }
 
 /// What must hold before a ring starts; none for the first one that has work.
-fn condition(plan: &Plan, rules: &RingRules) -> Option<String> {
+pub(in crate::plan) fn condition(plan: &Plan, rules: &RingRules) -> Option<String> {
     let planned = |ring: &RingRules| {
         plan.envelope
             .targets
@@ -124,35 +124,45 @@ fn targets<'p>(
     // What concerns most is read first.
     rows.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
     for (target, members) in rows {
-        let mut parts = vec![contents(target, detail, told)];
+        let (what, each) = contents(target, detail, told);
+        let mut parts = vec![what];
         parts.extend(patches::reboot(target));
         parts.push(patches::way_back(&target.way_back));
         table.row(
             names(members.iter().copied(), detail.names()),
             parts.join(" · "),
         );
+        for patch in each {
+            table.row("", format!("  {}", patches::one(patch)));
+        }
     }
 }
 
-/// The patches themselves where they were not told yet, else whose they are.
+/// The patches themselves where they were not told yet, else whose they are; in full, each in its own line.
 fn contents<'p>(
     target: &'p Target,
     detail: Detail,
     told: &mut Vec<(&'p ComponentId, &'p [Patch])>,
-) -> String {
+) -> (String, Vec<&'p Patch>) {
     let n = target.patches.len();
     let known = told
         .iter()
         .find(|(_, patches)| **patches == target.patches[..]);
-    match known {
+    let what = match known {
         Some((who, _)) if n > 1 && told.len() > 1 => format!("the same {n} as {who}"),
         Some(_) if n > 1 => format!("the same {n}"),
-        Some(_) => patches::all(&target.patches, false),
+        None if n > 1 && detail == Detail::Full => {
+            told.push((&target.component, &target.patches));
+            let what = count(n, "patch", "patches");
+            return (what, patches::sorted(&target.patches));
+        }
+        Some(_) => patches::first_few(&target.patches),
         None => {
             told.push((&target.component, &target.patches));
-            patches::all(&target.patches, detail == Detail::Full)
+            patches::first_few(&target.patches)
         }
-    }
+    };
+    (what, Vec::new())
 }
 
 fn orders(plan: &Plan, rules: &RingRules, detail: Detail, table: &mut Table) {
