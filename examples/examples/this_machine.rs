@@ -6,9 +6,7 @@
 use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use patchcore::{
-    Error, ErrorKind, Estate, Journal, Plan, Policy, Run,
-    estate::PatchClass,
-    plan::{WhyLeftOut, WhyPatchLeftOut},
+    Error, ErrorKind, Estate, Journal, Plan, Policy, Run, estate::PatchClass, plan::WhyLeftOut,
 };
 use patchcore_linux::{Linux, LocalConfig, transport::Local};
 
@@ -147,7 +145,7 @@ fn open(path: &std::path::Path) -> patchcore::Result<Journal> {
     Journal::open(path)
 }
 
-/// The plan, and every change and every gap of it in full: on one machine nothing is folded.
+/// The plan, and every change of it in full: on one machine nothing needs to be folded.
 fn show(plan: &Plan) {
     println!("{plan}");
     for target in &plan.envelope.targets {
@@ -155,26 +153,6 @@ fn show(plan: &Plan) {
         for patch in &target.patches {
             println!("  {} ({})", patch.change(), patch.class);
         }
-    }
-    if !plan.patches_left_out.is_empty() {
-        println!("\nleft out");
-    }
-    for left in &plan.patches_left_out {
-        let why = match &left.reason {
-            WhyPatchLeftOut::KeptBack { reason } => reason.to_string(),
-            WhyPatchLeftOut::Denied { denial } => {
-                format!("an earlier run rolled it back: {denial:?}")
-            }
-            WhyPatchLeftOut::ClassNotTaken { class } => {
-                format!("{class}: not taken without --take all")
-            }
-            other => format!("{other:?}"),
-        };
-        let to = left
-            .to
-            .as_ref()
-            .map_or_else(String::new, |to| format!(" {to}"));
-        println!("  {}{to}: {why}", left.patch);
     }
 }
 

@@ -288,3 +288,117 @@ pub(crate) fn held(component: &patchcore::id::ComponentId, busy: &Busy) -> Error
         .hint(format!("wait for it, or stop {}", busy.holder))
         .retryable(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATES: &str = include_str!("../tests/fixtures/scan-states.txt");
+
+    fn read(change: &[(&str, &str)]) -> AptScan {
+        let text = change.iter().fold(STATES.to_owned(), |text, (from, to)| {
+            let changed = text.replace(from, to);
+            assert_ne!(changed, text, "{from}");
+            changed
+        });
+        AptScan::parse("fixture", text.as_bytes()).unwrap()
+    }
+
+    fn names(patches: &[Patch]) -> Vec<&str> {
+        patches.iter().map(|p| p.id.as_str()).collect()
+    }
+
+    #[test]
+    fn an_offer_names_all_that_would_come_and_why_the_rest_does_not() {
+        let offer = offer(&read(&[]), Timestamp::UNIX_EPOCH).unwrap();
+        let all = [
+            "pc-badpost",
+            "pc-conf",
+            "pc-hello",
+            "pc-lib",
+            "pc-newdep",
+            "pc-removed",
+        ];
+        assert_eq!(names(&offer.patches), all);
+        let kept: Vec<_> = offer
+            .kept_back
+            .iter()
+            .map(|k| (k.patch.as_str(), k.reason.clone()))
+            .collect();
+        let phased = KeptBackReason::Phased { percent: 0 };
+        assert_eq!(
+            kept,
+            [("pc-held", KeptBackReason::Held), ("pc-phased", phased)]
+        );
+        assert!(
+            offer
+                .patches
+                .iter()
+                .all(|p| matches!(p.pin, Pin::Artifact { .. }))
+        );
+    }
+
+    #[test]
+    fn what_would_remove_another_package_is_not_on_offer() {
+        let removes = [
+            (
+                "1 newly installed, 0 to remove",
+                "1 newly installed, 1 to remove",
+            ),
+            ("Conf pc-newdep", "Remv pc-lib2 [1.0-1]\nConf pc-newdep"),
+        ];
+        let offer = offer(&read(&removes), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(
+            names(&offer.patches),
+            ["pc-badpost", "pc-conf", "pc-hello", "pc-lib"]
+        );
+        for name in ["pc-newdep", "pc-removed"] {
+            let kept = offer.kept_back.iter().find(|k| k.patch == *name).unwrap();
+            let removes = vec![PatchId::from("pc-lib2")];
+            assert_eq!(kept.reason, KeptBackReason::WouldRemove { removes });
+        }
+    }
+
+    #[test]
+    fn a_new_dependency_is_of_the_class_of_who_needs_it() {
+        let from_main = [(
+            "Inst pc-newdep (1.1-1 PatchCore-Security:1/pc-security [all])",
+            "Inst pc-newdep (1.1-1 Somebody:1/pc [all])",
+        )];
+        let class_of = |read: &AptScan| {
+            let offer = offer(read, Timestamp::UNIX_EPOCH).unwrap();
+            offer
+                .patches
+                .iter()
+                .find(|p| p.id == *"pc-newdep")
+                .unwrap()
+                .class
+        };
+        assert_eq!(class_of(&read(&from_main)), PatchClass::Security);
+        let nobody = [
+            from_main[0],
+            ("pc-newdep:amd64 Depends pc-removed:amd64\n", ""),
+        ];
+        assert_eq!(class_of(&read(&nobody)), PatchClass::Other);
+    }
+
+    #[test]
+    fn a_way_back_is_what_is_served_or_here() {
+        // pc-hello is served at its version, and pc-lib lies in the archives.
+        let scan = scan(&read(&[]), Timestamp::UNIX_EPOCH);
+        let WayBack::Partial { missing, .. } = scan.way_back.unwrap() else {
+            panic!("expected a part");
+        };
+        let missing: Vec<_> = missing.iter().map(PatchId::as_str).collect();
+        assert_eq!(missing, ["pc-badpost", "pc-conf", "pc-removed"]);
+    }
+
+    #[test]
+    fn what_an_ordinary_user_cannot_see_is_unknown() {
+        let user = scan(&read(&[("uid 0", "uid 1000")]), Timestamp::UNIX_EPOCH);
+        assert_eq!(user.running_old, None);
+        let root = scan(&read(&[]), Timestamp::UNIX_EPOCH);
+        assert_eq!(root.running_old, Some(Vec::new()));
+        assert_eq!(root.reboot_wanted, Some(Vec::new()));
+    }
+}

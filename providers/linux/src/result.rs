@@ -140,7 +140,7 @@ fn not_in(component: &ComponentId, op: &Op<DeployRequest>) -> Error {
 
 /// The error with the patches that are known to be its cause.
 fn blamed(
-    mut error: Error,
+    error: Error,
     read: &AptScan,
     op: &Op<DeployRequest>,
     component: &ComponentId,
@@ -150,7 +150,16 @@ fn blamed(
         return error;
     }
     let changes = changes_for(&op.request, component);
-    for culprit in culprits(log) {
+    let mut error = match culprits(log).first() {
+        Some((name, why)) => Error::new(
+            ErrorKind::InstallFailed,
+            format!("{component}: {name} failed"),
+        )
+        .found(format!("{why:?}"))
+        .hint("read the job's log in its folder; mend the package, or leave it out"),
+        None => error,
+    };
+    for (culprit, _) in culprits(log) {
         let id = read
             .installed
             .keys()
@@ -166,9 +175,9 @@ fn blamed(
     error
 }
 
-/// The packages whose own files or scripts failed, by dpkg's words; not those that only wait for such a one.
-fn culprits(log: &str) -> Vec<PackageName> {
-    let mut found = Vec::new();
+/// The packages whose own files or scripts failed, with dpkg's words; not those that only wait for such a one.
+fn culprits(log: &str) -> Vec<(PackageName, &str)> {
+    let mut found: Vec<(PackageName, &str)> = Vec::new();
     let mut lines = log.lines().peekable();
     while let Some(line) = lines.next() {
         let Some(rest) = line.strip_prefix("dpkg: error processing ") else {
@@ -191,9 +200,9 @@ fn culprits(log: &str) -> Vec<PackageName> {
             word.split(':').next().unwrap_or_default()
         };
         if let Ok(name) = PackageName::parse(name)
-            && !found.contains(&name)
+            && !found.iter().any(|(other, _)| *other == name)
         {
-            found.push(name);
+            found.push((name, why.trim()));
         }
     }
     found
@@ -210,7 +219,10 @@ mod tests {
             dpkg: error processing package pc-web (--configure):\n dependency problems - leaving unconfigured\n\
             dpkg: error processing archive /tmp/apt-dpkg-install-x/003-lib1_1.0_amd64.deb (--unpack):\n trying to overwrite '/x'\n\
             dpkg: error processing package libc6:i386 (--configure):\n it is broken\n";
-        let names: Vec<String> = culprits(log).iter().map(ToString::to_string).collect();
+        let names: Vec<String> = culprits(log)
+            .iter()
+            .map(|(name, _)| name.to_string())
+            .collect();
         assert_eq!(names, ["pc-badpost", "lib1", "libc6"]);
         assert!(culprits("all is well\n").is_empty());
     }

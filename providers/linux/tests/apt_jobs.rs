@@ -308,6 +308,41 @@ async fn a_failing_script_is_seen_repaired_and_rolled_back() {
 }
 
 #[tokio::test]
+async fn a_package_that_came_newly_goes_again_and_nothing_else_with_it() {
+    let Some(it) = Installation::new().await else {
+        return;
+    };
+    let changes = it.approve(&["pc-removed", "pc-newdep"]).await;
+    let staged = it.job("op-stage", |apt, id| apt.stage(id, &changes)).await;
+    it.job("op-apply", |apt, id| apt.apply(id, &changes)).await;
+    assert_eq!(it.version("pc-newdep").await, "1.1-1");
+    let back = |names: &'static [&'static str]| RollBack {
+        packages: changes
+            .iter()
+            .filter(|c| names.contains(&c.name.as_str()))
+            .map(|c| Old {
+                name: c.name.clone(),
+                arch: c.arch.clone(),
+                version: c.from.clone(),
+            })
+            .collect(),
+        armed_by: staged.id.clone(),
+    };
+    // pc-removed 1.1-1 needs it, and would go too.
+    let to = back(&["pc-newdep"]);
+    let refused = it.job("op-back1", |apt, id| apt.roll_back(id, &to)).await;
+    assert_eq!(refused.status.status, Some(79), "{}", refused.log);
+    assert_eq!(words(&refused, "drift"), ["removes pc-removed"]);
+    assert_eq!(it.version("pc-newdep").await, "1.1-1");
+
+    let to = back(&["pc-removed", "pc-newdep"]);
+    let gone = it.job("op-back2", |apt, id| apt.roll_back(id, &to)).await;
+    assert_eq!(gone.status.status, Some(0), "{}", gone.log);
+    assert_eq!(it.version("pc-newdep").await, "");
+    assert_eq!(it.version("pc-removed").await, "1.0-1");
+}
+
+#[tokio::test]
 async fn a_held_lock_names_its_holder() {
     let Some(it) = Installation::new().await else {
         return;
