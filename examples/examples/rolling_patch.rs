@@ -48,22 +48,22 @@ async fn main() -> patchcore::Result<ExitCode> {
         .requested_by("sam")
         .await?;
     println!("{plan}");
-    Ok(ExitCode::from(if plan.is_empty() {
+    Ok(if plan.is_empty() {
         report.exit_code()
     } else {
-        3
-    }))
+        ExitCode::from(3)
+    })
 }
 
-/// Approves a plan, runs it to its end, and shows every event as it is recorded.
+/// Approves a plan, runs it to its end, and shows what happens as it becomes known.
 async fn carry_out(estate: &Estate, plan: Plan, journal: &Journal) -> patchcore::Result<Report> {
     let approval = estate.approval(&plan, "maria")?;
     let run = estate
         .run(estate.approve(plan, [approval])?, journal)
         .await?;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        println!("{event}");
+    let mut lines = run.lines();
+    while let Some(line) = lines.next().await {
+        println!("{line}");
     }
     if run.standing().is_halted() {
         // A halted run waits for a person: this one looks at it and plans again.
@@ -72,8 +72,8 @@ async fn carry_out(estate: &Estate, plan: Plan, journal: &Journal) -> patchcore:
             "rolled back as it should; planning again without the bad patch",
         )
         .await?;
-        while let Some(event) = events.next().await {
-            println!("{event}");
+        while let Some(line) = lines.next().await {
+            println!("{line}");
         }
     }
     run.report().await

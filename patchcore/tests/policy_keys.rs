@@ -307,7 +307,7 @@ fn at_ring(plan: &Plan, ring: &str, not_done: &[&str], end: End) -> String {
         (target.component.clone(), state)
     });
     let calendar =
-        patchcore::policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
+        policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
     let decision = advance(
         RunId(1),
         &plan.envelope,
@@ -375,7 +375,7 @@ fn after_left_as_is(plan: &Plan) -> String {
         components.insert(target.component.clone(), state);
     }
     let calendar =
-        patchcore::policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
+        policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
     let decision = advance(
         RunId(1),
         &plan.envelope,

@@ -12,6 +12,8 @@ use patchcore::{
 };
 use serde_json::Value;
 
+use crate::peers::Missing;
+
 /// One outside with a provider that reaches it. Every check gets a fresh one.
 ///
 /// `look`, `meddle` and `trouble` go past the provider: what a provider says of itself proves nothing.
@@ -176,11 +178,16 @@ pub enum Made {
 /// Why there is no fixture.
 #[derive(Debug)]
 pub enum NoFixture {
-    /// A program or a system that the outside is made of is not on this machine. Under `CI=true` that is a
-    /// failure; elsewhere the check prints the reason and does not run.
-    PeerMissing(String),
+    /// A program or a system that the outside is made of is not on this machine; see [`need`](crate::peers::need).
+    PeerMissing(Missing),
     /// Making the outside failed.
     Broken(Error),
+}
+
+impl From<Missing> for NoFixture {
+    fn from(missing: Missing) -> Self {
+        Self::PeerMissing(missing)
+    }
 }
 
 impl From<Error> for NoFixture {

@@ -11,7 +11,7 @@
 //! - What another fault hides is not called good: such a check fails too, and names the check to mend first.
 //! - [`checks`] is the same as a table, for whoever runs them without the macro.
 //!
-//! [`reference`] is a correct provider to read and to plant faults into.
+//! [`mod@reference`] is a correct provider to read and to plant faults into.
 
 mod bench;
 mod check;

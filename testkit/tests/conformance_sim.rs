@@ -1,5 +1,10 @@
 //! The simulated estate passes the suites that real providers pass: what is tried on it means something.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's own outside: what fails here fails the test"
+)]
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -30,14 +35,7 @@ enum Lies {
 }
 
 #[derive(Debug)]
-struct SimFixture(Sim, Lies, AtOnce);
-
-/// How many components one operation is asked to change.
-#[derive(Debug, Clone, Copy)]
-enum AtOnce {
-    One,
-    Two,
-}
+struct SimFixture(Sim, Lies);
 
 fn patch(id: &str, to: &str) -> Patch {
     Patch::new(id, None, to, PatchClass::Security)
@@ -89,13 +87,10 @@ impl Fixture for SimFixture {
     }
 
     fn stock(&self) -> Stock {
-        let mut changes = vec![
+        let changes = vec![
             change("web-01", &[("openssl", "1.1", "1.2")]),
             change("web-02", &[("openssl", "1.1", "1.2")]),
         ];
-        if matches!(self.2, AtOnce::One) {
-            changes.truncate(1);
-        }
         let url = "http://10.0.0.1/healthz".to_owned();
         let argv = vec!["systemctl".to_owned(), "is-system-running".to_owned()];
         Stock::of(changes, "1.0")
@@ -160,7 +155,7 @@ mod keyed {
     use super::*;
 
     async fn outside() -> Result<SimFixture, NoFixture> {
-        Ok(SimFixture(sim(), Lies::Never, AtOnce::Two))
+        Ok(SimFixture(sim(), Lies::Never))
     }
 
     conformance!(inventory, outside);
@@ -170,34 +165,29 @@ mod keyed {
 }
 
 /// The same estate with less promised about interrupted operations.
-fn promising(guarantee: Guarantee, at_once: AtOnce) -> SimFixture {
-    SimFixture(sim().with_guarantee(guarantee), Lies::Never, at_once)
+fn promising(guarantee: Guarantee) -> SimFixture {
+    SimFixture(sim().with_guarantee(guarantee), Lies::Never)
 }
 
 mod locatable {
     use super::*;
 
     async fn outside() -> Result<SimFixture, NoFixture> {
-        Ok(promising(
-            Guarantee::Locatable {
-                consistency_delay: Duration::from_secs(30),
-                memory: Duration::from_secs(24 * 3600),
-            },
-            AtOnce::Two,
-        ))
+        Ok(promising(Guarantee::Locatable {
+            consistency_delay: Duration::from_secs(30),
+            memory: Duration::from_secs(24 * 3600),
+        }))
     }
 
     conformance!(deployer, outside);
 }
 
-// The simulation takes several subjects whatever it promises about them, and the engine asks for one where
-// only the state can be seen: here it is asked as the engine asks.
 mod state_only {
     use super::*;
 
     async fn outside() -> Result<SimFixture, NoFixture> {
         let quiet_after = Duration::from_secs(4 * 3600);
-        Ok(promising(Guarantee::StateOnly { quiet_after }, AtOnce::One))
+        Ok(promising(Guarantee::StateOnly { quiet_after }))
     }
 
     conformance!(deployer, outside);
@@ -207,7 +197,7 @@ mod blind {
     use super::*;
 
     async fn outside() -> Result<SimFixture, NoFixture> {
-        Ok(promising(Guarantee::Blind, AtOnce::One))
+        Ok(promising(Guarantee::Blind))
     }
 
     conformance!(deployer, outside);
@@ -217,8 +207,6 @@ mod blind {
 async fn a_lie_that_is_handed_on_is_found() {
     let name = "deployer_success_is_what_is_there_and_not_an_exit_code";
     let check = checks().find(|c| c.name == name).unwrap();
-    let verdict = check
-        .run(Arc::new(SimFixture(sim(), Lies::HandedOn, AtOnce::Two)))
-        .await;
+    let verdict = check.run(Arc::new(SimFixture(sim(), Lies::HandedOn))).await;
     assert!(matches!(verdict, Verdict::Fault(_)), "{verdict}");
 }

@@ -311,6 +311,7 @@ impl Driver {
                 run,
                 component,
                 event,
+                zone: jiff::tz::TimeZone::UTC,
             })?;
         }
         Ok(())

@@ -121,7 +121,7 @@ fn owes(step: Step, request: &DeployRequest, undo: &Undo<DeployRequest>) -> Opti
         .filter(|p| p.from.is_some())
         .count();
     Some(format!(
-        "{kept} old package{} kept for the way back",
+        "keeps {kept} old package{} for the way back",
         if kept == 1 { "" } else { "s" }
     ))
 }

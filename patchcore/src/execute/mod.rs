@@ -18,7 +18,7 @@ pub(crate) mod supervise;
 #[cfg(feature = "sqlite")]
 mod why;
 #[cfg(feature = "sqlite")]
-mod words;
+pub(crate) mod words;
 
 #[cfg(feature = "sqlite")]
 pub use driver::Standing;

@@ -16,8 +16,8 @@ use crate::{
     clock::{SharedClock, later},
     error::{Error, ErrorKind, Result},
     id::{ComponentId, PersonId, RingName, RunId},
-    plan::Plan,
-    report::Report,
+    plan::{Plan, text::Times},
+    report::{Lines, Report, Timeline},
 };
 
 /// A run that is being carried out. A cheap clone; dropping it detaches and never stops the run.
@@ -128,6 +128,7 @@ impl Run {
                 run: row.id,
                 component: None,
                 event: Event::Run(taken.clone()),
+                zone: jiff::tz::TimeZone::UTC,
             })?;
         }
         Self::drive(story, journal, clock, tools).map(Some)
@@ -181,6 +182,22 @@ impl Run {
             seq,
             page: VecDeque::new(),
         }
+    }
+
+    /// Its events as people read them, line by line: in the zone of its window, equal things folded, what tells
+    /// nothing new left out. From the beginning, and to the end like [`events`](Self::events).
+    #[must_use]
+    pub fn lines(&self) -> Lines {
+        let timeline = Timeline::of(&self.0.plan, self.0.id);
+        Lines::new(self.events(), timeline, Arc::clone(&self.0.clock))
+    }
+
+    /// How it stands at this moment, in one line and in the zone of its window, for a terminal that shows
+    /// nothing else for hours: `waiting: soak of test until Tue 8 Dec 22:05 CET`.
+    #[must_use]
+    pub fn heartbeat(&self) -> String {
+        let times = Times::of(&self.0.plan.envelope, None);
+        super::words::standing(&self.standing(), &times)
     }
 
     /// Everything the journal says of it.
@@ -373,7 +390,7 @@ impl Events {
             committed.borrow_and_update();
             let over = standing.borrow_and_update().is_final();
             let page = inner.journal.events(inner.id, self.seq, 256).await.ok()?;
-            self.page = page.into_iter().map(Told::read).collect();
+            self.page = self.read(page);
             if !self.page.is_empty() {
                 continue;
             }
@@ -385,6 +402,28 @@ impl Events {
                 changed = standing.changed() => changed.ok()?,
             }
         }
+    }
+
+    /// The next event if one is recorded already.
+    pub(crate) async fn ready(&mut self) -> Option<Told> {
+        if self.page.is_empty() {
+            let inner = &self.run.0;
+            let page = inner.journal.events(inner.id, self.seq, 256).await.ok()?;
+            self.page = self.read(page);
+        }
+        let told = self.page.pop_front()?;
+        self.seq = told.seq;
+        Some(told)
+    }
+
+    fn read(&self, page: Vec<super::journal::StoredEvent>) -> VecDeque<Told> {
+        let zone = Times::of(&self.run.0.plan.envelope, None).zone().clone();
+        page.into_iter()
+            .map(|stored| Told {
+                zone: zone.clone(),
+                ..Told::read(stored)
+            })
+            .collect()
     }
 
     /// The place of the last event that was handed out, to go on from later.

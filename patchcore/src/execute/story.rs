@@ -34,6 +34,8 @@ pub struct Told {
     pub component: Option<ComponentId>,
     /// What.
     pub event: Event,
+    /// The zone in which people read it: that of the run's window; UTC where nobody knows the run.
+    pub zone: jiff::tz::TimeZone,
 }
 
 /// The name of a component's stream.
@@ -57,6 +59,7 @@ impl Told {
             run: stored.run,
             component,
             event,
+            zone: jiff::tz::TimeZone::UTC,
         }
     }
 }
@@ -211,14 +214,7 @@ impl Story {
     /// What the run owes, as sentences.
     #[must_use]
     pub fn ledger(&self) -> Vec<String> {
-        let owed = self
-            .components
-            .iter()
-            .flat_map(|(c, s)| s.owed.iter().map(move |o| (c, o)));
-        owed.map(|(component, owed)| {
-            format!("{component}: {} since {}, taken by run {}, given back when its part of the run ends", owed.what, owed.since, self.run)
-        })
-        .collect()
+        super::why::ledger(self)
     }
 
     /// Why a component is where it is.

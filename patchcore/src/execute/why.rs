@@ -1,15 +1,23 @@
-//! Why a component is where it is, in a few lines.
+//! Why a component is where it is, and what is owed, in a few sentences.
 
 use jiff::Timestamp;
 
 use super::{
     Standing, Story,
-    kernel::{End, Phase, Step, Wait},
+    kernel::{ComponentState, End, Phase, Resolution, RingPhase, RunStatus, Wait},
+    words,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     id::ComponentId,
+    plan::{
+        Target,
+        text::{Times, names, obstacle},
+    },
 };
+
+/// A page that is read at night has no more lines than this after its first.
+const LINES: usize = 7;
 
 /// Which gate holds a component, who holds what, since when, and when it may open.
 pub(super) fn why(
@@ -18,97 +26,288 @@ pub(super) fn why(
     standing: &Standing,
     now: Timestamp,
 ) -> Result<String> {
-    let Some(state) = story.components.get(component) else {
+    let envelope = &story.plan.envelope;
+    let (Some(state), Some(target)) = (story.components.get(component), envelope.target(component))
+    else {
         return Err(Error::new(
             ErrorKind::NotFound,
             format!("{component} is not in plan {}", story.plan.id()),
         )
+        .operation("why")
         .hint("the plan says under \"not in this plan\" why, if it was found at all"));
     };
-    let mut lines = vec![format!("{component}: {}", phase(state.phase))];
-    if let Some(since) = state.since {
-        lines.push(format!("since {since}"));
+    let times = Times::of(envelope, None);
+    let since = match (state.phase, state.since) {
+        (Phase::Waiting, _) => format!("since the run began {}", times.at(story.started_at)),
+        (_, Some(since)) => format!("since {}", times.at(since)),
+        (_, None) => "since nobody knows when".to_owned(),
+    };
+    let first = format!("{component} {}, {since}", words::phase(state.phase));
+
+    let mut lines = vec![place(story, target)];
+    if state.phase == Phase::Waiting {
+        lines.extend(gates(story, target, standing, &times, now));
+    } else {
+        lines.extend(work(story, state, standing, &times));
     }
-    if let Some(op) = &state.op {
+    lines.extend(state.skipped.iter().map(|why| format!("because {why}")));
+    lines.extend(
+        state
+            .failures
+            .iter()
+            .map(|f| format!("failed: {}", obstacle(component, f))),
+    );
+    if let Some(why) = &state.quarantine {
+        lines.push(format!("nobody else can say what happened: {why}"));
+        let words = [
+            Resolution::AdoptDone,
+            Resolution::Retry,
+            Resolution::RollBack,
+            Resolution::Abandon,
+        ]
+        .map(Resolution::word)
+        .join(", ");
         lines.push(format!(
-            "operation {} ({}), intended {}",
-            op.key,
-            op.step.slug(),
-            op.since
+            "next: look at it, then resolve {component} with a reason: {words}"
         ));
     }
-    if let Some(progress) = state.progress.as_ref().and_then(|p| p.message.as_ref()) {
-        lines.push(format!("says: {progress}"));
+    lines.extend(owed(story, component, state, &times).map(|owed| format!("owed: {owed}")));
+    if lines.len() > LINES {
+        let more = lines.len() - LINES + 1;
+        lines.truncate(LINES - 1);
+        lines.push(format!("+ {more} more, in the report"));
     }
-    lines.extend(state.failures.iter().map(|f| format!("failed: {f}")));
-    lines.extend(
-        state
-            .quarantine
-            .iter()
-            .map(|q| format!("a person must decide: {q}")),
-    );
-    lines.extend(state.skipped.iter().map(|s| format!("because {s}")));
-    if state.phase == Phase::Waiting {
-        let waits = match standing {
-            Standing::Working { waits }
-            | Standing::Waiting { waits, .. }
-            | Standing::AtRest { waits }
-            | Standing::Parked { waits, .. } => waits.as_slice(),
-            Standing::Ended { .. } | Standing::Broken { .. } => &[],
-        };
-        let ring = story.plan.envelope.target(component).map(|t| &t.ring);
-        for wait in waits.iter().filter(|w| concerns(w, component, ring)) {
-            lines.push(format!("waits: {wait}"));
-        }
-        if lines.len() == 1 {
-            lines.push(format!("its ring or wave has not come yet ({now})"));
-        }
-    }
-    lines.extend(
-        state
-            .owed
-            .iter()
-            .map(|o| format!("owes: {} since {}", o.what, o.since)),
-    );
+    lines.insert(0, first);
     Ok(lines.join("\n   "))
 }
 
-fn concerns(wait: &Wait, component: &ComponentId, ring: Option<&crate::id::RingName>) -> bool {
+/// `run 1 · ring canary, wave 1 of 2 · window weeknights`.
+fn place(story: &Story, target: &Target) -> String {
+    let mut parts = vec![format!("run {}", story.run)];
+    let ring = &target.ring;
+    let waves = story
+        .plan
+        .schedule
+        .rings
+        .iter()
+        .find(|r| r.ring == *ring)
+        .map_or(&[][..], |r| &r.waves);
+    let wave = waves
+        .iter()
+        .position(|w| w.components.contains(&target.component));
+    parts.push(match wave {
+        Some(wave) => format!("ring {ring}, wave {} of {}", wave + 1, waves.len()),
+        None => format!("ring {ring}"),
+    });
+    let rules = story.plan.envelope.rings.iter().find(|r| r.name == *ring);
+    parts.extend(
+        rules
+            .and_then(|r| r.window.as_ref())
+            .map(|w| format!("window {w}")),
+    );
+    parts.join(" · ")
+}
+
+/// What a component waits for that has not begun.
+fn gates(
+    story: &Story,
+    target: &Target,
+    standing: &Standing,
+    times: &Times,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let waits = standing_waits(standing);
+    let ours: Vec<Wait> = waits
+        .iter()
+        .filter(|w| concerns(w, target))
+        .cloned()
+        .collect();
+    lines.extend(words::waits(&ours, times));
+    for wait in &ours {
+        let who = match wait {
+            Wait::Slot { held_by, .. } => held_by,
+            Wait::Wave { waits_for, .. } => waits_for,
+            _ => continue,
+        };
+        lines.extend(who.iter().take(2).filter_map(|c| at_work(story, c, times)));
+    }
+    if let RunStatus::Ending { .. } = story.state.status {
+        lines.push("the run is being brought to an end".to_owned());
+    }
+    let before: Vec<&ComponentId> = target
+        .after
+        .iter()
+        .filter(|a| {
+            story
+                .components
+                .get(*a)
+                .is_some_and(|s| !s.phase.is_settled())
+        })
+        .collect();
+    if !before.is_empty() {
+        lines.push(format!(
+            "comes after {}, by the policy's order",
+            names(before, 3)
+        ));
+    }
+    lines.extend(earlier_ring(story, target, times, ours.is_empty()));
+    let planned = story
+        .plan
+        .schedule
+        .rings
+        .iter()
+        .flat_map(|r| &r.waves)
+        .find(|w| w.components.contains(&target.component))
+        .and_then(|w| w.starts);
+    if let Some(starts) = planned.filter(|s| *s > now) {
+        lines.push(format!("planned for {} at the earliest", times.at(starts)));
+    }
+    lines
+}
+
+/// The ring that is at work before this one; none where this one is.
+fn earlier_ring(story: &Story, target: &Target, times: &Times, untold: bool) -> Option<String> {
+    let earlier = story
+        .plan
+        .envelope
+        .rings
+        .iter()
+        .take_while(|r| r.name != target.ring)
+        .find(|r| story.state.ring_phase(&r.name) != RingPhase::Passed)?;
+    let name = &earlier.name;
+    match story.state.ring_phase(name) {
+        // The soak of that ring is what the run waits for: it is told already.
+        RingPhase::Soaking(_) if !untold => None,
+        RingPhase::Soaking(until) => Some(format!(
+            "ring {name} comes first: soak until {}",
+            times.at(until)
+        )),
+        RingPhase::Waiting => Some(format!("ring {name} comes first, and has not started")),
+        RingPhase::Rolling => Some(format!("ring {name} comes first, and is at work")),
+        RingPhase::Confirming | RingPhase::Passed => Some(format!(
+            "ring {name} comes first, and is looked at once more"
+        )),
+    }
+}
+
+/// What a component does, and what it waits for in the middle of it.
+fn work(story: &Story, state: &ComponentState, standing: &Standing, times: &Times) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(op) = &state.op {
+        let taken = match &op.handle {
+            Some(_) => "the target took it",
+            None => "nobody knows yet whether the target took it",
+        };
+        lines.push(format!(
+            "operation {}, intended {}, {taken}",
+            op.key,
+            times.at(op.since)
+        ));
+    }
+    if let Some(progress) = state.progress.as_ref().and_then(|p| p.message.as_ref()) {
+        lines.push(format!("it says: {progress}"));
+    }
+    match state.phase {
+        Phase::InService => {
+            let soaking = story
+                .state
+                .rings
+                .iter()
+                .find_map(|(ring, phase)| match phase {
+                    RingPhase::Soaking(until) => {
+                        Some(format!("soak of {ring} until {}", times.at(*until)))
+                    }
+                    _ => None,
+                });
+            lines.push(soaking.unwrap_or_else(|| {
+                "its soak begins when all of its ring are back in service".to_owned()
+            }));
+        }
+        Phase::AwaitWayBack => {
+            let slots: Vec<Wait> = standing_waits(standing)
+                .iter()
+                .filter(|w| matches!(w, Wait::Slot { .. } | Wait::Floor { .. }))
+                .cloned()
+                .collect();
+            lines.extend(words::waits(&slots, times));
+        }
+        _ => {}
+    }
+    lines
+}
+
+fn at_work(story: &Story, component: &ComponentId, times: &Times) -> Option<String> {
+    let state = story.components.get(component)?;
+    let since = times.at(state.since?);
+    Some(format!(
+        "{component} {}, since {since}",
+        words::phase(state.phase)
+    ))
+}
+
+fn standing_waits(standing: &Standing) -> &[Wait] {
+    match standing {
+        Standing::Working { waits }
+        | Standing::Waiting { waits, .. }
+        | Standing::AtRest { waits }
+        | Standing::Parked { waits, .. } => waits,
+        Standing::Ended { .. } | Standing::Broken { .. } => &[],
+    }
+}
+
+fn concerns(wait: &Wait, target: &Target) -> bool {
     match wait {
-        Wait::Slot { component: c, .. }
-        | Wait::Floor { component: c, .. }
-        | Wait::Person { component: c, .. } => c == component,
-        Wait::Window { ring: r, .. }
-        | Wait::RingApproval { ring: r }
-        | Wait::Wave { ring: r, .. } => Some(r) == ring,
+        Wait::Slot { component, .. }
+        | Wait::Floor { component, .. }
+        | Wait::Person { component, .. } => *component == target.component,
+        Wait::Window { ring, .. } | Wait::RingApproval { ring } | Wait::Wave { ring, .. } => {
+            *ring == target.ring
+        }
         Wait::Soak { .. } | Wait::Paused { .. } | Wait::Halted { .. } => true,
     }
 }
 
-/// Where a component is, in words.
-#[must_use]
-pub(crate) fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Waiting => "waits for its turn",
-        Phase::Doing(Step::RebootFirst) => "restarts before it is patched",
-        Phase::Doing(Step::Stage) => "fetches its patches and keeps the way back",
-        Phase::Doing(Step::Apply) => "is being patched",
-        Phase::Doing(Step::Reboot) => "restarts",
-        Phase::Doing(Step::RollBack) => "is being rolled back",
-        Phase::Doing(Step::RebootBack) => "restarts after rolling back",
-        Phase::Doing(Step::GiveBack) | Phase::GivingBack(_) => "gives back what it owes",
-        Phase::VerifyApplied | Phase::VerifyRebooted | Phase::ConfirmVersions => "is being scanned",
-        Phase::Checking | Phase::ConfirmHealth => "is being checked",
-        Phase::VerifyBack => "is being scanned after rolling back",
-        Phase::CheckingBack => "is being checked after rolling back",
-        Phase::InService => "is back in service and watched",
-        Phase::AwaitWayBack => "failed, and waits for a slot to be rolled back in",
-        Phase::Quarantined => "is quarantined",
-        Phase::Ended(End::Done) => "is done",
-        Phase::Ended(End::Unsoaked) => "is patched, and its soak was cut short",
-        Phase::Ended(End::RolledBack) => "failed and is rolled back",
-        Phase::Ended(End::LeftAsIs) => "failed and was left as it is",
-        Phase::Ended(End::Untouched) => "could not begin and was not touched",
-        Phase::Ended(End::Skipped) => "had no turn",
-    }
+/// What a run owes, as sentences.
+pub(super) fn ledger(story: &Story) -> Vec<String> {
+    let times = Times::of(&story.plan.envelope, None);
+    story
+        .components
+        .iter()
+        .flat_map(|(component, state)| owed(story, component, state, &times))
+        .collect()
+}
+
+/// *web-01 keeps 3 old packages for the way back since Mon 7 Dec 22:00 CET, taken by run 1, given back when its
+/// soak ends.*
+fn owed(
+    story: &Story,
+    component: &ComponentId,
+    state: &ComponentState,
+    times: &Times,
+) -> impl Iterator<Item = String> {
+    let when = match state.phase {
+        Phase::GivingBack(_) => "is being given back now",
+        Phase::Quarantined => "is given back when a person has decided",
+        Phase::Ended(End::LeftAsIs) => {
+            "stays for the person who looks at it, until the run is ended"
+        }
+        Phase::Ended(_) => "was not given back",
+        Phase::Doing(_) | Phase::AwaitWayBack | Phase::VerifyBack | Phase::CheckingBack
+            if !state.failures.is_empty() =>
+        {
+            "is given back when it is back where it was"
+        }
+        _ => "is given back when its soak ends",
+    };
+    let run = story.run;
+    state
+        .owed
+        .iter()
+        .map(move |o| (o.what.clone(), times.at(o.since)))
+        .map(move |(what, since)| {
+            format!("{component} {what} since {since}, taken by run {run}, {when}")
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
 }

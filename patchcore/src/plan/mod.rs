@@ -16,7 +16,7 @@ mod refuse;
 mod remarks;
 mod select;
 mod target;
-mod text;
+pub(crate) mod text;
 mod timetable;
 mod waves;
 

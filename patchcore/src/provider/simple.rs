@@ -142,6 +142,18 @@ fn unsupported(request: &DeployRequest) -> Error {
     .hint("write the full provider if the tool can do it (docs/guide/own-provider.md)")
 }
 
+fn drift(change: &Change, patch: &PatchChange, now: Option<&Version>) -> Error {
+    let words =
+        |v: Option<&Version>| v.map_or_else(|| "not installed".to_owned(), ToString::to_string);
+    Error::new(
+        ErrorKind::PlanDrift,
+        format!("{}: {} is not as planned", change.component, patch.patch),
+    )
+    .expected(words(patch.from.as_ref()))
+    .found(words(now))
+    .hint("plan again and have the new plan approved")
+}
+
 impl<P: SimpleProvider> SimplePorts<P> {
     /// The change of the one component of an `Apply`, or why there is none.
     fn change(request: &DeployRequest) -> Result<&Change> {
@@ -278,16 +290,7 @@ impl<P: SimpleProvider> Operations<DeployRequest> for SimplePorts<P> {
                 .hint(format!("restart {component}, then plan again"));
                 blockers.push(Blocker::from_error(&error));
             } else if now != patch.from.as_ref() {
-                let words = |v: Option<&Version>| {
-                    v.map_or_else(|| "not installed".to_owned(), ToString::to_string)
-                };
-                let error = Error::new(
-                    ErrorKind::PlanDrift,
-                    format!("{component}: {} is not as planned", patch.patch),
-                )
-                .expected(words(patch.from.as_ref()))
-                .found(words(now))
-                .hint("plan again and have the new plan approved");
+                let error = drift(change, patch, now);
                 blockers.push(Blocker::from_error(&error));
             }
         }
@@ -310,6 +313,19 @@ impl<P: SimpleProvider> Operations<DeployRequest> for SimplePorts<P> {
 
     async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
         let change = Self::change(&op.request)?;
+        // Time has passed since it was prepared; the tool itself may put a patch in from any version.
+        let installed = self.provider.scan(ctx, &change.component).await?;
+        let drifted = change.patches.iter().find(|p| {
+            let now = installed.running.get(&p.patch);
+            now != p.from.as_ref() && now != p.to.as_ref()
+        });
+        if let Some(patch) = drifted {
+            return Ok(Begun::Refused(Failure::from(&drift(
+                change,
+                patch,
+                installed.running.get(&patch.patch),
+            ))));
+        }
         for patch in &change.patches {
             if let Err(error) = self.provider.apply(ctx, &change.component, patch).await {
                 // Whoever lost the connection does not know whether the tool goes on. Only an answer of the tool settles.

@@ -1,23 +1,32 @@
 //! What was observed, not what was returned.
 
+mod content;
+mod figures;
+mod file;
+mod markdown;
 mod text;
+mod timeline;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use figures::Figures;
+pub use timeline::{Lines, Timeline};
+
 use crate::{
     approve::Standing as ApprovalStanding,
     error::Failure,
+    estate::{Patch, Tool},
     execute::{
         Story,
-        kernel::{End, Phase, RunStatus, RunVerdict},
+        kernel::{Phase, RunStatus, RunVerdict},
     },
-    id::{ComponentId, EstateName, PersonId, RingName, RunId},
-    judge::{Outcome, RingCount},
-    plan::{Denial, LeftOut, PatchLeftOut},
+    id::{ComponentId, EstateName, PersonId, ProviderName, RingName, RunId},
+    judge::Outcome,
+    plan::{Denial, LeftOut, PatchLeftOut, Reference, text::Times},
 };
 
 /// The verdict of a run as it stands.
@@ -51,6 +60,55 @@ pub struct ApprovedBy {
     pub comment: Option<String>,
 }
 
+impl Verdict {
+    /// The verdict in words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Halted => "halted",
+            Self::Cancelled => "cancelled",
+            Self::NeedsPerson => "needs a person",
+            Self::Open => "not over",
+        }
+    }
+
+    /// What the exit code of this verdict means.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "everything was done, with no more failures than the policy tolerates",
+            Self::Halted => "it stopped because of failures",
+            Self::Cancelled => "a person ended it before it was through",
+            Self::NeedsPerson => "a person must decide what nobody else can judge",
+            Self::Open => "it goes on when it is called again",
+        }
+    }
+
+    /// The exit code of a program that did nothing but this run: 0 done, 1 halted or cancelled, 3 needs a person,
+    /// 4 not over. (2 is for bad input, which has no report.)
+    #[must_use]
+    pub const fn exit_status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Halted | Self::Cancelled => 1,
+            Self::NeedsPerson => 3,
+            Self::Open => 4,
+        }
+    }
+}
+
+/// How one ring stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RingReport {
+    /// Which.
+    pub ring: RingName,
+    /// How many of it had nothing to do; they are not in the plan.
+    pub up_to_date: usize,
+    /// How many of it stand where.
+    pub figures: Figures,
+}
+
 /// One component's part of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentReport {
@@ -65,8 +123,8 @@ pub struct ComponentReport {
     pub since: Option<Timestamp>,
     /// What observation says.
     pub outcome: Outcome,
-    /// How many patches were planned.
-    pub patches: usize,
+    /// What was to go in.
+    pub patches: Vec<Patch>,
     /// Why it failed.
     pub failures: Vec<Failure>,
     /// Why it had no turn, or why a person must decide.
@@ -94,10 +152,14 @@ pub struct Report {
     pub envelope: String,
     /// The policy's name.
     pub policy: String,
+    /// Pointers into the organisation's own systems.
+    pub references: Vec<Reference>,
     /// Who asked.
     pub requested_by: PersonId,
     /// Who approved.
     pub approved_by: Vec<ApprovedBy>,
+    /// The IANA zone in which people read its times: that of the run's window.
+    pub zone: String,
     /// When it started.
     #[schemars(with = "String")]
     pub started: Timestamp,
@@ -113,8 +175,13 @@ pub struct Report {
     pub halted: Option<String>,
     /// How many were found, in the plan or not.
     pub found: usize,
-    /// How each ring stands.
-    pub rings: Vec<(RingName, RingCount)>,
+    /// When the oldest scan behind the plan was read.
+    #[schemars(with = "Option<String>")]
+    pub scanned: Option<Timestamp>,
+    /// How many planned components stand where.
+    pub figures: Figures,
+    /// How each ring stands, in order.
+    pub rings: Vec<RingReport>,
     /// Each component, by name.
     pub components: Vec<ComponentReport>,
     /// What this run put on the deny-list.
@@ -123,8 +190,10 @@ pub struct Report {
     pub left_out: Vec<LeftOut>,
     /// Patches that were not in the plan.
     pub patches_left_out: Vec<PatchLeftOut>,
-    /// What is owed.
+    /// What is owed, as sentences.
     pub ledger: Vec<String>,
+    /// The tools that acted, and how far each verb of theirs is proven.
+    pub tools: BTreeMap<ProviderName, Tool>,
 }
 
 impl Report {
@@ -146,7 +215,7 @@ impl Report {
                     phase: state.phase,
                     since: state.since,
                     outcome: state.outcome.clone(),
-                    patches: target.patches.len(),
+                    patches: target.patches.clone(),
                     failures: state.failures.clone(),
                     why: state.quarantine.clone().or_else(|| state.skipped.clone()),
                     owes: state.owed.iter().map(|o| o.what.clone()).collect(),
@@ -154,18 +223,23 @@ impl Report {
                 })
             })
             .collect();
+        let mut figures = Figures::default();
+        for component in &components {
+            figures.add(component.phase, !component.failures.is_empty());
+        }
         let rings = envelope
             .rings
             .iter()
-            .map(|ring| {
-                let mut count = RingCount::default();
-                for component in components.iter().filter(|c| c.ring == ring.name) {
-                    count.planned += 1;
-                    count.failed += usize::from(!component.failures.is_empty());
-                    count.done += usize::from(component.phase == Phase::Ended(End::Done));
-                    count.skipped += usize::from(component.phase == Phase::Ended(End::Skipped));
+            .map(|rules| {
+                let mut figures = Figures::default();
+                for component in components.iter().filter(|c| c.ring == rules.name) {
+                    figures.add(component.phase, !component.failures.is_empty());
                 }
-                (ring.name.clone(), count)
+                RingReport {
+                    ring: rules.name.clone(),
+                    up_to_date: rules.up_to_date,
+                    figures,
+                }
             })
             .collect();
         let needs_person = components.iter().any(|c| c.phase == Phase::Quarantined);
@@ -198,6 +272,7 @@ impl Report {
             plan: story.plan.id(),
             envelope: envelope.digest().unwrap_or_default(),
             policy: envelope.policy.clone(),
+            references: envelope.references.clone(),
             requested_by: envelope.requested_by.clone(),
             approved_by: story
                 .approvals
@@ -209,30 +284,38 @@ impl Report {
                     comment: c.approval.comment.clone(),
                 })
                 .collect(),
+            zone: Times::of(envelope, None)
+                .zone()
+                .iana_name()
+                .unwrap_or("UTC")
+                .to_owned(),
             started: story.started_at,
             ended: story.ended_at,
             made,
             verdict,
             halted: story.state.halted_because.clone(),
             found: story.plan.found,
+            scanned: story.plan.scanned,
+            figures,
             rings,
             components,
             denials: story.state.denials.iter().cloned().collect(),
             left_out: story.plan.left_out.clone(),
             patches_left_out: story.plan.patches_left_out.clone(),
             ledger: story.ledger(),
+            tools: story.plan.tools.clone(),
         }
     }
 
-    /// The exit code of a program that did nothing but this run: 0 done, 1 halted or cancelled, 3 needs a person,
-    /// 4 not over. (2 is for bad input, which has no report.)
+    /// The exit code of a program that did nothing but this run, as [`Verdict::exit_status`] has it.
     #[must_use]
-    pub const fn exit_code(&self) -> u8 {
-        match self.verdict {
-            Verdict::Done => 0,
-            Verdict::Halted | Verdict::Cancelled => 1,
-            Verdict::NeedsPerson => 3,
-            Verdict::Open => 4,
-        }
+    pub const fn exit_status(&self) -> u8 {
+        self.verdict.exit_status()
+    }
+
+    /// The same for the end of `main`.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.exit_status())
     }
 }

@@ -2,35 +2,34 @@
 
 use std::fmt;
 
-use super::{Report, Verdict};
-use crate::execute::kernel::{End, Phase};
+use super::Report;
+
+/// A name longer than this is not waited for by the column after it.
+const WIDEST: usize = 26;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
-            Verdict::Done => "done",
-            Verdict::Halted => "halted",
-            Verdict::Cancelled => "cancelled",
-            Verdict::NeedsPerson => "needs a person",
-            Verdict::Open => "not over",
-        };
-        writeln!(
-            f,
-            "report · run {} of estate {} · plan {} · {verdict}",
-            self.run, self.estate, self.plan
-        )?;
-        for (ring, count) in &self.rings {
-            writeln!(
-                f,
-                "ring {ring}: {} of {} done, {} failed, {} skipped",
-                count.done, count.planned, count.failed, count.skipped
-            )?;
-        }
-        for component in &self.components {
-            if component.phase != Phase::Ended(End::Done) {
-                writeln!(f, "  {}  {:?}", component.component, component.phase)?;
+        f.write_str(&self.head().join("\n"))?;
+        for section in self.sections() {
+            write!(f, "\n{}", section.title)?;
+            if let Some(about) = &section.about {
+                write!(f, ": {about}")?;
+            }
+            let width = section
+                .rows
+                .iter()
+                .map(|(who, _)| who.chars().count())
+                .filter(|w| *w <= WIDEST)
+                .max()
+                .unwrap_or(0);
+            for (who, what) in &section.rows {
+                match who.as_str() {
+                    "" => write!(f, "\n  {what}")?,
+                    who => write!(f, "\n  {who:<width$}  {what}")?,
+                }
             }
         }
-        Ok(())
+        let times = self.times();
+        write!(f, "\nmade {}", times.at(self.made))
     }
 }

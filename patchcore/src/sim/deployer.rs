@@ -89,6 +89,18 @@ impl Operations<DeployRequest> for SimPorts {
     async fn prepare(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
         let world = self.world(ctx)?;
         let subjects = request.subjects();
+        let promise = world.guarantees.of(request.verb());
+        let state_only = matches!(promise, Guarantee::StateOnly { .. } | Guarantee::Blind);
+        if state_only && subjects.len() > 1 {
+            // What is judged by its state, or by a person, is judged one component at a time.
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{} takes one component at a time here", request.verb()),
+            )
+            .expected("1 component")
+            .found(format!("{} components", subjects.len()))
+            .operation("prepare"));
+        }
         let mut answers = BTreeMap::new();
         for subject in &subjects {
             let readiness = match world.standing(subject, request) {
@@ -234,8 +246,9 @@ impl World {
                     let before: Before = op.baseline.read(V)?;
                     let earlier = before.boot_ids.get(&subject);
                     earlier.filter(|b| **b != guest.boot_id).map(|b| {
-                        let saw = format!("boot id was {b}, is {}", guest.boot_id);
-                        Evidence::observed(self.now, saw)
+                        let facts =
+                            serde_json::json!({"boot_id_before": b, "boot_id": guest.boot_id});
+                        Evidence::observed(self.now, "boot id changed").with_facts(facts)
                     })
                 }
                 DeployRequest::Stage { .. } => guest

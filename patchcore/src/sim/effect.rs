@@ -354,8 +354,8 @@ impl World {
             .hint(format!("look at the console of {component}"));
             return Err(Failure::from(&error));
         }
-        let saw = format!("boot id was {before}, is {}", guest.boot_id);
-        Ok(Evidence::observed(self.now, saw))
+        let facts = serde_json::json!({"boot_id_before": before, "boot_id": guest.boot_id});
+        Ok(Evidence::observed(self.now, "boot id changed").with_facts(facts))
     }
 
     /// A restart comes to its end, whoever wanted it.

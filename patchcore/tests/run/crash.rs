@@ -1,7 +1,8 @@
 //! Runs that are killed after every single event and go on from their journal.
 
 use patchcore::{
-    Journal, Standing,
+    Journal, Standing, SystemClock,
+    clock::Clock as _,
     execute::kernel::{End, Phase, RunVerdict},
     provider::Guarantee,
     sim::{Script, Sim},
@@ -64,7 +65,9 @@ async fn open_when_free(path: &std::path::Path) -> Journal {
         match Journal::open(path) {
             Ok(journal) => return journal,
             Err(error) if error.kind() == patchcore::ErrorKind::JournalInUse => {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                SystemClock
+                    .sleep_until(SystemClock.now() + std::time::Duration::from_millis(5))
+                    .await;
             }
             Err(error) => panic!("{error:?}"),
         }

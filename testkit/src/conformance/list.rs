@@ -36,13 +36,16 @@ macro_rules! __checks {
         deployer_refresh_changes_no_version = "fetching the catalogue puts something in, or does not end",
         deployer_stage_puts_nothing_in = "fetching ahead puts something in, or does not end",
         deployer_apply_puts_in_exactly_the_planned_versions = "the newest version taken in place of the approved one",
+        deployer_reboot_changes_the_boot_identity = "a restart believed without a sign that the component started anew",
+        deployer_roll_back_brings_the_versions_back = "a way back that leads somewhere else",
+        deployer_discard_may_be_repeated = "giving back twice fails, and a run that was interrupted never ends with an empty ledger",
+    } } };
+    (failure $($to:tt)*) => { $crate::__make! { $($to)* failure Deployer {
+        deployer_apply_stops_at_drift = "a change between the last look and the effect that nobody notices: it goes in from a version that nobody approved",
         deployer_success_is_what_is_there_and_not_an_exit_code = "a tool's own word believed: it said done and put nothing in",
         deployer_failed_apply_is_a_failed_result = "a patch that failed reported as success, as lost, or as a broken call",
         deployer_failed_apply_names_the_patch = "a failure that does not say which patch it was: nothing can be denied to the next run",
         deployer_scan_after_a_failed_apply_shows_what_went_in = "half of an apply went in and the scan shows another half",
-        deployer_reboot_changes_the_boot_identity = "a restart believed without a sign that the component started anew",
-        deployer_roll_back_brings_the_versions_back = "a way back that leads somewhere else",
-        deployer_discard_may_be_repeated = "giving back twice fails, and a run that was interrupted never ends with an empty ledger",
         deployer_lock_holder_is_a_reason_that_passes = "somebody else's lock reported as final, or ignored",
     } } };
     (operations $($to:tt)*) => { $crate::__make! { $($to)* operations Operations {
@@ -129,6 +132,7 @@ macro_rules! conformance {
     (deployer, $fixture:expr) => {
         $crate::__checks! { scan tests [$fixture] }
         $crate::__checks! { deployer tests [$fixture] }
+        $crate::__checks! { failure tests [$fixture] }
         $crate::__checks! { operations tests [$fixture] }
     };
     (probe, $fixture:expr) => {

@@ -1,6 +1,7 @@
 //! The checks, one module per port. [`list`] is the table of contents.
 
 mod deployer;
+mod failure;
 mod inventory;
 mod list;
 mod operations;
@@ -14,13 +15,16 @@ static INVENTORY: &[Check] = crate::__checks!(inventory table []);
 static SOURCE: &[Check] = crate::__checks!(source table []);
 static SCAN: &[Check] = crate::__checks!(scan table []);
 static DEPLOYER: &[Check] = crate::__checks!(deployer table []);
+static FAILURE: &[Check] = crate::__checks!(failure table []);
 static OPERATIONS: &[Check] = crate::__checks!(operations table []);
 static PROBE: &[Check] = crate::__checks!(probe table []);
 
 /// Every check there is, for those who run them without the macro: a table of faults, or a provider written
 /// in another language.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    [INVENTORY, SOURCE, SCAN, DEPLOYER, OPERATIONS, PROBE]
-        .into_iter()
-        .flatten()
+    [
+        INVENTORY, SOURCE, SCAN, DEPLOYER, FAILURE, OPERATIONS, PROBE,
+    ]
+    .into_iter()
+    .flatten()
 }

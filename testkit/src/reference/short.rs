@@ -54,6 +54,14 @@ impl SimpleProvider for ShortProvider {
                 Error::new(ErrorKind::Busy, format!("{component} is locked")).retryable(None),
             );
         }
+        let there = machine.installed.get(&change.patch);
+        if there != change.from.as_ref() && there != change.to.as_ref() {
+            return Err(Error::new(
+                ErrorKind::PlanDrift,
+                format!("{component}: {} is not as planned", change.patch),
+            )
+            .hint("plan again and have the new plan approved"));
+        }
         let lies = machine.tool_lies;
         let one = Change::new(component.clone(), vec![change.clone()]);
         match machine.put_in(&one) {

@@ -40,6 +40,17 @@ fn with_libtls(op: &Op<DeployRequest>, version: &str) -> Op<DeployRequest> {
     op
 }
 
+/// The same operation from the version that somebody else put in.
+fn from_whatever(op: &Op<DeployRequest>) -> Op<DeployRequest> {
+    let mut op = op.clone();
+    if let DeployRequest::Apply { changes, .. } = &mut op.request {
+        for patch in changes.iter_mut().flat_map(|c| &mut c.patches) {
+            patch.from = Some("1.0".into());
+        }
+    }
+    op
+}
+
 impl FaultyPorts {
     /// The key under which the target knows the operation.
     fn keyed(&self, op: &Op<DeployRequest>) -> Op<DeployRequest> {
@@ -272,6 +283,15 @@ impl Operations<DeployRequest> for FaultyPorts {
             }
             (Plant::KeyForgotten | Plant::KeyTakesAnything, DeployRequest::Apply { .. }) => {
                 self.inner().begin(ctx, &self.salted(op)).await?
+            }
+            (Plant::DriftPassedOver, DeployRequest::Apply { .. }) => {
+                let begun = self.inner().begin(ctx, op).await?;
+                let drifted = matches!(&begun, Begun::Refused(f) if f.kind == ErrorKind::PlanDrift);
+                if drifted {
+                    self.inner().begin(ctx, &from_whatever(op)).await?
+                } else {
+                    begun
+                }
             }
             (Plant::StaleBegin, DeployRequest::Apply { .. }) => match self.stale(op) {
                 Some(settled) if self.inner().locate(ctx, op).await? == Located::NotFound => {

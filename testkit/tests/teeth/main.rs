@@ -1,5 +1,11 @@
 //! Each fault planted into a correct provider is named by exactly the check that is about it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's own outside: what fails here fails the test"
+)]
+
 mod faulty;
 mod faulty_operations;
 mod plant;

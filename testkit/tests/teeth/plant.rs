@@ -71,6 +71,8 @@ plants! {
     NewestGoesIn => deployer_apply_puts_in_exactly_the_planned_versions,
     /// Something more goes in than was planned.
     MoreGoesIn => deployer_apply_puts_in_exactly_the_planned_versions,
+    /// What is planned goes in from whatever is there.
+    DriftPassedOver => deployer_apply_stops_at_drift,
     /// `exit 0` counts as success.
     ExitCodeBelieved => deployer_success_is_what_is_there_and_not_an_exit_code,
     /// A patch that failed counts as done.

@@ -55,6 +55,8 @@ pub enum End {
     RolledBack,
     /// It failed and was left as it is.
     LeftAsIs,
+    /// It failed and was left as it is, and a person attests that it is in service.
+    Attested,
     /// It could not begin, and nothing was changed.
     Untouched,
     /// It never had its turn.

@@ -528,12 +528,28 @@ impl<'a> Context<'a> {
             }
             return;
         }
-        let all_over = self.components.values().all(|s| s.phase.is_ended());
+        self.give_back_at_the_end(decision);
+        let all_over = self
+            .components
+            .values()
+            .all(|s| s.phase.is_ended() && s.owed.is_empty());
         if all_over && decision.is_empty() {
             decision.run.push(RunEvent::Ended {
                 verdict: RunVerdict::Done,
                 ends: self.ends(),
             });
+        }
+    }
+
+    /// What was left as it is kept its way back for the person who looks at it; the end of the run takes it.
+    fn give_back_at_the_end(&self, decision: &mut Decision) {
+        for (component, state) in self.components {
+            if state.phase == Phase::Ended(End::LeftAsIs) && !state.owed.is_empty() {
+                let next = Phase::GivingBack(End::LeftAsIs);
+                decision
+                    .components
+                    .push((component.clone(), ComponentEvent::CutShort { next }));
+            }
         }
     }
 
@@ -627,10 +643,7 @@ impl<'a> Context<'a> {
             return true;
         }
         if self.now >= self.envelope.expires {
-            let why = format!(
-                "the approval expired {}: plan again for what is left",
-                self.envelope.expires
-            );
+            let why = "the approval expired: plan again for what is left".to_owned();
             decision.run.push(RunEvent::Halted { why, ring: None });
             return true;
         }
@@ -779,6 +792,7 @@ impl<'a> Context<'a> {
     }
 
     fn ending(&self, verdict: RunVerdict, decision: &mut Decision) {
+        self.give_back_at_the_end(decision);
         for (component, state) in self.components {
             let event = match state.phase {
                 Phase::Waiting => ComponentEvent::Skipped {
@@ -786,9 +800,6 @@ impl<'a> Context<'a> {
                 },
                 Phase::InService => ComponentEvent::CutShort {
                     next: state.giving_back(End::Unsoaked),
-                },
-                Phase::Ended(End::LeftAsIs) if !state.owed.is_empty() => ComponentEvent::CutShort {
-                    next: Phase::GivingBack(End::LeftAsIs),
                 },
                 _ => continue,
             };

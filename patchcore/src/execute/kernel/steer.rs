@@ -129,7 +129,9 @@ pub fn steer(
     {
         return Err("the run is over".to_owned());
     }
+    let ending = matches!(run.status, RunStatus::Ending { .. });
     match command {
+        Command::Cancel if ending => return Err("it is being brought to an end already".to_owned()),
         Command::Pause if run.paused.is_some() => return Err("it is paused already".to_owned()),
         Command::Pause => steered.run.push(RunEvent::Paused { by, reason }),
         Command::Unpause if run.paused.is_none() => return Err("it is not paused".to_owned()),
@@ -215,11 +217,28 @@ fn resolve(
     reason: String,
     how: Resolution,
 ) -> Result<ComponentEvent, String> {
-    if state.phase != Phase::Quarantined {
-        return Err(format!(
-            "{} needs no decision of a person",
-            target.component
-        ));
+    let waives = how == Resolution::Abandon;
+    let decided = |next| {
+        Ok(ComponentEvent::Resolved {
+            by: by.clone(),
+            reason: reason.clone(),
+            how: how.word().to_owned(),
+            waives,
+            next,
+        })
+    };
+    match (state.phase, how) {
+        (Phase::Quarantined, _) => {}
+        // Whoever holds the slots may never give them back: a person may go beyond the budget, we do not.
+        (Phase::AwaitWayBack, Resolution::RollBack) => {
+            return decided(Phase::Doing(Step::RollBack));
+        }
+        (Phase::AwaitWayBack, Resolution::Abandon) => return decided(Phase::Ended(End::LeftAsIs)),
+        // Left as it is, it keeps its slot until a person says that it is in service.
+        (Phase::Ended(End::LeftAsIs), Resolution::AdoptDone) => {
+            return decided(state.giving_back(End::Attested));
+        }
+        _ => return Err(format!("{} needs no such decision", target.component)),
     }
     let step = state.op.as_ref().map(|op| op.step);
     let next = match (how, step) {
@@ -252,11 +271,5 @@ fn resolve(
             _ => return Err("there is no operation whose result could be adopted".to_owned()),
         },
     };
-    Ok(ComponentEvent::Resolved {
-        by,
-        reason,
-        how: how.word().to_owned(),
-        waives: how == Resolution::Abandon,
-        next,
-    })
+    decided(next)
 }

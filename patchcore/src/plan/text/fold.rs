@@ -42,10 +42,7 @@ impl<'a> Numbered<'a> {
 
 /// Names in the order in which people count, runs of three and more folded to their ends. At most `most`
 /// parts; the rest is counted.
-pub(in crate::plan) fn names<'a>(
-    names: impl IntoIterator<Item = &'a ComponentId>,
-    most: usize,
-) -> String {
+pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a ComponentId>, most: usize) -> String {
     let mut sorted: Vec<(Numbered<'a>, &'a str)> = names
         .into_iter()
         .map(|id| (Numbered::of(id.as_str()), id.as_str()))

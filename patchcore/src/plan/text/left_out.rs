@@ -150,7 +150,7 @@ fn change(left: &PatchLeftOut) -> String {
 }
 
 /// Why a patch is left out, as half a sentence.
-pub(in crate::plan) fn patch_reason(reason: &WhyPatchLeftOut, times: &Times) -> String {
+pub(crate) fn patch_reason(reason: &WhyPatchLeftOut, times: &Times) -> String {
     match reason {
         WhyPatchLeftOut::ClassNotTaken { class } => {
             format!("the policy does not take class {class}")
@@ -219,7 +219,7 @@ fn blocked(plan: &Plan, detail: Detail) -> Table {
 }
 
 /// What is in the way and what a person can do, without the name that stands before it already.
-pub(in crate::plan) fn obstacle(component: &ComponentId, failure: &Failure) -> String {
+pub(crate) fn obstacle(component: &ComponentId, failure: &Failure) -> String {
     let own = format!("{component}: ");
     let message = failure
         .message

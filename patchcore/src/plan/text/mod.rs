@@ -10,13 +10,15 @@ mod times;
 
 use std::fmt;
 
-pub(super) use fold::names;
+pub(crate) use fold::names;
 pub(super) use foot::catalogues;
 pub(super) use head::scanned;
-pub(super) use left_out::{NOT_COVERED, NOT_SELECTED, obstacle, patch_reason};
-pub(super) use patches::{count, listed, one as patch, reboot, sorted, way_back};
+pub(super) use left_out::{NOT_COVERED, NOT_SELECTED};
+pub(crate) use left_out::{obstacle, patch_reason};
+pub(crate) use patches::{count, listed};
+pub(super) use patches::{one as patch, reboot, sorted, way_back};
 pub(super) use ring::condition;
-pub(super) use times::{Times, duration};
+pub(crate) use times::{Times, duration};
 
 use super::Plan;
 

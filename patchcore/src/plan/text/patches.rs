@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// `1 patch`, `12 patches`.
-pub(in crate::plan) fn count(n: usize, one: &str, many: &str) -> String {
+pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
     match n {
         1 => format!("1 {one}"),
         n => format!("{n} {many}"),
@@ -15,7 +15,7 @@ pub(in crate::plan) fn count(n: usize, one: &str, many: &str) -> String {
 }
 
 /// `a, b + 3 more`.
-pub(in crate::plan) fn listed<T: ToString>(items: &[T], most: usize) -> String {
+pub(crate) fn listed<T: ToString>(items: &[T], most: usize) -> String {
     let shown: Vec<String> = items.iter().take(most).map(T::to_string).collect();
     let shown = shown.join(", ");
     match items.len().saturating_sub(most) {

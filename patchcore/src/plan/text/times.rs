@@ -8,14 +8,14 @@ use crate::{id::WindowName, plan::Envelope};
 
 /// How times of one plan are written: in the zone of a window, with the year only where it is another one.
 #[derive(Debug, Clone)]
-pub(in crate::plan) struct Times {
+pub(crate) struct Times {
     zone: TimeZone,
     year: i16,
 }
 
 impl Times {
     /// In the zone of this window; without one, in that of the first window that has a zone, else in UTC.
-    pub(in crate::plan) fn of(envelope: &Envelope, window: Option<&WindowName>) -> Self {
+    pub(crate) fn of(envelope: &Envelope, window: Option<&WindowName>) -> Self {
         let named = window.and_then(|name| envelope.windows.iter().find(|w| w.name == *name));
         let zone = named
             .into_iter()
@@ -28,7 +28,7 @@ impl Times {
     }
 
     /// `Mon 14 Dec 22:00 CET`.
-    pub(in crate::plan) fn at(&self, at: Timestamp) -> String {
+    pub(crate) fn at(&self, at: Timestamp) -> String {
         let zoned = at.to_zoned(self.zone.clone());
         let format = if zoned.year() == self.year {
             "%a %-d %b %H:%M %Z"
@@ -39,7 +39,7 @@ impl Times {
     }
 
     /// `31 Jan 2027`.
-    pub(in crate::plan) fn day(&self, day: Date) -> String {
+    pub(crate) fn day(&self, day: Date) -> String {
         let format = if day.year() == self.year {
             "%-d %b"
         } else {
@@ -49,8 +49,57 @@ impl Times {
     }
 }
 
+impl Times {
+    /// In a zone, without the year where it is this one.
+    pub(crate) fn within(zone: TimeZone, year_of: Timestamp) -> Self {
+        let year = year_of.to_zoned(zone.clone()).year();
+        Self { zone, year }
+    }
+
+    /// In UTC, always with the year: for what is told without knowing whose it is.
+    pub(crate) fn utc() -> Self {
+        Self {
+            zone: TimeZone::UTC,
+            year: i16::MIN,
+        }
+    }
+
+    /// The zone itself.
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// `22:00:05`, under a headline that names day and zone.
+    pub(crate) fn second(&self, at: Timestamp) -> String {
+        let zoned = at.to_zoned(self.zone.clone());
+        zoned.strftime("%H:%M:%S").to_string()
+    }
+
+    /// `Mon 14 Dec CET`: the headline of a day.
+    pub(crate) fn headline(&self, at: Timestamp) -> String {
+        let zoned = at.to_zoned(self.zone.clone());
+        let format = if zoned.year() == self.year {
+            "%a %-d %b %Z"
+        } else {
+            "%a %-d %b %Y %Z"
+        };
+        zoned.strftime(format).to_string()
+    }
+
+    /// `Mon 14 Dec 22:00:05 CET`.
+    pub(crate) fn moment(&self, at: Timestamp) -> String {
+        let zoned = at.to_zoned(self.zone.clone());
+        let format = if zoned.year() == self.year {
+            "%a %-d %b %H:%M:%S %Z"
+        } else {
+            "%a %-d %b %Y %H:%M:%S %Z"
+        };
+        zoned.strftime(format).to_string()
+    }
+}
+
 /// `1 h 10 min`; the two largest units.
-pub(in crate::plan) fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let two = |large: u64, unit: &str, small: u64, next: &str| {
         if small == 0 {
@@ -69,7 +118,7 @@ pub(in crate::plan) fn duration(duration: Duration) -> String {
 }
 
 /// How long ago something was: `2 min`, `3 months`; the largest unit. None for what has yet to come.
-pub(super) fn age(then: Timestamp, now: Timestamp) -> Option<String> {
+pub(crate) fn age(then: Timestamp, now: Timestamp) -> Option<String> {
     let seconds = u64::try_from(now.duration_since(then).as_secs()).ok()?;
     let days = seconds / 86_400;
     let months = |n: u64| if n == 1 { "month" } else { "months" };

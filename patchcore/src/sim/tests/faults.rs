@@ -207,6 +207,16 @@ fn health_breaks_until_the_version_is_gone() {
 }
 
 #[test]
+fn a_fault_that_comes_later_counts_from_then_on() {
+    let sim = web();
+    sim.clock().advance_to(after(5));
+    sim.world(|w| w.script(Script::health_breaks("openssl", "3-1").on("web-1")));
+    let outages = sim.history("web-1").unwrap().outages;
+    assert_eq!(outages[0].from, after(5));
+    assert!(sim.history("web-2").unwrap().outages.is_empty());
+}
+
+#[test]
 fn a_failed_way_back_says_what_is_still_there() {
     let sim = web().script(Script::roll_back_fails());
     let caller = Caller::of(&sim);

@@ -9,12 +9,24 @@ fn outages_tell_whether_a_budget_held() {
     caller.run("a", apply("web-1", both()));
     caller.run("b", apply("web-2", both()));
     assert_eq!(sim.most_out_of_service(["web-1", "web-2"]), 1);
+    assert_eq!(caller.probe("web-1").unwrap(), ProbeVerdict::Healthy);
     let first = sim.history("web-1").unwrap().outages[0].clone();
     assert_eq!((first.why, first.from), (OutageCause::Applying, start()));
     caller.begin(&caller.op("c", reboot("web-1"))).unwrap();
     caller.begin(&caller.op("d", reboot("web-2"))).unwrap();
     assert_eq!(sim.most_out_of_service(["web-1", "web-2"]), 2);
     assert_eq!(sim.most_out_of_service(["web-1"]), 1);
+
+    let busy = web();
+    let caller = Caller::of(&busy);
+    caller
+        .begin(&caller.op("a", apply("web-1", both())))
+        .unwrap();
+    assert_eq!(
+        caller.probe("web-1").unwrap(),
+        ProbeVerdict::Unhealthy,
+        "what is out of service does not answer"
+    );
 
     let quiet = web();
     Caller::of(&quiet).run("a", apply("web-1", vec![change("openssl", "3-1", "3-2")]));

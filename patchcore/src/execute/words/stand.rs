@@ -1,0 +1,138 @@
+//! What a run waits for, and how it stands.
+
+use std::time::Duration;
+
+use super::{component::without, run::verdict};
+use crate::{
+    execute::{Standing, kernel::Wait},
+    id::ComponentId,
+    plan::text::{Times, duration, names},
+    policy::ClosedBecause,
+};
+
+/// So many names are said before the rest is counted.
+const NAMES: usize = 6;
+
+/// One wait in one line.
+pub(crate) fn wait(wait: &Wait, times: &Times) -> String {
+    match wait {
+        Wait::Window {
+            ring,
+            next,
+            because,
+        } => {
+            let why: Vec<String> = because.iter().map(|b| closed(b, times)).collect();
+            let next = match next {
+                Some(next) => format!("next {}", times.at(*next)),
+                None => "no window comes".to_owned(),
+            };
+            format!("ring {ring}: {} · {next}", why.join(", "))
+        }
+        Wait::Soak { ring, until } => format!("soak of {ring} until {}", times.at(*until)),
+        Wait::RingApproval { ring } => format!("ring {ring} needs an approval of its own"),
+        Wait::Slot { component, held_by } => slot(&[component], held_by),
+        Wait::Floor { component, group } => {
+            format!("{component} may not go down: group {group}")
+        }
+        Wait::Wave { ring, waits_for } => format!(
+            "ring {ring} goes on when {} {} back in service",
+            names(waits_for, NAMES),
+            if waits_for.len() == 1 { "is" } else { "are" }
+        ),
+        Wait::Paused { by, reason } => format!("paused by {by}: {reason}"),
+        Wait::Halted { why } => {
+            format!("halted: {why} · lift the halt with a reason, or end the run")
+        }
+        Wait::Person { component, why } => format!(
+            "{component}: a person must decide: {}",
+            without(why, Some(component))
+        ),
+    }
+}
+
+fn slot(who: &[&ComponentId], held_by: &[ComponentId]) -> String {
+    format!(
+        "{} {} for a slot of the disruption budget, held by {}",
+        names(who.iter().copied(), NAMES),
+        if who.len() == 1 { "waits" } else { "wait" },
+        names(held_by, NAMES)
+    )
+}
+
+/// All waits, each said once: those who wait for the same slots share a sentence.
+pub(crate) fn waits(all: &[Wait], times: &Times) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for one in all {
+        let text = match one {
+            Wait::Slot { held_by, .. } => {
+                let who: Vec<&ComponentId> = all
+                    .iter()
+                    .filter_map(|w| match w {
+                        Wait::Slot {
+                            component,
+                            held_by: by,
+                        } if by == held_by => Some(component),
+                        _ => None,
+                    })
+                    .collect();
+                slot(&who, held_by)
+            }
+            other => wait(other, times),
+        };
+        if !told.contains(&text) {
+            told.push(text);
+        }
+    }
+    told
+}
+
+fn closed(because: &ClosedBecause, times: &Times) -> String {
+    match because {
+        ClosedBecause::Blackout { from, to, because } => format!(
+            "blackout from {} to {}, {because}",
+            times.day(*from),
+            times.day(*to)
+        ),
+        ClosedBecause::TooLate {
+            window,
+            closes,
+            needs_seconds,
+        } => format!(
+            "window {window} closes {}, and {} are needed",
+            times.at(*closes),
+            duration(Duration::from_secs(*needs_seconds))
+        ),
+        other => other.to_string(),
+    }
+}
+
+/// How a run stands, in one line.
+pub(crate) fn standing(standing: &Standing, times: &Times) -> String {
+    let waiting = |all: &[Wait]| match waits(all, times) {
+        none if none.is_empty() => String::new(),
+        some => format!("waiting: {}", some.join("; ")),
+    };
+    let with = |first: String, all: &[Wait]| match waiting(all) {
+        none if none.is_empty() => first,
+        some => format!("{first} · {some}"),
+    };
+    match standing {
+        Standing::Working { waits } => with("working".to_owned(), waits),
+        Standing::Waiting { until, waits } if waits.is_empty() => {
+            format!("waiting until {}", times.at(*until))
+        }
+        Standing::Waiting { waits, .. } => waiting(waits),
+        Standing::AtRest { waits } => with("only a person can make it go on".to_owned(), waits),
+        Standing::Parked { until, waits } => with(
+            match until {
+                Some(until) => format!("parked · call again {}", times.at(*until)),
+                None => "parked · only a person can make it go on".to_owned(),
+            },
+            waits,
+        ),
+        Standing::Ended { verdict: v } => format!("over: {}", verdict(*v)),
+        Standing::Broken { failure } => format!(
+            "its journal failed: {failure} · nothing more is started; open the journal again and continue"
+        ),
+    }
+}

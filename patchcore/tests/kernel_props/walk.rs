@@ -1,0 +1,558 @@
+//! One random walk of the kernels over one plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use patchcore::{
+    Failure, Plan, Timestamp,
+    error::{Error, ErrorKind},
+    estate::Scan,
+    execute::kernel::{
+        Command, ComponentEvent, ComponentState, Components, Effect, End, Input, OpResult, Phase,
+        Resolution, RingPhase, RunEvent, RunState, RunStatus, Step, advance, decide, steer,
+    },
+    id::{ComponentId, RunId},
+    judge::CheckResult,
+    policy::{Calendar, Gate},
+    provider::{Baseline, DeployRequest, Evidence, Guarantee, ProbeVerdict, Undo},
+};
+
+/// Long enough for every plan; a walk that needs more is a run that never ends.
+const LONGEST: usize = 20_000;
+
+pub(crate) struct Walk {
+    plan: Plan,
+    calendar: Calendar,
+    luck: Vec<u32>,
+    drawn: usize,
+    now: Timestamp,
+    run: RunState,
+    components: Components,
+    boots: BTreeMap<ComponentId, u32>,
+    log: Vec<(Option<ComponentId>, serde_json::Value, Timestamp)>,
+    pub(crate) seen: BTreeSet<String>,
+}
+
+impl Walk {
+    pub(crate) fn new(plan: Plan, luck: Vec<u32>) -> Self {
+        let envelope = &plan.envelope;
+        let mut walk = Self {
+            calendar: Calendar::new(&envelope.windows, &envelope.blackouts).unwrap(),
+            now: envelope.made,
+            components: envelope
+                .targets
+                .iter()
+                .map(|t| (t.component.clone(), ComponentState::default()))
+                .collect(),
+            plan,
+            luck,
+            drawn: 0,
+            run: RunState::default(),
+            boots: BTreeMap::new(),
+            log: Vec::new(),
+            seen: BTreeSet::new(),
+        };
+        walk.bend();
+        walk
+    }
+
+    /// The kernel must keep what the planner keeps: budgets, floors, order and expiry hold also for a schedule
+    /// that would break them all, with everybody of a ring in one wave.
+    fn bend(&mut self) {
+        if self.draw(2) == 0 {
+            return;
+        }
+        for ring in &mut self.plan.schedule.rings {
+            let all = ring.waves.drain(..).reduce(|mut all, wave| {
+                all.components.extend(wave.components);
+                all
+            });
+            ring.waves.extend(all);
+        }
+        for at in 0..self.plan.envelope.rings.len() {
+            self.plan.envelope.rings[at].at_once = 1 + self.draw(6);
+        }
+        if self.draw(3) == 0 {
+            let hours = self.draw(200);
+            self.plan.envelope.expires = self.now + jiff::SignedDuration::from_hours(hours as i64);
+        }
+    }
+
+    fn draw(&mut self, below: usize) -> usize {
+        let luck = self.luck[self.drawn % self.luck.len()]
+            .wrapping_mul(2_654_435_761)
+            .wrapping_add(self.drawn as u32);
+        self.drawn += 1;
+        (luck >> 3) as usize % below.max(1)
+    }
+
+    pub(crate) fn to_the_end(&mut self) {
+        for _ in 0..LONGEST {
+            if matches!(self.run.status, RunStatus::Ended { .. }) {
+                return self.at_the_end();
+            }
+            let envelope = &self.plan.envelope;
+            let decision = advance(
+                RunId(1),
+                envelope,
+                &self.plan.schedule,
+                &self.calendar,
+                &self.run,
+                &self.components,
+                self.now,
+            );
+            if !decision.is_empty() {
+                // One decision is one transaction: its parts are judged together with what was there before.
+                self.may_be_admitted(&decision.components);
+                for event in decision.run {
+                    self.tell_run(&event);
+                }
+                for (component, event) in decision.components {
+                    self.tell(&component, &event);
+                }
+                continue;
+            }
+            if self.draw(40) == 0 {
+                self.somebody_steers();
+                continue;
+            }
+            let busy: Vec<ComponentId> = self.busy();
+            if busy.is_empty() {
+                match decision.wake {
+                    Some(wake) => {
+                        assert!(
+                            wake > self.now,
+                            "it would wake at once, again and again: {:?}",
+                            decision.waits
+                        );
+                        self.now = wake;
+                    }
+                    None => self.somebody_must_steer(),
+                }
+                continue;
+            }
+            let at = self.draw(busy.len());
+            self.finish(&busy[at]);
+        }
+        panic!(
+            "the run never ends: {:?}",
+            self.log.iter().rev().take(12).collect::<Vec<_>>()
+        );
+    }
+
+    fn busy(&self) -> Vec<ComponentId> {
+        let targets = self.plan.envelope.targets.iter();
+        targets
+            .filter(|t| {
+                self.components[&t.component].effect(t, &t.component, "j", RunId(1)) != Effect::None
+            })
+            .map(|t| t.component.clone())
+            .collect()
+    }
+
+    /// The effect of one component comes back, with a result that is drawn.
+    fn finish(&mut self, component: &ComponentId) {
+        let target = self.plan.envelope.target(component).unwrap().clone();
+        let effect = self.components[component].effect(&target, component, "j", RunId(1));
+        let good = self.draw(10) > 1;
+        let input = match effect {
+            Effect::Ensure {
+                step,
+                key,
+                request,
+                journaled,
+            } => {
+                let mut fresh = journaled.is_none();
+                if fresh && self.draw(12) == 0 {
+                    // It could not begin at all.
+                    fresh = false;
+                    let blocked = OpResult::Failed(vec![failure("a lock is held")]);
+                    self.answer(component, Input::Operation(step, blocked));
+                }
+                if self.components[component].effect(&target, component, "j", RunId(1))
+                    == Effect::None
+                {
+                    return;
+                }
+                if fresh {
+                    let undo = match &request {
+                        DeployRequest::Stage { .. } => Undo::By(DeployRequest::Discard {
+                            components: vec![target.known_as.clone()],
+                            staged: key.clone(),
+                        }),
+                        _ => Undo::Nothing,
+                    };
+                    let owes = (step == Step::Stage).then(|| "old packages".to_owned());
+                    let intended = ComponentEvent::Intended {
+                        step,
+                        key,
+                        request,
+                        baseline: Baseline::empty(),
+                        guarantee: Guarantee::Blind,
+                        undo,
+                        owes,
+                    };
+                    self.tell(component, &intended);
+                    return;
+                }
+                if journaled.is_none() {
+                    return;
+                }
+                if good && matches!(step, Step::Reboot | Step::RebootFirst | Step::RebootBack) {
+                    *self.boots.entry(component.clone()).or_default() += 1;
+                }
+                let result = match (good, self.draw(3)) {
+                    (true, _) => OpResult::Done(Evidence::observed(self.now, "done")),
+                    (false, 0) => OpResult::Unknown {
+                        why: "nobody knows".to_owned(),
+                    },
+                    (false, _) => OpResult::Failed(vec![failure("it failed")]),
+                };
+                Input::Operation(step, result)
+            }
+            Effect::Scan if !good && self.draw(2) == 0 => {
+                Input::Scan(Err(failure("it does not answer")))
+            }
+            Effect::Scan => {
+                let back = self.components[component].phase == Phase::VerifyBack;
+                let versions = target.patches.iter().filter_map(|p| {
+                    let there = if back == good {
+                        p.from.clone()
+                    } else {
+                        Some(p.to.clone())
+                    };
+                    there.map(|v| (p.id.clone(), v))
+                });
+                let mut scan = Scan::new(self.now, versions.collect());
+                scan.reboot_wanted = match self.draw(4) {
+                    0 => None,
+                    1 => Some(vec!["a kernel".to_owned()]),
+                    _ => Some(Vec::new()),
+                };
+                scan.running_old = Some(Vec::new());
+                let boots = self.boots.get(component).copied().unwrap_or_default();
+                scan.boot_id = (self.draw(20) > 0).then(|| boots.to_string());
+                Input::Scan(Ok(Box::new(scan)))
+            }
+            Effect::Check(checks) => Input::Checks(
+                checks
+                    .iter()
+                    .map(|c| CheckResult {
+                        check: c.kind.to_string(),
+                        verdict: Some(if good {
+                            ProbeVerdict::Healthy
+                        } else {
+                            ProbeVerdict::Unhealthy
+                        }),
+                        saw: "seen".to_owned(),
+                    })
+                    .collect(),
+            ),
+            other => panic!("{other:?} comes back"),
+        };
+        self.answer(component, input);
+    }
+
+    fn answer(&mut self, component: &ComponentId, input: Input) {
+        let target = self.plan.envelope.target(component).unwrap();
+        let events = decide(
+            target,
+            &self.plan.envelope.on_fail,
+            &self.components[component],
+            &input,
+        );
+        assert_eq!(
+            events.len(),
+            1,
+            "{input:?} is lost on {component} in {:?}",
+            self.components[component].phase
+        );
+        for event in &events {
+            self.tell(component, event);
+        }
+        // What comes twice or late changes nothing.
+        let target = self.plan.envelope.target(component).unwrap();
+        if let Input::Operation(step, _) = &input
+            && !matches!(self.components[component].phase, Phase::Doing(s) if s == *step)
+            && !matches!(self.components[component].phase, Phase::GivingBack(_))
+        {
+            assert!(
+                decide(
+                    target,
+                    &self.plan.envelope.on_fail,
+                    &self.components[component],
+                    &input
+                )
+                .is_empty()
+            );
+        }
+    }
+
+    fn somebody_steers(&mut self) {
+        let command = match self.draw(8) {
+            0 | 1 => Command::Pause,
+            2 if self.draw(6) == 0 => Command::Cancel,
+            _ => Command::Unpause,
+        };
+        self.steer(command);
+    }
+
+    /// At rest: somebody does what the run waits for.
+    fn somebody_must_steer(&mut self) {
+        if self.run.paused.is_some() {
+            return self.steer(Command::Unpause);
+        }
+        let quarantined = self
+            .components
+            .iter()
+            .find(|(_, s)| s.phase == Phase::Quarantined)
+            .map(|(c, _)| c.clone());
+        if let Some(component) = quarantined {
+            let how = [
+                Resolution::AdoptDone,
+                Resolution::Retry,
+                Resolution::RollBack,
+                Resolution::Abandon,
+            ][self.draw(4)];
+            let before = self.log.len();
+            self.steer(Command::Resolve {
+                component: component.clone(),
+                how,
+            });
+            if self.log.len() == before {
+                self.steer(Command::Resolve {
+                    component,
+                    how: Resolution::Abandon,
+                });
+            }
+            return;
+        }
+        let stuck = self
+            .components
+            .iter()
+            .find(|(_, s)| s.phase == Phase::AwaitWayBack)
+            .map(|(c, _)| c.clone());
+        if let Some(component) = stuck {
+            let how = if self.draw(2) == 0 {
+                Resolution::RollBack
+            } else {
+                Resolution::Abandon
+            };
+            return self.steer(Command::Resolve { component, how });
+        }
+        let left = self
+            .components
+            .iter()
+            .find(|(_, s)| s.phase == Phase::Ended(End::LeftAsIs))
+            .map(|(c, _)| c.clone());
+        if let Some(component) = left
+            && self.draw(3) == 0
+        {
+            return self.steer(Command::Resolve {
+                component,
+                how: Resolution::AdoptDone,
+            });
+        }
+        if matches!(self.run.status, RunStatus::Halted { .. }) {
+            let expired = self.now >= self.plan.envelope.expires;
+            let lift = self.draw(2) == 0 && !expired;
+            return self.steer(if lift {
+                Command::LiftHalt
+            } else {
+                Command::End
+            });
+        }
+        let waits = |r: &&patchcore::plan::RingRules| {
+            r.needs_approval && !self.run.ring_approvals.contains_key(&r.name)
+        };
+        if let Some(ring) = self.plan.envelope.rings.iter().find(waits) {
+            let ring = ring.name.clone();
+            return self.steer(Command::ApproveRing { ring });
+        }
+        // Slots that nobody can give back, or a window that never comes again: the run is at its end.
+        self.steer(Command::Cancel);
+    }
+
+    fn steer(&mut self, command: Command) {
+        let envelope = &self.plan.envelope;
+        let by = envelope
+            .approval
+            .from
+            .iter()
+            .find(|p| **p != envelope.requested_by)
+            .cloned();
+        let by = by.unwrap_or_else(|| "maria".into());
+        if let Ok(steered) = steer(
+            envelope,
+            &self.run,
+            &self.components,
+            &by,
+            "because",
+            &command,
+        ) {
+            for event in steered.run {
+                self.tell_run(&event);
+            }
+            for (component, event) in steered.components {
+                self.tell(&component, &event);
+            }
+        } else if matches!(command, Command::ApproveRing { .. }) {
+            // A policy without approvers cannot approve a ring.
+            self.steer(Command::Cancel);
+        }
+    }
+
+    fn tell_run(&mut self, event: &RunEvent) {
+        let json = serde_json::to_value(event).unwrap();
+        self.note(&json);
+        if let RunEvent::Ended { ends, .. } = event {
+            for (end, _) in ends {
+                self.seen.insert(format!(
+                    "end:{}",
+                    serde_json::to_value(end).unwrap().as_str().unwrap()
+                ));
+            }
+        }
+        self.run
+            .evolve(&serde_json::from_value(json.clone()).unwrap());
+        self.log.push((None, json, self.now));
+    }
+
+    fn tell(&mut self, component: &ComponentId, event: &ComponentEvent) {
+        let json = serde_json::to_value(event).unwrap();
+        self.note(&json);
+        let known = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(*event, known, "an event is read back as it was written");
+        self.components
+            .get_mut(component)
+            .unwrap()
+            .evolve(&known, self.now);
+        self.log.push((Some(component.clone()), json, self.now));
+    }
+
+    fn note(&mut self, json: &serde_json::Value) {
+        self.seen.insert(json["kind"].as_str().unwrap().to_owned());
+    }
+
+    /// Budget, floors, order, rings, windows and expiry, for everybody who is let in together.
+    fn may_be_admitted(&self, events: &[(ComponentId, ComponentEvent)]) {
+        let envelope = &self.plan.envelope;
+        let mut down: BTreeSet<&ComponentId> = self
+            .components
+            .iter()
+            .filter(|(_, s)| s.phase.holds_slot())
+            .map(|(c, _)| c)
+            .collect();
+        for (component, event) in events {
+            let first = matches!(event, ComponentEvent::Admitted { .. });
+            if !first && !matches!(event, ComponentEvent::WayBackOpened { .. }) {
+                continue;
+            }
+            let target = envelope.target(component).unwrap();
+            let ring = envelope
+                .rings
+                .iter()
+                .position(|r| r.name == target.ring)
+                .unwrap();
+            down.insert(component);
+            assert!(
+                down.len() <= envelope.rings[ring].at_once,
+                "{component} exceeds the budget: {down:?}"
+            );
+            for group in envelope
+                .groups
+                .iter()
+                .filter(|g| g.members.contains(component))
+            {
+                let gone = group
+                    .members
+                    .iter()
+                    .filter(|m| down.contains(m) || group.down_already.contains(m))
+                    .count();
+                assert!(
+                    group.members.len() - gone >= group.keep_up,
+                    "group {} is below its floor",
+                    group.name
+                );
+            }
+            if !first {
+                continue;
+            }
+            for earlier in &target.after {
+                let state = &self.components[earlier];
+                assert!(
+                    state.phase.is_settled() && state.failures.is_empty(),
+                    "{component} comes before {earlier}"
+                );
+            }
+            for earlier in &envelope.rings[..ring] {
+                assert_eq!(
+                    self.run.ring_phase(&earlier.name),
+                    RingPhase::Passed,
+                    "{component} comes before its ring"
+                );
+            }
+            assert!(
+                self.now < envelope.expires,
+                "{component} is let in after the approval expired"
+            );
+            assert_eq!(
+                self.run.paused, None,
+                "{component} is let into a paused run"
+            );
+            assert_eq!(self.run.status, RunStatus::Open);
+            let gate = self.calendar.gate(
+                envelope.rings[ring].window.as_ref(),
+                self.now,
+                target.takes.p95,
+            );
+            assert!(
+                matches!(gate, Gate::Open { .. }),
+                "{component} is let in outside of its window: {gate:?}"
+            );
+        }
+    }
+
+    fn at_the_end(&self) {
+        for (component, state) in &self.components {
+            assert!(
+                state.phase.is_ended(),
+                "{component} is at {:?} when the run is over",
+                state.phase
+            );
+            assert!(
+                state.owed.is_empty(),
+                "{component} owes {:?} when the run is over",
+                state.owed
+            );
+            assert_eq!(
+                state.op, None,
+                "{component} has an open operation when the run is over"
+            );
+        }
+    }
+
+    /// The same events lead to the same state, also when they come from a journal.
+    pub(crate) fn tells_the_same_again(&self) {
+        let mut run = RunState::default();
+        let mut components: Components = self
+            .components
+            .keys()
+            .map(|c| (c.clone(), ComponentState::default()))
+            .collect();
+        for (component, json, at) in &self.log {
+            match component {
+                None => run.evolve(&serde_json::from_value(json.clone()).unwrap()),
+                Some(c) => components
+                    .get_mut(c)
+                    .unwrap()
+                    .evolve(&serde_json::from_value(json.clone()).unwrap(), *at),
+            }
+        }
+        assert_eq!(run, self.run);
+        assert_eq!(components, self.components);
+    }
+}
+
+fn failure(what: &str) -> Failure {
+    Failure::from(&Error::new(ErrorKind::InstallFailed, what))
+}

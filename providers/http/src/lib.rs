@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod config;
+mod error;
+mod probe;
+
+pub use config::{HttpConfig, Redirects};
+pub use probe::HttpProbe;
