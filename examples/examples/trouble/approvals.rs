@@ -26,7 +26,7 @@ async fn approve(
 
 pub(crate) async fn none() -> Result<Seen> {
     let seen = approve(ErrorKind::NotApproved, |_, _| Ok(Vec::new())).await?;
-    Ok(seen.says(&["1 of: maria, jon", "have it approved by"]))
+    Ok(seen.says(&["approvals by 1 of: maria, jon", "have it approved by"]))
 }
 
 pub(crate) async fn of_another_plan() -> Result<Seen> {
@@ -46,7 +46,7 @@ pub(crate) async fn by_the_requester() -> Result<Seen> {
         Ok(vec![estate.approval(plan, "sam")?])
     })
     .await?;
-    Ok(seen.says(&["sam asked for it and cannot approve it", "maria, jon"]))
+    Ok(seen.says(&["sam asked for it and cannot approve it", "maria or jon"]))
 }
 
 pub(crate) async fn by_somebody_else() -> Result<Seen> {
@@ -63,11 +63,16 @@ pub(crate) async fn too_late() -> Result<Seen> {
     let estate = stage::estate(&sim);
     let plan = stage::plan(&estate).await?;
     let approval = estate.approval(&plan, "maria")?;
-    sim.clock().advance_to(at("2026-12-21T14:00:01Z")?);
+    sim.clock().advance_to(at("2026-12-21T15:30:00Z")?);
     let (what, holds) = witness.untouched()?;
     Ok(
         Seen::refused(estate.approve(plan, [approval]), ErrorKind::ApprovalExpired)
-            .says(&["too old to be approved", "Mon 21 Dec", "plan again"])
+            .says(&[
+                "too old to be approved",
+                "before Mon 21 Dec 15:00 CET",
+                "found Mon 21 Dec 16:30 CET",
+                "plan again",
+            ])
             .proves(what, holds),
     )
 }
@@ -78,7 +83,7 @@ pub(crate) async fn expired_at_the_start() -> Result<Seen> {
     let estate = stage::estate(&sim);
     let journal = Journal::in_memory()?;
     let approved = stage::approved(&estate, stage::plan(&estate).await?)?;
-    sim.clock().advance_to(at("2026-12-21T14:00:00Z")?);
+    sim.clock().advance_to(at("2026-12-21T15:30:00Z")?);
     let answer = estate.run(approved, &journal).await;
     let (what, holds) = witness.untouched()?;
     let (runs, none) = stage::runs(&journal, 0).await?;

@@ -51,7 +51,7 @@ pub(crate) async fn of_another_estate() -> Result<Seen> {
 fn refused(folder: &Folder, kind: ErrorKind) -> Result<Seen> {
     let before = folder.files()?;
     let answer = Journal::open(folder.journal());
-    let same = folder.files()? == before;
+    let same = folder.holds(&before)?;
     Ok(Seen::refused(answer, kind)
         .says(&["run.db"])
         .proves("every file is as it was, byte for byte", same))
@@ -85,7 +85,7 @@ pub(crate) async fn tampered() -> Result<Seen> {
     let answer = journal.verify().await?.into_result();
     let (runs, one) = stage::runs(&journal, 1).await?;
     Ok(Seen::refused(answer, ErrorKind::JournalDamaged)
-        .says(&["event 1 of run 1"])
+        .says(&["run.db", "event 1 of run 1"])
         .proves(runs, one))
 }
 
@@ -106,11 +106,11 @@ pub(crate) async fn in_use() -> Result<Seen> {
     let holder = Child::holding(&folder.journal())?;
     let before = folder.files()?;
     let answer = Journal::open(folder.journal());
-    let same = folder.files()? == before;
+    let same = folder.holds(&before)?;
     Ok(Seen::refused(answer, ErrorKind::JournalInUse)
         .says(&[
             "run.db",
-            &format!("process {} on ", holder.pid()),
+            &format!("found     process {} on ", holder.pid()),
             "end that process first",
         ])
         .proves("every file is as it was, byte for byte", same))

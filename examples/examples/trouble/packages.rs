@@ -87,7 +87,7 @@ fn locked(until: &str) -> Result<Sim> {
 }
 
 pub(crate) async fn lock_that_becomes_free() -> Result<Seen> {
-    let sim = locked("2026-12-07T22:30:00Z")?;
+    let sim = locked("2026-12-07T21:20:00Z")?;
     let estate = stage::estate(&sim);
     let plan = stage::plan(&estate).await?;
     let text = stage::lines_with(&plan.to_string(), &["busy now", "unattended"]);
@@ -102,7 +102,7 @@ pub(crate) async fn lock_that_becomes_free() -> Result<Seen> {
         .says(&["busy now", "unattended-upgrade (pid 412)"])
         .proves(
             "nothing was installed before the lock was free",
-            first.is_some_and(|began| at("2026-12-07T22:30:00Z").is_ok_and(|free| began >= free)),
+            first.is_some_and(|began| at("2026-12-07T21:20:00Z").is_ok_and(|free| began >= free)),
         )
         .proves(
             "it was patched in the same window",
@@ -122,12 +122,18 @@ pub(crate) async fn lock_that_never_becomes_free() -> Result<Seen> {
         .finished_or_parked(std::time::Duration::from_secs(10 * 24 * 3600))
         .await?;
     let why = run.why("web-t1").await?;
-    let (what, holds) = witness.untouched()?;
     let waits = !matches!(standing, Standing::Ended { .. } | Standing::Broken { .. });
     Ok(Seen::text(why)
-        .says(&["web-t1", "unattended-upgrade (pid 412)"])
-        .proves("the run waits", waits)
-        .proves(what, holds))
+        .says(&[
+            "web-t1: could not begin and was not touched",
+            "unattended-upgrade (pid 412)",
+            "what to do",
+        ])
+        .proves("the run halted and waits for a person", waits)
+        .proves(
+            "every version is as before, and no package tool ran",
+            witness.versions_as_before()?,
+        ))
 }
 
 pub(crate) async fn drift() -> Result<Seen> {
@@ -139,8 +145,9 @@ pub(crate) async fn drift() -> Result<Seen> {
     run.finished().await?;
     let story = run.story().await?;
     let lines = stage::lines_with(&stage::told(&run).await, &["web-t1", "halted"]);
+    let why = run.why("web-t1").await?;
     let phase = story.components.get("web-t1").map(|c| c.phase);
-    Ok(Seen::text(lines)
+    Ok(Seen::text(format!("{lines}\n{why}"))
         .failure(stage::first_failure(&story, "web-t1"), ErrorKind::PlanDrift)
         .says(&["web-t1", "1.22.1-10", "plan again"])
         .proves(

@@ -115,7 +115,7 @@ pub(crate) async fn check_that_nobody_runs() -> Result<Seen> {
     })?;
     let plan = answer(&estate, &policy).await?;
     let (what, holds) = witness.untouched()?;
-    Ok(left_out(&plan, "web-01", ErrorKind::NotFound)
+    Ok(left_out(&plan, "web-01", ErrorKind::Unsupported)
         .says(&["http"])
         .proves("no component is planned", plan.is_empty())
         .proves(what, holds))

@@ -51,7 +51,7 @@ pub(crate) async fn selects_nothing() -> Result<Seen> {
     )
     .await?;
     Ok(seen.says(&[
-        "policy.toml:14:1: policy weekly selects none of the 3 components",
+        "policy.toml:13:3: policy weekly selects none of the 3 components",
         "broad selects \"site = paris\"",
         "end with a ring that selects \"*\"",
     ]))
@@ -67,7 +67,7 @@ pub(crate) async fn ring_that_never_starts() -> Result<Seen> {
     )
     .await?;
     Ok(seen.says(&[
-        "policy.toml:24:",
+        "policy.toml:23:1: ",
         "ring \"broad\" can never start: at_least = 3, but ring \"test\" has 1 component",
         "lower at_least",
     ]))
@@ -106,6 +106,7 @@ pub(crate) async fn order_in_a_circle() -> Result<Seen> {
     let seen = refused(&shop()?, &SHOP, policy, ErrorKind::Cycle).await?;
     Ok(seen.says(&[
         "the order runs in a circle",
+        "policy.toml:12:1: app \"shop\": tier = db, then tier = app, then tier = web",
         "app-1 after db-1",
         "web-1 after app-1",
         "db-1 after web-1",

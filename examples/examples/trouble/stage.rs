@@ -174,8 +174,9 @@ impl Witness {
             .sim
             .world(|world| world.calls().values().map(|c| c.starts).sum());
         let what = format!(
-            "{} components: {transactions} package transactions, {boots} restarts, {started} operations, every version as before",
-            self.guests.len()
+            "{} component{s}: {transactions} package transactions, {boots} restarts, {started} operations, every version as before",
+            self.guests.len(),
+            s = if self.guests.len() == 1 { "" } else { "s" }
         );
         Ok((
             what,
@@ -201,7 +202,8 @@ impl Witness {
 /// What a journal holds: so many runs and no more.
 pub(crate) async fn runs(journal: &Journal, expected: usize) -> Result<(String, bool)> {
     let runs = journal.runs().await?.len();
-    Ok((format!("journal: {runs} runs"), runs == expected))
+    let s = if runs == 1 { "" } else { "s" };
+    Ok((format!("journal: {runs} run{s}"), runs == expected))
 }
 
 /// A folder of the program's own, taken away with the value.
@@ -237,6 +239,14 @@ impl Folder {
             files.insert(path, bytes);
         }
         Ok(files)
+    }
+
+    /// Whether these files are still there as they were. SQLite may have left an empty log and an index of it beside.
+    pub(crate) fn holds(&self, before: &BTreeMap<PathBuf, Vec<u8>>) -> Result<bool> {
+        let now = self.files()?;
+        Ok(before
+            .iter()
+            .all(|(path, bytes)| now.get(path) == Some(bytes)))
     }
 }
 

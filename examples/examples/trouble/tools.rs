@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchcore::{
     ErrorKind, Estate, Journal, Result,
-    estate::{ComponentKind, Patch, PatchChange, PatchClass, Sighting},
+    estate::{ComponentKind, Impact, Patch, PatchChange, PatchClass, Sighting},
     id::ComponentId,
     provider::{Installed, OpContext, ProviderInfo, Simple, SimpleProvider},
     sim::Script,
@@ -44,12 +44,17 @@ pub(crate) async fn lies() -> Result<Seen> {
     let lines = stage::told(&run).await;
     let story = run.story().await?;
     let others = witness.versions_as_before()?;
-    Ok(Seen::text(stage::lines_with(&lines, &["web-t1", "halted"]))
+    let why = run.why("web-t1").await?;
+    let lines = stage::lines_with(
+        &lines,
+        &["the tool says", "expected", "halted", "deny-list"],
+    );
+    Ok(Seen::text(format!("{lines}\n{why}"))
         .failure(
             stage::first_failure(&story, "web-t1"),
             ErrorKind::VerifyFailed,
         )
-        .says(&["expected nginx 1.22.1-10 but found 1.22.1-9"])
+        .says(&["expected nginx 1.22.1-10 but found 1.22.1-9", "what to do"])
         .proves("the run halted", standing.is_halted())
         .proves("web-01 and web-02 were not touched", others))
 }
@@ -70,12 +75,15 @@ impl SimpleProvider for Appliance {
     }
 
     async fn available(&self, _: &OpContext, _: &ComponentId) -> Result<Vec<Patch>> {
-        Ok(vec![Patch::new(
-            "firmware",
-            Some("7.4.1".into()),
-            "7.4.2",
-            PatchClass::Security,
-        )])
+        Ok(vec![
+            Patch::new(
+                "firmware",
+                Some("7.4.1".into()),
+                "7.4.2",
+                PatchClass::Security,
+            )
+            .with_impact(Impact::Live),
+        ])
     }
 
     async fn scan(&self, _: &OpContext, _: &ComponentId) -> Result<Installed> {

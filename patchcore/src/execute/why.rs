@@ -40,7 +40,15 @@ pub(super) fn why(
     if let Some(progress) = state.progress.as_ref().and_then(|p| p.message.as_ref()) {
         lines.push(format!("says: {progress}"));
     }
-    lines.extend(state.failures.iter().map(|f| format!("failed: {f}")));
+    for failure in &state.failures {
+        lines.push(format!("failed: {failure}"));
+        lines.extend(
+            failure
+                .hint
+                .iter()
+                .map(|hint| format!("what to do: {hint}")),
+        );
+    }
     lines.extend(
         state
             .quarantine

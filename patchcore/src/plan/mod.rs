@@ -312,6 +312,8 @@ impl Plan {
                 format!("this is not a plan: {what}"),
             )
             .operation("plan.load")
+            .consequence("nothing was loaded")
+            .hint("copy it again from where it was saved, or plan again")
         };
         let value: serde_json::Value =
             serde_json::from_str(text).map_err(|e| bad("it is not JSON").source_error(e))?;
@@ -334,4 +336,9 @@ impl Plan {
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).into()
     }
+}
+
+/// A time as the text of this plan writes it: in the zone of its first window that has one.
+pub(crate) fn time_words(envelope: &Envelope, at: Timestamp) -> String {
+    text::Times::of(envelope, None).at(at)
 }
