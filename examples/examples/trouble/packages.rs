@@ -126,7 +126,7 @@ pub(crate) async fn lock_that_never_becomes_free() -> Result<Seen> {
     Ok(Seen::text(why)
         .says(&[
             "web-t1: could not begin and was not touched",
-            "unattended-upgrade (pid 412)",
+            "unattended-upgrade (pid 412), also after 30 min",
             "what to do",
         ])
         .proves("the run halted and waits for a person", waits)

@@ -116,7 +116,12 @@ pub(crate) async fn panics() -> Result<Seen> {
         "{}\n{why}",
         stage::lines_with(&stage::told(&run).await, &["lb-1", "person"])
     ))
-    .says(&["panicked", "lb-1"])
+    .says(&[
+        "lb-1: is quarantined",
+        "a provider panicked",
+        "what to do",
+        "adopt-done",
+    ])
     .proves(
         "the run waits for a person",
         matches!(standing, patchcore::Standing::AtRest { .. }),

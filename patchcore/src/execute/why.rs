@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use super::{
     Standing, Story,
-    kernel::{End, Phase, Step, Wait},
+    kernel::{End, Phase, Resolution, Step, Wait},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     id::ComponentId,
+    plan::time_words,
 };
 
 /// Which gate holds a component, who holds what, since when, and when it may open.
@@ -25,16 +26,17 @@ pub(super) fn why(
         )
         .hint("the plan says under \"not in this plan\" why, if it was found at all"));
     };
+    let at = |time| time_words(&story.plan.envelope, time);
     let mut lines = vec![format!("{component}: {}", phase(state.phase))];
     if let Some(since) = state.since {
-        lines.push(format!("since {since}"));
+        lines.push(format!("since {}", at(since)));
     }
     if let Some(op) = &state.op {
         lines.push(format!(
             "operation {} ({}), intended {}",
             op.key,
             op.step.slug(),
-            op.since
+            at(op.since)
         ));
     }
     if let Some(progress) = state.progress.as_ref().and_then(|p| p.message.as_ref()) {
@@ -55,6 +57,15 @@ pub(super) fn why(
             .iter()
             .map(|q| format!("a person must decide: {q}")),
     );
+    if state.phase == Phase::Quarantined {
+        lines.push(format!(
+            "what to do: look at {component}, then resolve it with a reason: {}, {}, {} or {}",
+            Resolution::AdoptDone.word(),
+            Resolution::Retry.word(),
+            Resolution::RollBack.word(),
+            Resolution::Abandon.word(),
+        ));
+    }
     lines.extend(state.skipped.iter().map(|s| format!("because {s}")));
     if state.phase == Phase::Waiting {
         let waits = match standing {
@@ -69,14 +80,17 @@ pub(super) fn why(
             lines.push(format!("waits: {wait}"));
         }
         if lines.len() == 1 {
-            lines.push(format!("its ring or wave has not come yet ({now})"));
+            lines.push(format!(
+                "its ring or wave has not come yet (it is {})",
+                at(now)
+            ));
         }
     }
     lines.extend(
         state
             .owed
             .iter()
-            .map(|o| format!("owes: {} since {}", o.what, o.since)),
+            .map(|o| format!("owes: {} since {}", o.what, at(o.since))),
     );
     Ok(lines.join("\n   "))
 }

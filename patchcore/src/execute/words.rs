@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::{
     kernel::{ComponentEvent, End, Event, Phase, RunEvent, RunVerdict, Step, Wait},
     story::Told,
@@ -277,6 +279,11 @@ fn going(next: Phase) -> &'static str {
     }
 }
 
+/// A time as people say it; who waits knows no zone but this one.
+fn at(time: Timestamp) -> String {
+    time.strftime("%a %-d %b %H:%M UTC").to_string()
+}
+
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -292,11 +299,11 @@ impl fmt::Display for Wait {
                     .join(", ");
                 write!(f, "ring {ring}: {why}")?;
                 match next {
-                    Some(next) => write!(f, "; next at {next}"),
+                    Some(next) => write!(f, "; next at {}", at(*next)),
                     None => f.write_str("; no window comes"),
                 }
             }
-            Self::Soak { ring, until } => write!(f, "soak of {ring} until {until}"),
+            Self::Soak { ring, until } => write!(f, "soak of {ring} until {}", at(*until)),
             Self::RingApproval { ring } => write!(f, "ring {ring} needs an approval of its own"),
             Self::Slot { component, held_by } => {
                 let names = held_by

@@ -141,7 +141,7 @@ async fn approved_versions_go_in_and_back_out_from_the_kept_packages() {
         Old {
             name: change.name.clone(),
             arch: change.arch.clone(),
-            version: change.from.clone().unwrap(),
+            version: change.from.clone(),
         }
     };
     let to = RollBack {
@@ -282,7 +282,7 @@ async fn a_failing_script_is_seen_repaired_and_rolled_back() {
         .map(|c| Old {
             name: c.name.clone(),
             arch: c.arch.clone(),
-            version: c.from.clone().unwrap(),
+            version: c.from.clone(),
         })
         .collect();
     let back = it

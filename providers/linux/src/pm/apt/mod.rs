@@ -14,5 +14,8 @@ pub use dpkg::{Installed, PackageKey, State, Unhealthy};
 pub use facts::{Disk, Facts, Lists, LockHolder, OpenJobs, Reboot, Stale, Unattended};
 pub use line::{Origin, Waits};
 pub use package::{Architecture, PackageName};
-pub use scan::{AptScan, Class, KeptBack, KeptBackReason, Pending, Removal, Upgrades, scan_script};
+pub use scan::{
+    AptScan, Class, KeptBack, KeptBackReason, Pending, Removal, Upgrades, facts_script,
+    scan_script, scan_script_about,
+};
 pub use spec::{Apt, Change, Old, RollBack};

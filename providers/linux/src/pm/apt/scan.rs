@@ -129,6 +129,10 @@ pub struct AptScan {
     pub installed: BTreeMap<PackageKey, Installed>,
     /// What apt would do, or why it cannot tell. An unknown plan is not an empty one.
     pub upgrades: std::result::Result<Upgrades, Failure>,
+    /// Which versions can be had, of what would come and of what was asked for.
+    pub served: BTreeMap<PackageName, BTreeSet<DebVersion>>,
+    /// The package files that are on the machine already, as apt names them.
+    pub cached: BTreeSet<String>,
     /// Packages that are broken already; a machine with any is not patched but repaired first.
     pub unhealthy: Vec<Unhealthy>,
     /// How old the package lists are.
@@ -152,9 +156,35 @@ pub struct AptScan {
 /// # Errors
 /// [`ErrorKind::InvalidInput`] for a folder of jobs that no shell can hold.
 pub fn scan_script(id: &str, jobs: &str) -> Result<Script> {
+    script(id, jobs, &[], "")
+}
+
+/// The same, which also says which versions of these packages can be had.
+///
+/// # Errors
+/// As [`scan_script`].
+pub fn scan_script_about(id: &str, jobs: &str, packages: &[PackageName]) -> Result<Script> {
+    script(id, jobs, packages, "")
+}
+
+/// The script that asks only what the machine is; read by [`AptScan::parse_facts`].
+///
+/// # Errors
+/// As [`scan_script`].
+pub fn facts_script(id: &str) -> Result<Script> {
+    script(id, "/nowhere", &[], "facts")
+}
+
+fn script(id: &str, jobs: &str, packages: &[PackageName], only: &'static str) -> Result<Script> {
     let script = Script::new(id);
     let id = script.id().to_owned();
-    Ok(script.set("ID", &id)?.set("PC_BASE", jobs)?.text(SCAN))
+    let names: Vec<&str> = packages.iter().map(PackageName::as_str).collect();
+    Ok(script
+        .set("ID", &id)?
+        .set("PC_BASE", jobs)?
+        .set("ASK", &names.join(" "))?
+        .set("ONLY", only)?
+        .text(SCAN))
 }
 
 impl AptScan {
@@ -170,7 +200,10 @@ impl AptScan {
         let installed = dpkg::installed(sections.text("installed")?)?;
         let mut reboot = Reboot::parse(sections.text("reboot")?)?;
         reboot.newer_kernel = newer_kernel(&installed, &facts)?;
+        let (served, cached) = versions(sections.text("versions")?)?;
         Ok(Self {
+            served,
+            cached,
             upgrades: upgrades(&sections, &installed, &facts)?,
             unhealthy: dpkg::unhealthy(
                 &installed,
@@ -188,6 +221,53 @@ impl AptScan {
             facts,
         })
     }
+
+    /// Reads the answer of [`facts_script`].
+    ///
+    /// # Errors
+    /// As [`AptScan::parse`].
+    pub fn parse_facts(id: &str, answer: &[u8]) -> Result<Facts> {
+        let text = String::from_utf8_lossy(answer);
+        Facts::parse(&Sections::parse(Script::new(id).id(), &text)?)
+    }
+
+    /// Whether a version can be had, from its repository or from a file that is here already.
+    #[must_use]
+    pub fn can_get(&self, name: &PackageName, arch: &Architecture, version: &DebVersion) -> bool {
+        // A version's colon cannot be part of a file's name.
+        let file = format!("{name}_{}_{arch}.deb", version.as_str().replace(':', "%3a"));
+        self.served.get(name).is_some_and(|v| v.contains(version)) || self.cached.contains(&file)
+    }
+}
+
+type Versions = (
+    BTreeMap<PackageName, BTreeSet<DebVersion>>,
+    BTreeSet<String>,
+);
+
+fn versions(text: &str) -> Result<Versions> {
+    let (mut served, mut cached) = Versions::default();
+    for line in text.lines() {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["served", name, version] => {
+                let versions: &mut BTreeSet<_> = served
+                    .entry(PackageName::parse_qualified(name)?.0)
+                    .or_default();
+                versions.insert(DebVersion::parse(version)?);
+            }
+            ["cached", ..] => {
+                cached.insert(line["cached ".len()..].to_owned());
+            }
+            _ => {
+                return Err(super::section::bad_line(
+                    "versions",
+                    "served NAME VERSION or cached FILE",
+                    line,
+                ));
+            }
+        }
+    }
+    Ok((served, cached))
 }
 
 fn upgrades(

@@ -1,5 +1,6 @@
 # Reads all that apt, dpkg and the system say, in one round trip. Changes nothing, needs no root.
-# Set before: ID (of the marks) and PC_BASE (folder of jobs).
+# Set before: ID (of the marks), PC_BASE (folder of jobs), ASK (further packages whose versions are wanted) and
+# ONLY (`facts` for no more than what the machine is).
 
 begin() { printf '\n@%s begin %s\n' "$ID" "$1"; }
 end() { printf '\n@%s end %s %s\n' "$ID" "$1" "$2"; }
@@ -90,6 +91,20 @@ pulled() {
         sed -n 's/^.* Installing \([^ ]*\) as \([A-Za-z]*\) of \([^ ]*\)$/\1 \2 \3/p'
 }
 
+# Which versions can be had, of what would come and of what was asked for; and the files that are here already.
+# shellcheck disable=SC2046,SC2086 # The names are words; dpkg's grammar allows no other characters.
+versions() {
+    (
+        set -f
+        set -- $(printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\) \[.*/\1/p') $ASK
+        [ $# = 0 ] || apt-cache $quiet madison "$@" 2>/dev/null |
+            awk -F' *[|] *' '$3 !~ / Sources$/ { sub(/^ */, "", $1); print "served", $1, $2 }' | sort -u
+    )
+    for file in "$archives"/*.deb; do
+        [ ! -f "$file" ] || echo "cached ${file##*/}"
+    done
+}
+
 lists() {
     echo "success $(stat -c %Y "${PC_BASE%/*}/refreshed" /var/lib/apt/periodic/update-success-stamp 2>/dev/null | sort -n | tail -n 1)"
     stat -c '%Y %Z' "$lists"/*Release 2>/dev/null | awk '
@@ -159,6 +174,7 @@ lists=${lists%/} archives=${archives%/} admin=${status%/*}
 
 run facts facts
 run os_release os_release
+[ "$ONLY" != facts ] || exit 0
 run locks locks
 run installed installed
 begin dist_upgrade
@@ -171,6 +187,7 @@ run pulled pulled
 run holds apt-mark showhold
 run policy policy
 run offers offers
+run versions versions
 run audit dpkg --audit
 run interrupted interrupted
 run lists lists

@@ -43,8 +43,9 @@ pub struct Old {
     pub name: PackageName,
     /// Its architecture.
     pub arch: Architecture,
-    /// The version that was recorded before the change.
-    pub version: DebVersion,
+    /// The version that was recorded before the change; absent for a package that the change brought and
+    /// that goes again.
+    pub version: Option<DebVersion>,
 }
 
 /// What a roll back needs to know.
@@ -122,7 +123,7 @@ impl Apt {
 
     /// Goes back to recorded versions, from the files kept by a stage job where they are there.
     ///
-    /// Packages that came as new dependencies stay. Configuration files and data are not taken back.
+    /// Packages that have no earlier version go, and nothing else does. Configuration files and data are not taken back.
     ///
     /// # Errors
     /// As [`Apt::stage`].
@@ -131,7 +132,7 @@ impl Apt {
             name: &old.name,
             arch: &old.arch,
             from: "*",
-            to: &old.version,
+            to: old.version.as_ref().map_or("-", DebVersion::as_str),
             sha256: None,
         });
         Ok(self
@@ -204,7 +205,7 @@ struct Entry<'a> {
     name: &'a PackageName,
     arch: &'a Architecture,
     from: &'a str,
-    to: &'a DebVersion,
+    to: &'a str,
     sha256: Option<&'a str>,
 }
 
@@ -213,7 +214,7 @@ fn approved(changes: &[Change]) -> Result<String> {
         name: &change.name,
         arch: &change.arch,
         from: change.from.as_ref().map_or("-", DebVersion::as_str),
-        to: &change.to,
+        to: change.to.as_str(),
         sha256: change.sha256.as_deref(),
     }))
 }

@@ -1,6 +1,9 @@
 # Holding apt to exactly what was approved. Set before: APPROVED, a line NAME ARCH FROM TO SHA256 for each
-# package; FROM is - for a new one and * where it does not matter, SHA256 is - where none is pinned.
+# package; FROM is - for a new one and * where it does not matter, TO is - where it goes, SHA256 is - where none
+# is pinned.
 
+# Nothing is removed, unless a job of its own puts in another word.
+keep=--no-remove
 archives=
 eval "$(apt-config shell archives Dir::Cache::archives/d)"
 archives=${archives%/}
@@ -15,8 +18,9 @@ file_of() { printf '%s_%s_%s.deb' "$1" "$(printf '%s' "$3" | sed 's/:/%3a/g')" "
 is_package() { [ "$(dpkg-deb -f "$1" Package Architecture Version 2>/dev/null | sed 's/^[^:]*: //' | tr '\n' ' ')" = "$2 $3 $4 " ]; }
 
 # Ends the job where `apt install` with these arguments would do anything but what was approved.
+# shellcheck disable=SC2086 # An empty word must vanish.
 check_set() {
-    if ! plan=$(apt -s -o Debug::NoLocking=1 -o APT::Get::Show-User-Simulation-Note=false --no-remove install "$@" 2>&1); then
+    if ! plan=$(apt -s -o Debug::NoLocking=1 -o APT::Get::Show-User-Simulation-Note=false $keep install "$@" 2>&1); then
         printf '%s\n' "$plan"
         say drift "apt cannot do what was approved"
         exit 79
@@ -28,8 +32,11 @@ check_set() {
             dpkg-query -W -f='I ${Package} ${Architecture} ${Version} ${db:Status-Status}\n'
             printf '%s\n' "$plan" | grep -E '^(Inst|Remv|Purg) '
         } | awk '
+            $1 == "A" && $5 == "-" { goes[$2] = 1; next }
             $1 == "A" { k = $2 ":" $3; want[k] = $5; from[k] = $4; next }
+            $1 == "I" && $5 == "installed" && ($2 in goes) { there[$2] = 1 }
             $1 == "I" { if ($5 == "installed") have[$2 ":" $3] = $4; next }
+            $1 == "Remv" { name = $2; sub(/:.*/, "", name); if (name in goes) { went[name] = 1; next } }
             $1 != "Inst" { print "removes " $2; next }
             {
                 name = $2; sub(/:.*/, "", name)
@@ -42,7 +49,7 @@ check_set() {
                 else if (want[k] != to) print k " to " to " where " want[k] " was approved"
                 else if (from[k] != "*" && from[k] != old) print k " from " old " where " from[k] " was approved"
             }
-            END { for (k in want) if (!(k in seen) && have[k] != want[k]) print k " does not come to " want[k] }'
+            END { for (k in there) if (!(k in went)) print k " does not go"; for (k in want) if (!(k in seen) && have[k] != want[k]) print k " does not come to " want[k] }'
     )
     if [ -n "$drift" ]; then
         printf '%s\n' "$drift" | while read -r line; do say drift "$line"; done

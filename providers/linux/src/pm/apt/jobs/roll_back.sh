@@ -4,22 +4,26 @@
 # Absolute paths and words hold no spaces: the folder and the names are validated before they are sent.
 targets=$(printf '%s\n' "$APPROVED" | while read -r name arch _ version _; do
     file=$ROLLBACK/$(file_of "$name" "$arch" "$version")
-    if is_package "$file" "$name" "$arch" "$version"; then
+    word=$name:$arch
+    [ "$arch" != all ] || word=$name
+    if [ "$version" = - ]; then
+        echo "$word-"
+    elif is_package "$file" "$name" "$arch" "$version"; then
         echo "$file"
-    elif [ "$arch" = all ]; then
-        echo "$name=$version"
     else
-        echo "$name:$arch=$version"
+        echo "$word=$version"
     fi
 done)
 
 # shellcheck disable=SC2046,SC2086 # As above.
 roll_back() {
-    names=$(printf '%s\n' "$APPROVED" | awk '{ print ($2 == "all" ? $1 : $1 ":" $2) }')
+    names=$(printf '%s\n' "$APPROVED" | awk '$4 != "-" { print ($2 == "all" ? $1 : $1 ":" $2) }')
+    printf '%s\n' "$APPROVED" | awk '$4 == "-" { found = 1 } END { exit !found }' && keep=
     check_set --allow-downgrades $targets
-    before=$(apt-mark showauto $names 2>/dev/null)
+    before=
+    [ -z "$names" ] || before=$(apt-mark showauto $names 2>/dev/null)
     say begins
-    apt --allow-downgrades --no-remove install $targets
+    apt --allow-downgrades $keep install $targets
     status=$?
     [ -z "$before" ] || apt-mark auto $before >/dev/null || say auto_marks_lost
     audit

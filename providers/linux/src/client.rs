@@ -1,0 +1,151 @@
+//! One machine, and what is asked of it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use patchcore::{Error, ErrorKind, Result, id::ComponentId, provider::OpContext};
+
+use crate::{
+    config::LocalConfig,
+    job::{Job, JobId, JobStatus, Poll},
+    pm::apt::{AptScan, Facts, PackageName, facts_script, scan_script_about},
+    transport::{Output, Script, Transport},
+};
+
+/// A scan takes seconds; a machine under full load with 5,000 packages took half a minute.
+const SCAN_WITHIN: Duration = Duration::from_secs(300);
+
+/// Starting and asking are done in a moment; a start waits up to five seconds for its runner.
+const ASK_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often a scan is repeated when packages changed while it read them: an upgrade changes them for minutes,
+/// and the engine asks again later.
+const SCANS: u32 = 3;
+
+/// The most of a job's log that is read, in bytes: a hundred times what an upgrade of a release writes.
+const LONGEST_LOG: u64 = 16 << 20;
+
+/// One machine.
+pub(crate) struct Machine {
+    pub(crate) config: LocalConfig,
+    transport: Arc<dyn Transport>,
+    /// Whether it is the one that we run on.
+    pub(crate) is_own: bool,
+    asked: AtomicU64,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine")
+            .field("config", &self.config)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(config: LocalConfig, transport: Arc<dyn Transport>, is_own: bool) -> Self {
+        Self {
+            config,
+            transport,
+            is_own,
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// Its name in the estate.
+    pub(crate) fn name(&self, facts: &Facts) -> ComponentId {
+        self.config
+            .name
+            .clone()
+            .unwrap_or_else(|| ComponentId::from(facts.node.as_str()))
+    }
+
+    /// What the machine is; a moment's work.
+    pub(crate) async fn facts(&self, ctx: &OpContext) -> Result<Facts> {
+        let id = self.ask_id("facts");
+        let output = self.run(ctx, &facts_script(&id)?, ASK_WITHIN).await?;
+        AptScan::parse_facts(&id, &output.stdout)
+    }
+
+    /// All that apt, dpkg and the system say; also which versions of these packages can be had.
+    pub(crate) async fn scan(&self, ctx: &OpContext, about: &[PackageName]) -> Result<AptScan> {
+        let mut nth = 1;
+        loop {
+            ctx.check()?;
+            let id = self.ask_id("scan");
+            let script = scan_script_about(&id, self.config.jobs.base(), about)?;
+            let output = self.run(ctx, &script, SCAN_WITHIN).await?;
+            match AptScan::parse(&id, &output.stdout) {
+                Err(error) if error.kind() == ErrorKind::Busy && nth < SCANS => {
+                    nth += 1;
+                    ctx.sleep(Duration::from_secs(1)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Starts a job, or finds the one that was started under its id.
+    pub(crate) async fn start(&self, ctx: &OpContext, job: &Job) -> Result<JobStatus> {
+        let output = self
+            .run(ctx, &self.config.jobs.start(job)?, ASK_WITHIN)
+            .await?;
+        JobStatus::parse(&job.id, &output.stdout)
+    }
+
+    /// Asks how a job stands.
+    pub(crate) async fn poll(&self, ctx: &OpContext, id: &JobId, poll: Poll) -> Result<JobStatus> {
+        let script = self.config.jobs.poll(id, poll)?;
+        let output = self.run(ctx, &script, ASK_WITHIN + poll.wait).await?;
+        JobStatus::parse(id, &output.stdout)
+    }
+
+    /// How a job stands, with its whole log.
+    pub(crate) async fn read(&self, ctx: &OpContext, id: &JobId) -> Result<(JobStatus, String)> {
+        let mut log = Vec::new();
+        loop {
+            let poll = Poll {
+                offset: log.len() as u64,
+                most: 1 << 20,
+                wait: Duration::ZERO,
+            };
+            let status = self.poll(ctx, id, poll).await?;
+            log.extend_from_slice(&status.log);
+            let read = log.len() as u64;
+            if status.log.is_empty() || read >= status.log_size || read >= LONGEST_LOG {
+                return Ok((status, String::from_utf8_lossy(&log).into_owned()));
+            }
+        }
+    }
+
+    /// Runs a script within its limit and the caller's deadline.
+    pub(crate) async fn run(
+        &self,
+        ctx: &OpContext,
+        script: &Script,
+        limit: Duration,
+    ) -> Result<Output> {
+        let left = ctx.time_left().min(limit);
+        if left.is_zero() {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "the deadline passed before it was asked",
+            )
+            .retryable(None));
+        }
+        self.transport.run(script, left).await
+    }
+
+    /// Marks of one answer differ from those of every other, also where output is mixed up.
+    pub(crate) fn ask_id(&self, what: &str) -> String {
+        let nth = self.asked.fetch_add(1, Ordering::Relaxed);
+        format!("{what}-{}-{nth}", std::process::id())
+    }
+}

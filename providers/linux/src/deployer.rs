@@ -1,0 +1,407 @@
+//! The operation protocol over detached jobs.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use patchcore::{
+    Error, ErrorKind, Failure, Result,
+    estate::{PatchChange, Pin, Scan},
+    id::{ComponentId, Version},
+    provider::{
+        Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Evidence,
+        Guarantee, Handle, Located, Observed, Op, OpContext, Operations, PerComponent, PortRequest,
+        Prepared, Progress, Readiness, Settled, Undo,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    classify::failed_job,
+    client::Machine,
+    error,
+    job::{Job, JobId, JobSpec, JobStatus, Phase, Poll},
+    pm::apt::{self, Old, PackageName},
+    readiness::{self, Before, Standing, V, changes_for},
+    reading,
+    vercmp::deb::DebVersion,
+};
+
+/// How long a machine remembers a job. Nothing removes old jobs, so that this is a promise that is easily kept.
+const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long the machine itself waits for a job's end before it answers: most jobs are short, and each question is
+/// a process.
+const WAIT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct JobHandle {
+    job: JobId,
+}
+
+#[async_trait]
+impl Deployer for Machine {
+    fn capabilities(&self) -> DeployerCapabilities {
+        let mut can = DeployerCapabilities::all();
+        can.reboot = !self.is_own;
+        can
+    }
+
+    async fn scan(
+        &self,
+        ctx: &OpContext,
+        components: &[ComponentId],
+    ) -> Result<PerComponent<Scan>> {
+        let at = ctx.now();
+        let read = Self::scan(self, ctx, &[])
+            .await
+            .map_err(|e| e.operation("scan"))?;
+        let own = self.name(&read.facts);
+        Ok(components
+            .iter()
+            .map(|component| {
+                let answer = if *component == own {
+                    Ok(reading::scan(&read, at))
+                } else {
+                    Err(error::unknown(component, &own))
+                };
+                (component.clone(), answer)
+            })
+            .collect())
+    }
+}
+
+#[async_trait]
+impl Operations<DeployRequest> for Machine {
+    fn guarantee(&self, _: &Op<DeployRequest>) -> Guarantee {
+        // Healing work may be kept where a restart forgets it; it may be done twice, and a restart is seen by
+        // the boot id.
+        Guarantee::Keyed { memory: MEMORY }
+    }
+
+    fn undo(&self, op: &Op<DeployRequest>) -> Undo<DeployRequest> {
+        match &op.request {
+            DeployRequest::Stage { .. } => Undo::By(DeployRequest::Discard {
+                components: op.request.subjects().into_iter().collect(),
+                staged: op.key.clone(),
+            }),
+            DeployRequest::Apply { changes, staged } => {
+                let before = op.baseline.read::<Before>(V).ok();
+                let changes: Vec<Change> = changes
+                    .iter()
+                    .filter_map(|change| back(change, before.as_ref()))
+                    .collect();
+                if changes.is_empty() {
+                    return Undo::Nothing;
+                }
+                Undo::By(DeployRequest::RollBack {
+                    changes,
+                    staged: staged.clone(),
+                })
+            }
+            _ => Undo::Nothing,
+        }
+    }
+
+    async fn prepare(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
+        self.prepared(ctx, request)
+            .await
+            .map_err(|e| e.operation("prepare"))
+    }
+
+    async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
+        let job = match self.job(op) {
+            Ok(job) => job,
+            // Nothing was sent.
+            Err(error) => return Ok(Begun::Refused(Failure::from(&error))),
+        };
+        let status = self
+            .start(ctx, &job)
+            .await
+            .map_err(|e| e.operation("begin"))?;
+        Ok(match status.phase {
+            Phase::Conflict | Phase::Refused => {
+                let error = failed_job(op.request.verb(), &job.id, &status, "")
+                    .unwrap_or_else(|| Error::new(ErrorKind::ProviderFault, "it was refused"));
+                Begun::Refused(Failure::from(&error))
+            }
+            Phase::Absent => {
+                return Err(Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("job {} was started and is not there", job.id),
+                )
+                .operation("begin"));
+            }
+            _ => Begun::Started(Handle::new(V, &JobHandle { job: job.id })?),
+        })
+    }
+
+    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+        self.located(ctx, op)
+            .await
+            .map_err(|e| e.operation("locate"))
+    }
+
+    async fn observe(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DeployRequest>,
+        handle: &Handle,
+    ) -> Result<Observed> {
+        self.observed(ctx, op, handle)
+            .await
+            .map_err(|e| e.operation("observe"))
+    }
+}
+
+impl Machine {
+    async fn prepared(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
+        let names = readiness::names(request)?;
+        let now = ctx.now();
+        if !Deployer::capabilities(self).claims(request) {
+            let facts = self.facts(ctx).await?;
+            return Err(error::own_restart(&self.name(&facts)));
+        }
+        let read = Self::scan(self, ctx, &names).await?;
+        let own = self.name(&read.facts);
+        let before = readiness::before(&read, &own, self.config.jobs.base(), request)?;
+        let mut subjects = BTreeMap::new();
+        for subject in request.subjects() {
+            let readiness = if subject == own {
+                match readiness::standing(&read, &before, request, now)? {
+                    Standing::Ready => Readiness::Ready,
+                    Standing::Holds(evidence) => Readiness::AlreadyHolds(evidence),
+                    Standing::Blocked(reasons) => {
+                        Readiness::Blocked(reasons.iter().map(Blocker::from_error).collect())
+                    }
+                }
+            } else {
+                Readiness::Blocked(vec![Blocker::from_error(&error::unknown(&subject, &own))])
+            };
+            subjects.insert(subject, readiness);
+        }
+        let mut prepared = Prepared::blocked(own, Vec::new());
+        prepared.baseline = Baseline::new(V, &before)?;
+        prepared.subjects = subjects;
+        Ok(prepared)
+    }
+
+    async fn located(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+        if let Some(settled) = self.restarted(ctx, op).await? {
+            return Ok(Located::Settled(settled));
+        }
+        let id = JobId::of(&op.key);
+        let status = self.poll(ctx, &id, Poll::default()).await?;
+        Ok(match status.phase {
+            // A start that is still on its way makes the same job as the one that follows, and only one of the
+            // two runs it.
+            Phase::Absent | Phase::Prepared => Located::NotFound,
+            Phase::Claimed | Phase::Running => {
+                Located::Running(Handle::new(V, &JobHandle { job: id })?)
+            }
+            Phase::Refused => return Err(unseen(&id, &status)),
+            _ => Located::Settled(self.settled(ctx, op, &id).await?),
+        })
+    }
+
+    async fn observed(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DeployRequest>,
+        handle: &Handle,
+    ) -> Result<Observed> {
+        let JobHandle { job: id } = handle.read(V)?;
+        if id != JobId::of(&op.key) {
+            return Ok(Observed::Lost {
+                why: format!("job {id} is not of this operation"),
+            });
+        }
+        if let Some(settled) = self.restarted(ctx, op).await? {
+            return Ok(Observed::Settled(settled));
+        }
+        let poll = Poll {
+            most: 0,
+            wait: WAIT.min(ctx.time_left() / 4),
+            ..Poll::default()
+        };
+        let status = self.poll(ctx, &id, poll).await?;
+        Ok(match status.phase {
+            Phase::Absent | Phase::Prepared => Observed::Lost {
+                why: format!("the machine does not know job {id} any more"),
+            },
+            Phase::Claimed | Phase::Running => Observed::Running {
+                progress: self.progress(ctx, &id, &status).await?,
+                poll_after: Duration::from_millis(500),
+            },
+            // A restart that was asked for comes after its job's end.
+            Phase::Done
+                if matches!(op.request, DeployRequest::Reboot { .. })
+                    && status.status == Some(0) =>
+            {
+                Observed::Running {
+                    progress: Progress::message("waits for the restart"),
+                    poll_after: Duration::from_secs(5),
+                }
+            }
+            Phase::Refused => return Err(unseen(&id, &status)),
+            _ => Observed::Settled(self.settled(ctx, op, &id).await?),
+        })
+    }
+
+    /// The last line that the job wrote.
+    async fn progress(&self, ctx: &OpContext, id: &JobId, status: &JobStatus) -> Result<Progress> {
+        let poll = Poll {
+            offset: status.log_size.saturating_sub(500),
+            most: 500,
+            ..Poll::default()
+        };
+        let tail = self.poll(ctx, id, poll).await?.log;
+        let tail = String::from_utf8_lossy(&tail);
+        let line = tail.lines().rev().find(|l| !l.trim().is_empty());
+        Ok(Progress::message(line.unwrap_or("begins").trim()))
+    }
+
+    /// A restart that is over: the boot id is another one than before, whatever the job says.
+    async fn restarted(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Option<Settled>> {
+        if !matches!(op.request, DeployRequest::Reboot { .. }) {
+            return Ok(None);
+        }
+        let before: Before = op.baseline.read(V)?;
+        let at = ctx.now();
+        let facts = self.facts(ctx).await?;
+        Ok((facts.boot_id != before.boot_id).then(|| {
+            let saw = format!("boot id was {}, is {}", before.boot_id, facts.boot_id);
+            Settled::done(before.component, Evidence::observed(at, saw))
+        }))
+    }
+
+    /// The job of an operation: from its key, request and baseline only, so that it is the same every time.
+    fn job(&self, op: &Op<DeployRequest>) -> Result<Job> {
+        let id = JobId::of(&op.key);
+        let before: Before = op.baseline.read(V)?;
+        if let Some(other) = op
+            .request
+            .subjects()
+            .iter()
+            .find(|s| **s != before.component)
+        {
+            return Err(error::unknown(other, &before.component));
+        }
+        if before.jobs != self.config.jobs.base() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "{}: the folder of jobs is another one than when this was prepared",
+                    before.component
+                ),
+            )
+            .expected(before.jobs)
+            .found(self.config.jobs.base())
+            .consequence("nothing was begun"));
+        }
+        let apt = &self.config.apt;
+        let open: Vec<&PatchChange> = changes_for(&op.request, &before.component)
+            .into_iter()
+            .filter(|c| {
+                !before
+                    .packages
+                    .get(&c.patch)
+                    .is_some_and(|p| p.is_at(c.to.as_ref()))
+            })
+            .collect();
+        let spec: JobSpec = match &op.request {
+            DeployRequest::Refresh { .. } => apt.refresh(&id)?,
+            DeployRequest::Stage { .. } => apt.stage(&id, &approved(&open, &before)?)?,
+            DeployRequest::Apply { .. } => apt.apply(&id, &approved(&open, &before)?)?,
+            DeployRequest::Reboot { .. } => apt.reboot(&id)?,
+            DeployRequest::RollBack { staged, .. } => apt.roll_back(
+                &id,
+                &apt::RollBack {
+                    packages: open
+                        .iter()
+                        .map(|c| old(c, &before))
+                        .collect::<Result<_>>()?,
+                    armed_by: JobId::of(staged),
+                },
+            )?,
+            DeployRequest::Discard { staged, .. } => apt.discard(&id, &JobId::of(staged))?,
+            other => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("linux does not know {}", other.verb()),
+                ));
+            }
+        };
+        Ok(Job { id, spec })
+    }
+}
+
+fn unseen(id: &JobId, status: &JobStatus) -> Error {
+    failed_job("looking at the job", id, status, "")
+        .unwrap_or_else(|| Error::new(ErrorKind::AuthzDenied, "the job may not be seen"))
+}
+
+fn approved(changes: &[&PatchChange], before: &Before) -> Result<Vec<apt::Change>> {
+    changes
+        .iter()
+        .map(|change| {
+            let (name, arch) = named(change, before)?;
+            let to = change.to.as_ref().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{}: linux does not remove packages", change.patch),
+                )
+            })?;
+            Ok(apt::Change {
+                name,
+                arch,
+                from: change.from.as_ref().map(deb).transpose()?,
+                to: deb(to)?,
+                sha256: match &change.pin {
+                    Pin::Artifact { sha256 } => Some(sha256.clone()),
+                    _ => None,
+                },
+            })
+        })
+        .collect()
+}
+
+fn old(change: &PatchChange, before: &Before) -> Result<Old> {
+    let (name, arch) = named(change, before)?;
+    Ok(Old {
+        name,
+        arch,
+        version: change.to.as_ref().map(deb).transpose()?,
+    })
+}
+
+fn named(change: &PatchChange, before: &Before) -> Result<(PackageName, apt::Architecture)> {
+    let package = before.packages.get(&change.patch).ok_or_else(|| {
+        Error::new(
+            ErrorKind::ProviderFault,
+            format!("{} is not in the baseline", change.patch),
+        )
+    })?;
+    let (name, _) = PackageName::parse_qualified(change.patch.as_str())?;
+    Ok((name, package.arch.clone()))
+}
+
+fn deb(version: &Version) -> Result<DebVersion> {
+    DebVersion::parse(version.as_str())
+}
+
+/// The way back from a change to what the baseline says was there.
+fn back(change: &Change, before: Option<&Before>) -> Option<Change> {
+    let patches: Vec<PatchChange> = change
+        .patches
+        .iter()
+        .map(|patch| {
+            let mut reversed = patch.reversed();
+            if let Some(was) = before.and_then(|b| b.packages.get(&patch.patch)) {
+                reversed.to.clone_from(&was.version);
+            }
+            reversed
+        })
+        .filter(|p| p.from != p.to)
+        .collect();
+    (!patches.is_empty()).then(|| Change::new(change.component.clone(), patches))
+}

@@ -1,0 +1,290 @@
+//! From what apt and dpkg say to what patchcore knows of a component.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use patchcore::{
+    Error, ErrorKind, Failure, Timestamp,
+    estate::{
+        Available, Busy, Estimate, KeptBack, KeptBackReason, Patch, PatchClass, Pin, RunningOld,
+        Scan, Unhealthy, WayBack, WayBackKind,
+    },
+    id::{PatchId, Version},
+};
+
+use crate::{
+    impact::impact,
+    pm::apt::{
+        self, AptScan, Architecture, Class, Facts, Installed, LockHolder, PackageName, Pending,
+        State, Upgrades,
+    },
+};
+
+/// The name of a package: without its architecture, unless that is a foreign one.
+pub(crate) fn patch_id(name: &PackageName, arch: &Architecture, facts: &Facts) -> PatchId {
+    if arch.is_all() || *arch == facts.arch {
+        PatchId::from(name.as_str())
+    } else {
+        PatchId::from(format!("{name}:{arch}"))
+    }
+}
+
+fn version(version: &crate::vercmp::deb::DebVersion) -> Version {
+    Version::from(version.as_str())
+}
+
+/// Whether the files of a package are there, configured or not.
+fn is_there(package: &Installed) -> bool {
+    !matches!(package.state, State::ConfigFiles | State::HalfInstalled)
+}
+
+/// Every package whose files are there, by name.
+pub(crate) fn installed(scan: &AptScan) -> BTreeMap<PatchId, (&Architecture, &Installed)> {
+    scan.installed
+        .iter()
+        .filter(|(_, package)| is_there(package))
+        .map(|((name, arch), package)| (patch_id(name, arch, &scan.facts), (arch, package)))
+        .collect()
+}
+
+/// Everything that one scan says.
+pub(crate) fn scan(read: &AptScan, at: Timestamp) -> Scan {
+    let versions = installed(read)
+        .into_iter()
+        .filter_map(|(id, (_, package))| Some((id, version(package.version.as_ref()?))))
+        .collect();
+    let mut scan = Scan::new(at, versions);
+    scan.unhealthy = unhealthy(read);
+    scan.busy = busy(read);
+    scan.boot_id = Some(read.facts.boot_id.clone());
+    scan.reboot_wanted = Some(reboot_wanted(read));
+    // An ordinary user sees only their own processes, and one that is not seen may be the one that matters.
+    scan.running_old = read.facts.is_root.then(|| running_old(read));
+    scan.available = offer(read, at).ok();
+    if let Some(offer) = &scan.available {
+        scan.takes = Some(takes(&offer.patches));
+        scan.way_back = Some(way_back(read, offer));
+    }
+    scan
+}
+
+/// What apt would put in, and what it keeps back.
+pub(crate) fn offer(read: &AptScan, at: Timestamp) -> Result<Available, Failure> {
+    let upgrades = read.upgrades.as_ref().map_err(Clone::clone)?;
+    let mut offer = Available::nothing(at);
+    offer.catalogue_as_of = read.lists.refreshed.or(read.lists.published);
+    let removes: Vec<PatchId> = upgrades
+        .removals
+        .iter()
+        .map(|r| {
+            let arch = r.arch.as_ref().unwrap_or(&read.facts.arch);
+            patch_id(&r.name, arch, &read.facts)
+        })
+        .collect();
+    for pending in &upgrades.pending {
+        let id = patch_id(&pending.name, &pending.arch, &read.facts);
+        // Jobs never remove a package for another one, so that what may need that is not on offer.
+        if !removes.is_empty() && (pending.needs_others || pending.new_dependency) {
+            offer.kept_back.push(KeptBack {
+                patch: id,
+                from: pending.from.as_ref().map(version),
+                to: Some(version(&pending.to)),
+                reason: KeptBackReason::WouldRemove {
+                    removes: removes.clone(),
+                },
+            });
+            continue;
+        }
+        let mut patch = Patch::new(
+            id,
+            pending.from.as_ref().map(version),
+            version(&pending.to),
+            class(pending, upgrades),
+        );
+        patch.impact = impact(pending.name.as_str());
+        patch.size = pending.size;
+        if let Some(sha256) = &pending.sha256 {
+            patch.pin = Pin::Artifact {
+                sha256: sha256.clone(),
+            };
+        }
+        offer.patches.push(patch);
+    }
+    offer.kept_back.extend(upgrades.kept_back.iter().map(|k| {
+        let arch = k.arch.as_ref().unwrap_or(&read.facts.arch);
+        KeptBack {
+            patch: patch_id(&k.name, arch, &read.facts),
+            from: k.from.as_ref().map(version),
+            to: k.to.as_ref().map(version),
+            reason: match k.reason {
+                apt::KeptBackReason::Held => KeptBackReason::Held,
+                // Where apt does not tell the share, none is the share that promises nothing.
+                apt::KeptBackReason::Phased { percent } => KeptBackReason::Phased {
+                    percent: percent.unwrap_or(0),
+                },
+                apt::KeptBackReason::Dependency => KeptBackReason::Dependency,
+            },
+        }
+    }));
+    offer.patches.sort_by(|a, b| a.id.cmp(&b.id));
+    offer.kept_back.sort_by(|a, b| a.patch.cmp(&b.patch));
+    Ok(offer)
+}
+
+/// A new dependency is of the most important class among those who need it: without it they cannot come.
+fn class(pending: &Pending, upgrades: &Upgrades) -> PatchClass {
+    let mut seen = BTreeSet::from([&pending.name]);
+    let mut open = vec![pending];
+    let mut best = PatchClass::Other;
+    while let Some(one) = open.pop() {
+        best = best.min(match one.class {
+            Class::Security => PatchClass::Security,
+            Class::Bugfix => PatchClass::Bugfix,
+            Class::Other => PatchClass::Other,
+        });
+        open.extend(
+            upgrades
+                .pending
+                .iter()
+                .filter(|p| one.pulled_in_by.contains(&p.name) && seen.insert(&p.name)),
+        );
+    }
+    best
+}
+
+/// What was broken before we came.
+fn unhealthy(read: &AptScan) -> Vec<Unhealthy> {
+    read.unhealthy
+        .iter()
+        .map(|fault| Unhealthy {
+            what: match fault.package.as_str() {
+                "dpkg" => fault.what.clone(),
+                package => format!("{package} is {}", fault.what),
+            },
+            remedy: match fault.package.as_str() {
+                "dpkg" => "run `dpkg --configure -a` and `apt-get --fix-broken install`, then plan again".to_owned(),
+                package => format!(
+                    "run `dpkg --configure {package}` and read what it says, or `apt-get --fix-broken install`; then plan again"
+                ),
+            },
+        })
+        .collect()
+}
+
+/// Who holds a lock that we need.
+pub(crate) fn busy(read: &AptScan) -> Option<Busy> {
+    let LockHolder {
+        path,
+        pid,
+        command,
+        since,
+    } = read.locks.first()?;
+    let name = command.as_deref().unwrap_or("another process");
+    Some(Busy {
+        what: if path.contains("/dpkg/") {
+            "dpkg"
+        } else {
+            "apt"
+        }
+        .to_owned(),
+        holder: match pid {
+            Some(pid) => format!("{name} (pid {pid})"),
+            None => name.to_owned(),
+        },
+        since: *since,
+    })
+}
+
+fn reboot_wanted(read: &AptScan) -> Vec<String> {
+    let mut why = Vec::new();
+    if read.reboot.required {
+        why.push(match read.reboot.packages.as_slice() {
+            [] => "a package asks for it".to_owned(),
+            packages => format!("asked for by {}", packages.join(", ")),
+        });
+    }
+    if let Some(kernel) = &read.reboot.newer_kernel {
+        why.push(format!(
+            "kernel {kernel} is installed and {} runs",
+            read.facts.kernel
+        ));
+    }
+    why
+}
+
+fn running_old(read: &AptScan) -> Vec<RunningOld> {
+    let old: BTreeSet<RunningOld> = read
+        .stale
+        .iter()
+        .map(|stale| RunningOld {
+            who: stale
+                .unit
+                .clone()
+                .unwrap_or_else(|| format!("{} (pid {})", stale.command, stale.pid)),
+            maps: stale.path.clone(),
+        })
+        .collect();
+    old.into_iter().collect()
+}
+
+/// Whether the versions that would be replaced can be had again.
+fn way_back(read: &AptScan, offer: &Available) -> WayBack {
+    let can_return = |patch: &&Patch| {
+        let Some(from) = &patch.from else {
+            // What comes in newly goes out again.
+            return true;
+        };
+        let there = installed(read);
+        let Some((arch, package)) = there.get(&patch.id) else {
+            return false;
+        };
+        let name = patch.id.as_str().split(':').next().unwrap_or_default();
+        match (PackageName::parse(name), &package.version) {
+            (Ok(name), Some(version)) => {
+                version.as_str() == from.as_str() && read.can_get(&name, arch, version)
+            }
+            _ => false,
+        }
+    };
+    let missing: Vec<PatchId> = offer
+        .patches
+        .iter()
+        .filter(|p| !can_return(p))
+        .map(|p| p.id.clone())
+        .collect();
+    let why = "the installed version is neither served any more nor kept by apt".to_owned();
+    if missing.is_empty() {
+        WayBack::Ready {
+            by: WayBackKind::OldPackages,
+        }
+    } else if missing.len() == offer.patches.len() {
+        WayBack::None { why }
+    } else {
+        WayBack::Partial {
+            by: WayBackKind::OldPackages,
+            missing,
+            why,
+        }
+    }
+}
+
+/// apt starts in about 10 s, takes about 4 s for a package, and unpacks about 10 MB/s on a slow disk.
+fn takes(patches: &[Patch]) -> Estimate {
+    let bytes: u64 = patches.iter().filter_map(|p| p.size).sum();
+    let seconds = 10 + 4 * patches.len() as u64 + bytes / 10_000_000;
+    let p50 = Duration::from_secs(seconds);
+    Estimate::new(p50, p50.mul_f64(2.5))
+}
+
+/// The lock as a reason to wait.
+pub(crate) fn held(component: &patchcore::id::ComponentId, busy: &Busy) -> Error {
+    let since = busy
+        .since
+        .map_or_else(String::new, |since| format!(" since {since}"));
+    Error::new(ErrorKind::Busy, format!("{component}: {busy}{since}"))
+        .consequence("nothing was changed")
+        .hint(format!("wait for it, or stop {}", busy.holder))
+        .retryable(None)
+}

@@ -1,0 +1,217 @@
+//! What a job that is over came to: read back from the machine, never taken from its exit status.
+
+use patchcore::{
+    Error, ErrorKind, Failure, Result,
+    id::{ComponentId, PatchId},
+    provider::{DeployRequest, Evidence, Op, OpContext, PortRequest, Settled, SubjectResult},
+};
+
+use crate::{
+    classify::{failed_job, marked},
+    client::Machine,
+    job::{JobId, JobStatus, Phase},
+    pm::apt::{AptScan, PackageName},
+    readiness::{Before, V, changes_for, holds},
+    reading,
+};
+
+impl Machine {
+    /// The result of a job that is over.
+    ///
+    /// # Errors
+    /// `Busy` while something that the job started is still at work; whatever keeps the machine from being read.
+    pub(crate) async fn settled(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DeployRequest>,
+        id: &JobId,
+    ) -> Result<Settled> {
+        let (status, log) = self.read(ctx, id).await?;
+        let component = match op.baseline.read::<Before>(V) {
+            Ok(before) => before.component,
+            Err(_) => op.request.subjects().into_iter().next().ok_or_else(|| {
+                Error::new(ErrorKind::ProviderFault, "the request has no subject")
+            })?,
+        };
+        let failed = failed_job(op.request.verb(), id, &status, &log);
+        let claim = claim(&status);
+        let as_of = ctx.now();
+        let done = match &op.request {
+            DeployRequest::Apply { .. } | DeployRequest::RollBack { .. } => {
+                let read = self.scan(ctx, &[]).await?;
+                if status.phase == Phase::LostDied
+                    && status.ran
+                    && let Some(busy) = reading::busy(&read)
+                {
+                    // dpkg is never killed: what the dead runner started goes on, and is waited for.
+                    return Err(reading::held(&component, &busy));
+                }
+                let changes = changes_for(&op.request, &component);
+                match holds(&read, &changes, as_of) {
+                    Some(evidence) if status.ran => Ok(evidence),
+                    _ => Err(blamed(
+                        failed.unwrap_or_else(|| not_in(&component, op)),
+                        &read,
+                        op,
+                        &component,
+                        &log,
+                    )),
+                }
+            }
+            DeployRequest::Refresh { .. } => match failed {
+                Some(error) => Err(error),
+                None => {
+                    let read = self.scan(ctx, &[]).await?;
+                    let as_said = read.lists.refreshed;
+                    Ok(Evidence::observed(
+                        as_of,
+                        match as_said {
+                            Some(at) => format!("package lists brought up to date at {at}"),
+                            None => "package lists brought up to date".to_owned(),
+                        },
+                    ))
+                }
+            },
+            // The job itself looked at each file that it fetched and kept, and wrote down what it saw.
+            DeployRequest::Stage { .. } => match failed {
+                Some(error) => Err(error),
+                None => staged(&log, id, as_of),
+            },
+            _ => match failed {
+                Some(error) => Err(error),
+                None => Ok(Evidence::observed(as_of, "what was kept is given back")),
+            },
+        };
+        let result = match done {
+            Ok(evidence) => SubjectResult::Done(evidence.with_claim(claim)),
+            Err(error) => SubjectResult::Failed(Failure::from(&error)),
+        };
+        Ok(Settled {
+            subjects: [(component, result)].into(),
+        })
+    }
+}
+
+fn claim(status: &JobStatus) -> String {
+    match (status.phase, status.status) {
+        (Phase::Done, Some(code)) => format!("exit status {code}"),
+        (Phase::LostReboot, _) => "interrupted by a restart".to_owned(),
+        (Phase::LostDied, _) => "its runner ended without a result".to_owned(),
+        _ => "no result".to_owned(),
+    }
+}
+
+fn staged(log: &str, id: &JobId, as_of: patchcore::Timestamp) -> Result<Evidence> {
+    let marks = marked(id, log);
+    let count = |word: &str| marks.iter().filter(|m| m.word == word).count();
+    if count("staged") == 0 {
+        return Err(Error::new(
+            ErrorKind::InstallFailed,
+            "stage ended with 0 and did not say that everything is fetched",
+        )
+        .hint("read the job's log"));
+    }
+    let (armed, lost) = (count("armed"), count("not_armed"));
+    let saw = match lost {
+        0 => format!("fetched; {armed} old packages kept"),
+        lost => format!(
+            "fetched; {armed} of {} old packages kept, the others are no longer served",
+            armed + lost
+        ),
+    };
+    let facts: Vec<&str> = marks
+        .iter()
+        .filter(|m| m.word == "not_armed")
+        .map(|m| m.text.as_str())
+        .collect();
+    Ok(Evidence::observed(as_of, saw).with_facts(serde_json::json!({ "not_armed": facts })))
+}
+
+fn not_in(component: &ComponentId, op: &Op<DeployRequest>) -> Error {
+    Error::new(
+        ErrorKind::InstallFailed,
+        format!(
+            "{component}: {} ended with 0, and not everything is at the planned version",
+            op.request.verb()
+        ),
+    )
+    .hint("read the job's log in its folder")
+}
+
+/// The error with the patches that are known to be its cause.
+fn blamed(
+    mut error: Error,
+    read: &AptScan,
+    op: &Op<DeployRequest>,
+    component: &ComponentId,
+    log: &str,
+) -> Error {
+    if error.kind() != ErrorKind::InstallFailed {
+        return error;
+    }
+    let changes = changes_for(&op.request, component);
+    for culprit in culprits(log) {
+        let id = read
+            .installed
+            .keys()
+            .find(|(name, _)| *name == culprit)
+            .map_or_else(
+                || PatchId::from(culprit.as_str()),
+                |(name, arch)| reading::patch_id(name, arch, &read.facts),
+            );
+        if changes.iter().any(|c| c.patch == id) {
+            error = error.blame(id);
+        }
+    }
+    error
+}
+
+/// The packages whose own files or scripts failed, by dpkg's words; not those that only wait for such a one.
+fn culprits(log: &str) -> Vec<PackageName> {
+    let mut found = Vec::new();
+    let mut lines = log.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(rest) = line.strip_prefix("dpkg: error processing ") else {
+            continue;
+        };
+        let why = lines.peek().copied().unwrap_or_default();
+        if why.contains("dependency problems") {
+            continue;
+        }
+        let word = rest.split(' ').nth(1).unwrap_or_default();
+        let name = if rest.starts_with("archive ") {
+            let file = word.rsplit('/').next().unwrap_or_default();
+            // apt numbers the files of one call: `003-name_1.0_all.deb`.
+            let file = file
+                .split_once('-')
+                .filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()))
+                .map_or(file, |(_, rest)| rest);
+            file.split('_').next().unwrap_or_default()
+        } else {
+            word.split(':').next().unwrap_or_default()
+        };
+        if let Ok(name) = PackageName::parse(name)
+            && !found.contains(&name)
+        {
+            found.push(name);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_that_failed_is_blamed_and_not_those_that_wait_for_it() {
+        let log = "dpkg: error processing package pc-badpost (--configure):\n installed pc-badpost package post-installation script subprocess returned error exit status 1\n\
+            dpkg: dependency problems prevent configuration of pc-web:\n pc-web depends on pc-badpost; however:\n\
+            dpkg: error processing package pc-web (--configure):\n dependency problems - leaving unconfigured\n\
+            dpkg: error processing archive /tmp/apt-dpkg-install-x/003-lib1_1.0_amd64.deb (--unpack):\n trying to overwrite '/x'\n\
+            dpkg: error processing package libc6:i386 (--configure):\n it is broken\n";
+        let names: Vec<String> = culprits(log).iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["pc-badpost", "lib1", "libc6"]);
+        assert!(culprits("all is well\n").is_empty());
+    }
+}
