@@ -37,6 +37,8 @@ pub(crate) struct Machine {
     transport: Arc<dyn Transport>,
     /// Whether it is the one that we run on.
     pub(crate) is_own: bool,
+    /// Whether it is restarted when asked.
+    pub(crate) restarts: bool,
     asked: AtomicU64,
 }
 
@@ -51,9 +53,11 @@ impl fmt::Debug for Machine {
 
 impl Machine {
     pub(crate) fn new(config: LocalConfig, transport: Arc<dyn Transport>, is_own: bool) -> Self {
+        let config_restarts = config.reboot;
         Self {
             config,
             transport,
+            restarts: config_restarts && !is_own,
             is_own,
             asked: AtomicU64::new(0),
         }

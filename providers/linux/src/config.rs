@@ -28,6 +28,8 @@ pub struct LocalConfig {
     pub jobs: Jobs,
     /// How apt is used.
     pub apt: Apt,
+    /// Whether patchcore may restart it. Default yes; the machine that patchcore runs on is never restarted.
+    pub reboot: bool,
 }
 
 impl LocalConfig {
@@ -40,6 +42,7 @@ impl LocalConfig {
             owner: None,
             jobs: Jobs::new(),
             apt: Apt::new(),
+            reboot: true,
         }
     }
 
@@ -73,6 +76,13 @@ impl LocalConfig {
         // The scan looks for the stamp of the last refresh beside the folder of jobs.
         self.jobs = Jobs::in_folders(&format!("{folder}/jobs"), None)?;
         Ok(self)
+    }
+
+    /// Patchcore does not restart it.
+    #[must_use]
+    pub fn without_reboot(mut self) -> Self {
+        self.reboot = false;
+        self
     }
 
     /// How long a job waits for another process to give the lock of dpkg back. Default ten minutes.

@@ -42,7 +42,7 @@ struct JobHandle {
 impl Deployer for Machine {
     fn capabilities(&self) -> DeployerCapabilities {
         let mut can = DeployerCapabilities::all();
-        can.reboot = !self.is_own;
+        can.reboot = self.restarts;
         can
     }
 
@@ -159,7 +159,7 @@ impl Machine {
         let now = ctx.now();
         if !Deployer::capabilities(self).claims(request) {
             let facts = self.facts(ctx).await?;
-            return Err(error::own_restart(&self.name(&facts)));
+            return Err(error::no_restart(&self.name(&facts), self.is_own));
         }
         let read = Self::scan(self, ctx, &names).await?;
         let own = self.name(&read.facts);

@@ -24,12 +24,14 @@ pub(crate) fn no_root(component: &ComponentId, verb: &str) -> Error {
     .hint("run it again as root, for example with sudo")
 }
 
-/// The machine that patchcore runs on is not restarted by it.
-pub(crate) fn own_restart(component: &ComponentId) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("{component} is the machine that patchcore itself runs on, and is not restarted by it"),
-    )
-    .consequence("nothing was changed")
-    .hint("restart it yourself, then run again with the same journal; or set when = \"never\" in [reboot]")
+/// The machine is not restarted by patchcore: it runs there, or the configuration says so.
+pub(crate) fn no_restart(component: &ComponentId, is_own: bool) -> Error {
+    let why = if is_own {
+        "is the machine that patchcore itself runs on, and is not restarted by it"
+    } else {
+        "is not to be restarted by patchcore, as its configuration says"
+    };
+    Error::new(ErrorKind::Unsupported, format!("{component} {why}"))
+        .consequence("nothing was changed")
+        .hint("restart it yourself, then run again with the same journal; or set when = \"never\" in [reboot]")
 }

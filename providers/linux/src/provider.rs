@@ -45,7 +45,7 @@ impl Linux {
             .with_evidence("apply", tried)
             .with_evidence("roll_back", tried)
             .with_evidence("discard", tried);
-        if !is_own {
+        if !is_own && config.reboot {
             info = info.with_evidence("reboot", EvidenceLabel::DocumentOnly);
         }
         Self {

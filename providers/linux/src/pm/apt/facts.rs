@@ -212,6 +212,18 @@ const LOCKERS: [&str; 8] = [
     "aptd",
 ];
 
+/// Whether a number of stat(2) is the device MAJOR:MINOR, in hex, of `/proc/locks`.
+fn is_place(device: u64, place: &str) -> Result<bool> {
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (major, minor) = place
+        .split_once(':')
+        .and_then(|(a, b)| Some((hex(a)?, hex(b)?)))
+        .ok_or_else(|| bad_line("locks", "MAJOR:MINOR", place))?;
+    // The encoding of dev_t in glibc: sysmacros.h, makedev(3).
+    Ok((device >> 8 & 0xfff | device >> 32 & !0xfff) == major
+        && (device & 0xff | device >> 12 & !0xff) == minor)
+}
+
 impl LockHolder {
     pub(crate) fn parse(sections: &Sections<'_>, facts: &Facts) -> Result<Vec<Self>> {
         let ticks: u64 = sections.values("facts")?.number("ticks")?;
@@ -226,19 +238,7 @@ impl LockHolder {
             };
             let (path, device, place, pid, start, command) =
                 (word()?, word()?, word()?, word()?, word()?, word()?);
-            let device: u64 = number(device, "a device")?;
-            let (major, minor) = place
-                .split_once(':')
-                .and_then(|(a, b)| {
-                    Some((
-                        u64::from_str_radix(a, 16).ok()?,
-                        u64::from_str_radix(b, 16).ok()?,
-                    ))
-                })
-                .ok_or_else(|| bad_line("locks", "MAJOR:MINOR", line))?;
-            // The encoding of dev_t in glibc: sysmacros.h, makedev(3).
-            let same = (device >> 8 & 0xfff | device >> 32 & !0xfff) == major
-                && (device & 0xff | device >> 12 & !0xff) == minor;
+            let same = place == "=" || is_place(number(device, "a device")?, place)?;
             if !same && !LOCKERS.contains(&command) {
                 continue;
             }

@@ -120,9 +120,12 @@ locks() {
             if [ "$kind" = '->' ] || [ "$mode" != WRITE ] || [ "${place##*:}" != "$1" ]; then
                 continue
             fi
+            # On an overlay the kernel's list has another device than stat; root sees who has the file open.
+            place=${place%:*}
+            [ -z "$(find "/proc/$pid/fd" -lname "$path" 2>/dev/null)" ] || place='='
             stat=
             { read -r stat <"/proc/$pid/stat"; } 2>/dev/null
-            echo "$path $2 ${place%:*} $pid $(echo "${stat##*) }" | cut -d' ' -f20) $(first "/proc/$pid/comm")"
+            echo "$path $2 $place $pid $(echo "${stat##*) }" | cut -d' ' -f20) $(first "/proc/$pid/comm")"
         done </proc/locks
     done
 }
