@@ -122,8 +122,17 @@ pub(crate) async fn run_open() -> Result<Seen> {
     let estate = stage::estate(&sim);
     let journal = Journal::in_memory()?;
     let second = stage::approved(&estate, stage::plan(&estate).await?)?;
-    let open = stage::started(&estate, &journal).await?;
-    open.pause("sam", "the second plan comes first").await?;
+    // Its first ring waits for a person, so that it stays open and does nothing.
+    let policy = stage::policy_with(|text| {
+        text.replace(
+            "soak   = \"24h\"",
+            "soak   = \"24h\"\nneeds_approval = true",
+        )
+    })?;
+    let plan = estate.plan(&policy).requested_by("sam").await?;
+    let open = estate
+        .run(stage::approved(&estate, plan)?, &journal)
+        .await?;
     open.finished().await?;
     let answer = estate.run(second, &journal).await;
     let (what, holds) = witness.untouched()?;
