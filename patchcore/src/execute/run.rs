@@ -16,7 +16,7 @@ use crate::{
     clock::{SharedClock, later},
     error::{Error, ErrorKind, Result},
     id::{ComponentId, PersonId, RingName, RunId},
-    plan::{Plan, text::Times},
+    plan::{Plan, text::Times, time_words},
     report::{Lines, Report, Timeline},
 };
 
@@ -49,8 +49,11 @@ impl Run {
                 ErrorKind::ApprovalExpired,
                 format!("plan {}: its approval has expired", plan.id()),
             )
-            .expected(format!("a start before {}", plan.envelope.expires))
-            .found(now.to_string())
+            .expected(format!(
+                "a start before {}",
+                time_words(&plan.envelope, plan.envelope.expires)
+            ))
+            .found(time_words(&plan.envelope, now))
             .operation("run")
             .consequence("nothing was started")
             .hint("plan again and have the new plan approved"));
@@ -454,7 +457,7 @@ async fn refuse_denied(plan: &Plan, journal: &Journal) -> Result<()> {
                 .operation("run")
                 .consequence("nothing was started")
                 .hint(
-                    "plan again with .history(&journal), which leaves it out, or lift the denial",
+                    "plan again with .history(&journal): it is left out until a newer version comes",
                 ));
             }
         }

@@ -124,7 +124,11 @@ impl Estate {
             .expected(self.name.to_string())
             .found(plan.envelope.estate.to_string())
             .operation("run")
-            .consequence("nothing was started"));
+            .consequence("nothing was started")
+            .hint(format!(
+                "run it on estate {}, or plan again for {}",
+                plan.envelope.estate, self.name
+            )));
         }
         let tools = self.tools()?;
         crate::execute::missing_tools(plan, &tools)?;

@@ -221,7 +221,7 @@ fn checks(
                             format!("{}: its http check needs an address", component.id),
                         )
                         .found("no address in the inventory")
-                        .hint("give it an address, or write the check without {address}"),
+                        .hint("give it an address, or write the check with a url that needs none"),
                     );
                     continue;
                 };
