@@ -99,6 +99,20 @@ async fn redirects_to_elsewhere_are_not_healthy_and_are_named() {
             ),
         ),
         (
+            same_host.clone(),
+            "hops/3".to_owned(),
+            HEALTHY,
+            format!("http 200 at {here}/hops/0"),
+        ),
+        (
+            same_host.clone(),
+            "hops/4".to_owned(),
+            UNHEALTHY,
+            format!(
+                "http 308 to {here}/hops/0, not followed: more than 3 redirects at {here}/hops/1"
+            ),
+        ),
+        (
             same_host,
             "circle".to_owned(),
             UNHEALTHY,
