@@ -85,7 +85,7 @@ async fn redirects_to_elsewhere_are_not_healthy_and_are_named() {
         ),
         (
             same_host.clone(),
-            format!("to/307?http://localhost:{port}/status/200?session=s3cret"),
+            format!("to/307?http://localhost:{port}/status/200?token=s3cret"),
             UNHEALTHY,
             format!("http 307 to http://localhost:{port}/status/200, not followed: another host"),
         ),
