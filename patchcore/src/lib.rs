@@ -85,9 +85,9 @@ mod front;
 pub use clock::SystemClock;
 pub use error::{Error, ErrorKind, Failure, Result, Retry};
 #[cfg(feature = "sqlite")]
-pub use execute::{Run, Standing, journal::Journal};
+pub use execute::{Standing, journal::Journal};
 #[cfg(feature = "sqlite")]
-pub use front::{Estate, PlanRequest};
+pub use front::{Estate, PlanRequest, Run};
 pub use jiff::Timestamp;
 pub use plan::Plan;
 pub use policy::Policy;
