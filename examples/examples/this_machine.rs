@@ -175,5 +175,5 @@ async fn follow(run: &Run) -> patchcore::Result<ExitCode> {
     }
     let report = run.report().await?;
     println!("\n{report}");
-    Ok(ExitCode::from(report.exit_code()))
+    Ok(report.exit_code())
 }

@@ -8,7 +8,7 @@ use patchcore::{
     provider::{OpContext, PatchSource, PerComponent},
 };
 
-use crate::{client::Machine, error, reading};
+use crate::{client::Machine, error, pm::apt::reading};
 
 #[async_trait]
 impl PatchSource for Machine {

@@ -12,9 +12,9 @@ use std::fs;
 
 use installation::Installation;
 use patchcore::ErrorKind;
-use patchcore_linux::{
+use patchcore_linux::pm::{
+    apt::{Class, KeptBackReason, Old, RollBack},
     classify::{failed_command, kept_configuration, marked},
-    pm::apt::{Class, KeptBackReason, Old, RollBack},
 };
 
 fn words(end: &installation::End, word: &str) -> Vec<String> {

@@ -201,7 +201,7 @@ impl Fixture for Throwaway {
 const PERL_LOCK: &str = "use Fcntl; open(my $f, '+>', '/var/lib/dpkg/lock-frontend'); my $l = pack('s s x4 q q l x4', F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die $!; open(my $r, '>', '/run/locked'); sleep 3600;";
 
 async fn outside() -> std::result::Result<Throwaway, NoFixture> {
-    let base = DebianRoot::base().map_err(|m| NoFixture::PeerMissing(m))?;
+    let base = DebianRoot::base().map_err(NoFixture::PeerMissing)?;
     let guest = base.guest();
     guest.repository().publish("pc-hello", "0.9-1");
     guest.repository().publish("pc-hello", "1.2-1");

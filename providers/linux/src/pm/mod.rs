@@ -2,3 +2,4 @@
 //! they answer.
 
 pub mod apt;
+pub mod classify;

@@ -2,9 +2,11 @@
 
 mod dpkg;
 mod facts;
+mod impact;
 mod line;
 mod offers;
 mod package;
+pub(crate) mod reading;
 mod scan;
 mod section;
 mod simulation;

@@ -17,7 +17,7 @@ use super::{
     section::Sections,
     simulation::Simulation,
 };
-use crate::{classify, transport::Script, vercmp::deb::DebVersion};
+use crate::{pm::classify, transport::Script, vercmp::deb::DebVersion};
 
 const SCAN: &str = include_str!("scan.sh");
 

@@ -105,7 +105,7 @@ impl Apt {
 
     /// Downloads the approved versions and keeps the present ones for the way back.
     ///
-    /// Its log has a line `armed` or `not_armed` for every present version ([`Marked`](crate::classify::Marked)).
+    /// Its log has a line `armed` or `not_armed` for every present version ([`Marked`](crate::pm::classify::Marked)).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for an empty set, a package twice, or a pin that is no digest.

@@ -14,12 +14,9 @@ use patchcore::{
     id::{PatchId, Version},
 };
 
-use crate::{
-    impact::impact,
-    pm::apt::{
-        self, AptScan, Architecture, Class, Facts, Installed, LockHolder, PackageName, Pending,
-        State, Upgrades,
-    },
+use super::{
+    self as apt, AptScan, Architecture, Class, Facts, Installed, LockHolder, PackageName, Pending,
+    State, Upgrades, impact::impact,
 };
 
 /// The name of a package: without its architecture, unless that is a foreign one.
@@ -293,7 +290,7 @@ pub(crate) fn held(component: &patchcore::id::ComponentId, busy: &Busy) -> Error
 mod tests {
     use super::*;
 
-    const STATES: &str = include_str!("../tests/fixtures/scan-states.txt");
+    const STATES: &str = include_str!("../../../tests/fixtures/scan-states.txt");
 
     fn read(change: &[(&str, &str)]) -> AptScan {
         let text = change.iter().fold(STATES.to_owned(), |text, (from, to)| {

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error,
-    pm::apt::{AptScan, Architecture, PackageName},
-    reading,
+    pm::apt::{AptScan, Architecture, PackageName, reading},
     vercmp::deb::DebVersion,
 };
 

@@ -6,13 +6,14 @@ use patchcore::{
     provider::{DeployRequest, Evidence, Op, OpContext, PortRequest, Settled, SubjectResult},
 };
 
+use super::readiness::{Before, V, changes_for, holds};
 use crate::{
-    classify::{failed_job, marked},
     client::Machine,
     job::{JobId, JobStatus, Phase},
-    pm::apt::{AptScan, PackageName},
-    readiness::{Before, V, changes_for, holds},
-    reading,
+    pm::{
+        apt::{AptScan, PackageName, reading},
+        classify::{failed_job, marked},
+    },
 };
 
 impl Machine {

@@ -1,5 +1,8 @@
 //! The operation protocol over detached jobs.
 
+mod readiness;
+mod result;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
@@ -16,13 +19,13 @@ use patchcore::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    classify::failed_job,
     client::Machine,
     error,
     job::{Job, JobId, JobSpec, JobStatus, Phase, Poll},
-    pm::apt::{self, Old, PackageName},
-    readiness::{self, Before, Standing, V, changes_for},
-    reading,
+    pm::{
+        apt::{self, Old, PackageName, reading},
+        classify::failed_job,
+    },
     vercmp::deb::DebVersion,
 };
 
@@ -32,6 +35,8 @@ const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long the machine itself waits for a job's end before it answers: most jobs are short, and each question is
 /// a process.
 const WAIT: Duration = Duration::from_secs(2);
+
+use self::readiness::{Before, Standing, V, changes_for};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct JobHandle {
