@@ -18,7 +18,7 @@ impl PatchSource for Machine {
         components: &[ComponentId],
     ) -> Result<PerComponent<Available>> {
         let at = ctx.now();
-        let scan = Machine::scan(self, ctx, &[])
+        let scan = Self::scan(self, ctx, &[])
             .await
             .map_err(|e| e.operation("available"))?;
         let own = self.name(&scan.facts);
