@@ -50,7 +50,7 @@ impl Outcome {
             Self::Blocked(blockers) => (PREPARE, blocked(&blockers)),
             Self::Refused(failure) => (SETTLES, format!("begin refused: {failure}")),
             Self::Lost(why) => (SETTLES, format!("it was lost: {why}")),
-            Self::Failed(call, error) if call == "prepare" => (PREPARE, error.chain()),
+            Self::Failed("prepare", error) => (PREPARE, error.chain()),
             Self::Failed(call, error) => (SETTLES, format!("{call} failed: {}", error.chain())),
         };
         Err(Verdict::Unjudged { see, why })
