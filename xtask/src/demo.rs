@@ -13,12 +13,12 @@ pub(crate) fn demo(workspace: &Workspace) -> ExitCode {
     )
 }
 
-/// Shows a roll-out that meets failures, on the simulated estate.
+/// Shows what patchcore says when things go wrong.
 pub(crate) fn trouble(workspace: &Workspace) -> ExitCode {
     show(
         workspace,
         "trouble",
-        "this shows the simulated estate with faults planted in it: no machine is touched",
+        "this shows the simulated estate with faults planted in it, and as root a throw-away Debian in memory: no machine of yours is touched",
     )
 }
 

@@ -27,7 +27,7 @@ const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
        cargo xtask tidy                  checks the rules that no compiler checks
-NAME is one step of the test, or `trouble`: a run in which things go wrong";
+NAME is one step of the test, or `trouble`: what is said when things go wrong";
 
 /// The exit code for a command line that cannot be understood.
 const BAD_INPUT: u8 = 2;

@@ -125,7 +125,7 @@ impl fmt::Display for Seen {
         for (what, _) in self.checks.iter().filter(|(_, holds)| !holds) {
             writeln!(f, "   WRONG: {what}: no")?;
         }
-        let verdict = if self.is_right() { "ok" } else { "WRONG" };
+        let verdict = if self.is_right() { "ok" } else { "right" };
         write!(f, "   {verdict}: {}", right.join(" · "))
     }
 }
