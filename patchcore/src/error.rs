@@ -292,13 +292,41 @@ impl Error {
     #[must_use]
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
-        let mut next = self.source();
-        while let Some(cause) = next {
+        for cause in self.causes() {
             text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
+            text.push_str(&cause);
         }
         text
+    }
+
+    /// The causes in words, outermost first. Libraries often wrap an error in one that repeats its text; what was
+    /// said already is not said again.
+    fn causes(&self) -> Vec<String> {
+        let mut said: Vec<String> = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            let repeats = said
+                .last()
+                .is_some_and(|last| last.contains(&text) || text.ends_with(last.as_str()));
+            if !repeats {
+                said.push(text);
+            }
+            next = cause.source();
+        }
+        said
+    }
+
+    /// Whether a further fact stands in the message already: it is kept for programs and not shown twice.
+    fn tells(&self, key: &str, value: &str) -> bool {
+        let e = &*self.0;
+        let texts = [Some(&e.message), e.expected.as_ref(), e.found.as_ref()];
+        let named = format!("{key} {value}");
+        // A short value such as a number stands in a text by chance.
+        texts
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains(&named) || (value.len() > 4 && text.contains(value)))
     }
 }
 
@@ -321,15 +349,15 @@ impl fmt::Debug for Error {
         if let Some(expected) = &e.expected {
             write!(f, "\n   expected  {expected}")?;
         }
-        if let Some(found) = &e.found {
-            write!(f, "\n   but found {found}")?;
+        match (&e.expected, &e.found) {
+            (Some(_), Some(found)) => write!(f, "\n   but found {found}")?,
+            (None, Some(found)) => write!(f, "\n   found     {found}")?,
+            (_, None) => {}
         }
-        let mut next = self.source();
-        while let Some(cause) = next {
+        for cause in self.causes() {
             write!(f, "\n   because {cause}")?;
-            next = cause.source();
         }
-        for (key, value) in &e.context {
+        for (key, value) in e.context.iter().filter(|(k, v)| !self.tells(k, v)) {
             write!(f, "\n   {key}: {value}")?;
         }
         if let Some(consequence) = &e.consequence {
@@ -422,6 +450,26 @@ mod tests {
         let error = Error::new(ErrorKind::Io, "could not read policy.toml").source_error(cause);
         assert_eq!(error.to_string(), "could not read policy.toml");
         assert_eq!(error.chain(), "could not read policy.toml: disk on fire");
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("file is not a database")]
+        struct Outer(#[source] std::io::Error);
+        let inner = std::io::Error::other("error code 26: file is not a database");
+        let error = Error::new(ErrorKind::JournalDamaged, "journal run.db: run 7 is open")
+            .found("process 412 on vm")
+            .context("run", "7")
+            .context("holder", "process 412 on vm")
+            .context("estate", "dc-north")
+            .source_error(Outer(inner));
+        assert_eq!(
+            format!("{error:?}"),
+            "journal run.db: run 7 is open\n   found     process 412 on vm\n   \
+             because file is not a database\n   estate: dc-north"
+        );
+        assert_eq!(error.facts().len(), 3);
     }
 
     #[test]

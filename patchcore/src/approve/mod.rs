@@ -13,7 +13,7 @@ use crate::{
     digest,
     error::{Error, ErrorKind, Result},
     id::PersonId,
-    plan::{Plan, Severity},
+    plan::{Plan, Severity, time_words},
     stored,
 };
 
@@ -249,20 +249,28 @@ fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Re
         )
         .map_err(|e: Error| e.hint("mend the policy and plan again"));
     }
-    if now > envelope.expires {
+    if now >= envelope.expires {
         return refuse(
             ErrorKind::ApprovalExpired,
             "it is too old to be approved".to_owned(),
         )
         .map_err(|e: Error| {
-            e.expected(format!("an approval before {}", envelope.expires))
-                .found(now.to_string())
-                .hint("plan again")
+            e.expected(format!(
+                "an approval before {}",
+                time_words(envelope, envelope.expires)
+            ))
+            .found(time_words(envelope, now))
+            .hint("plan again and have the new plan approved")
         });
     }
     let digest = envelope.digest()?;
     let rules = &envelope.approval;
-    let names: Vec<&str> = rules.from.iter().map(PersonId::as_str).collect();
+    let names: Vec<&str> = rules
+        .from
+        .iter()
+        .filter(|p| **p != envelope.requested_by)
+        .map(PersonId::as_str)
+        .collect();
     let mut people = BTreeSet::new();
     let mut counted = Vec::new();
     for (approval, standing) in approvals {
@@ -289,8 +297,13 @@ fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Re
                 format!("{}'s approval has an impossible time", approval.by),
             )
             .map_err(|e: Error| {
-                e.expected(format!("between {} and {now}", envelope.made))
-                    .found(approval.at.to_string())
+                e.expected(format!(
+                    "between {} (when the plan was made) and {} (now)",
+                    time_words(envelope, envelope.made),
+                    time_words(envelope, now)
+                ))
+                .found(time_words(envelope, approval.at))
+                .hint("compare the clocks of the two machines, then have it approved again")
             });
         }
         if approval.by == envelope.requested_by {
@@ -298,9 +311,7 @@ fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Re
                 ErrorKind::SelfApproved,
                 format!("{} asked for it and cannot approve it", approval.by),
             )
-            .map_err(|e: Error| {
-                e.hint(format!("have it approved by one of: {}", names.join(", ")))
-            });
+            .map_err(|e: Error| e.hint(format!("have it approved by {}", names.join(" or "))));
         }
         if !rules.from.contains(&approval.by) {
             return refuse(
@@ -310,6 +321,11 @@ fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Re
             .map_err(|e: Error| {
                 e.expected(format!("an approval by one of: {}", names.join(", ")))
                     .found(approval.by.to_string())
+                    .hint(format!(
+                        "have it approved by {}, or name {} in from of [approval] and plan again",
+                        names.join(" or "),
+                        approval.by
+                    ))
             });
         }
         if people.insert(approval.by.clone()) {
@@ -325,9 +341,20 @@ fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Re
             .collect();
         return refuse(ErrorKind::NotApproved, "it is not approved".to_owned()).map_err(
             |e: Error| {
-                e.expected(format!("{} of: {}", rules.needs.max(1), names.join(", ")))
-                    .found(format!("{}", people.len()))
-                    .hint(format!("have it approved by {}", others.join(" or ")))
+                e.expected(format!(
+                    "approvals by {} of: {}",
+                    rules.needs.max(1),
+                    names.join(", ")
+                ))
+                .found(match people.len() {
+                    0 => "none".to_owned(),
+                    _ => people
+                        .iter()
+                        .map(PersonId::as_str)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                })
+                .hint(format!("have it approved by {}", others.join(" or ")))
             },
         );
     }

@@ -166,9 +166,15 @@ impl Call<'_> {
                         self.ctx.sleep(pause.next(Retry::After(None))).await;
                         continue;
                     }
-                    return Ok(Err(OpResult::Failed(
-                        blockers.into_iter().map(|b| b.failure).collect(),
-                    )));
+                    let waited = PATIENCE.as_secs() / 60;
+                    let failed = blockers.into_iter().map(|mut blocker| {
+                        if blocker.passes && self.ctx.now() >= until {
+                            let said = &mut blocker.failure.message;
+                            said.push_str(&format!(", also after {waited} min"));
+                        }
+                        blocker.failure
+                    });
+                    return Ok(Err(OpResult::Failed(failed.collect())));
                 }
                 None => {
                     let failure = Error::new(

@@ -5,12 +5,12 @@ mod driver;
 #[cfg(feature = "sqlite")]
 mod ensure;
 #[cfg(feature = "sqlite")]
+mod events;
+#[cfg(feature = "sqlite")]
 pub mod journal;
 pub mod kernel;
 #[cfg(feature = "sqlite")]
 mod looks;
-#[cfg(feature = "sqlite")]
-mod run;
 #[cfg(feature = "sqlite")]
 mod story;
 #[cfg(feature = "sqlite")]
@@ -23,10 +23,12 @@ pub(crate) mod words;
 #[cfg(feature = "sqlite")]
 pub use driver::Standing;
 #[cfg(feature = "sqlite")]
-pub(crate) use driver::Tools;
+pub(crate) use driver::{Driver, Message, Tools};
 #[cfg(feature = "sqlite")]
-pub(crate) use run::missing_tools;
+pub use events::Events;
 #[cfg(feature = "sqlite")]
-pub use run::{Events, Run};
+pub(crate) use story::RUN as RUN_STREAM;
 #[cfg(feature = "sqlite")]
 pub use story::{Story, Told, denials};
+#[cfg(feature = "sqlite")]
+pub(crate) use words::standing as standing_words;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The stream of the run itself.
-pub(super) const RUN: &str = "run";
+pub(crate) const RUN: &str = "run";
 /// The streams of components begin so.
 const COMPONENT: &str = "component/";
 
@@ -178,7 +178,7 @@ impl Story {
     ///
     /// # Errors
     /// As [`approve`](crate::approve::approve), if the journal was tampered with.
-    pub(super) fn approved(&self) -> Result<ApprovedPlan> {
+    pub(crate) fn approved(&self) -> Result<ApprovedPlan> {
         approve::recount(self.plan.clone(), self.approvals.clone(), self.started_at)
     }
 }

@@ -30,7 +30,7 @@ where
     clippy::disallowed_methods,
     reason = "this is the one place that may spawn"
 )]
-pub(super) fn detached(run: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn detached(run: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(run);
 }
 

@@ -6,14 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use super::ask;
+use super::{
+    ask,
+    run::{Run, missing_tools},
+};
 use crate::{
     approve::{self, Approval, ApprovedPlan},
     clock::{SharedClock, SystemClock},
     discover,
     error::{Error, ErrorKind, Result},
     estate::Inventory,
-    execute::{Run, Tools, denials, journal::Journal},
+    execute::{Tools, denials, journal::Journal},
     id::{EstateName, PersonId},
     plan::{self, Plan, PlanInput, Reference},
     policy::Policy,
@@ -124,10 +127,14 @@ impl Estate {
             .expected(self.name.to_string())
             .found(plan.envelope.estate.to_string())
             .operation("run")
-            .consequence("nothing was started"));
+            .consequence("nothing was started")
+            .hint(format!(
+                "run it on estate {}, or plan again for {}",
+                plan.envelope.estate, self.name
+            )));
         }
         let tools = self.tools()?;
-        crate::execute::missing_tools(plan, &tools)?;
+        missing_tools(plan, &tools)?;
         Run::start(approved, journal, Arc::clone(&self.clock), tools).await
     }
 

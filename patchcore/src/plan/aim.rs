@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{PlanInput, PlannedCheck, RebootRule, Target};
 use crate::{
     error::{Error, ErrorKind},
-    estate::{Component, Estimate, Finding, Impact, Inventory, Patch, Scan, WayBack},
+    estate::{Component, Estimate, Finding, Impact, Inventory, Patch, WayBack},
     id::{GroupName, Version},
     policy::{CheckKind, PendingReboot, Policy, RebootWhen, Ring},
     provider::ProbeKind,
@@ -46,7 +46,7 @@ pub(super) fn target(
         })
         .collect();
 
-    contradictions(component, &patches, scan, &mut errors);
+    contradictions(component, &patches, finding, &mut errors);
     let impact = patches
         .iter()
         .map(Patch::assumed_impact)
@@ -135,8 +135,14 @@ pub(super) fn target(
 }
 
 /// An offer must fit the scan and itself: nothing is left for execution to choose.
-fn contradictions(component: &Component, patches: &[Patch], scan: &Scan, errors: &mut Vec<Error>) {
+fn contradictions(
+    component: &Component,
+    patches: &[Patch],
+    finding: &Finding,
+    errors: &mut Vec<Error>,
+) {
     let id = &component.id;
+    let scan = &finding.scan;
     for pair in patches.windows(2) {
         if let [one, other] = pair
             && one.id == other.id
@@ -146,6 +152,24 @@ fn contradictions(component: &Component, patches: &[Patch], scan: &Scan, errors:
                     .expected("one version")
                     .found(format!("{} and {}", one.to, other.to))
                     .hint("leave one of them out with an exception, and report it to the author of the provider"),
+            );
+        }
+    }
+    // A tool that offers what is there beside something else would be led back and forth for ever.
+    let offered = finding.available.iter().flat_map(|offer| &offer.patches);
+    for there in offered.filter(|p| scan.installed.get(&p.id) == Some(&p.to)) {
+        if let Some(other) = patches.iter().find(|p| p.id == there.id) {
+            errors.push(
+                Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("{id}: {} is on offer twice", there.id),
+                )
+                .expected("one version")
+                .found(format!(
+                    "{} and {}, which is there already",
+                    other.to, there.to
+                ))
+                .hint("report it to the author of the provider"),
             );
         }
     }
@@ -197,7 +221,7 @@ fn checks(
                             format!("{}: its http check needs an address", component.id),
                         )
                         .found("no address in the inventory")
-                        .hint("give it an address, or write the check without {address}"),
+                        .hint("give it an address, or write the check with a url that needs none"),
                     );
                     continue;
                 };

@@ -320,3 +320,8 @@ impl Plan {
         schemars::schema_for!(Self).into()
     }
 }
+
+/// A time as the text of this plan writes it: in the zone of its first window that has one.
+pub(crate) fn time_words(envelope: &Envelope, at: Timestamp) -> String {
+    text::Times::of(envelope, None).at(at)
+}

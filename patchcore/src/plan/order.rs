@@ -20,6 +20,8 @@ pub(super) struct Sequence {
     pub(super) before: Before,
     /// By rule, for people.
     pub(super) chains: Vec<Chain>,
+    /// Where the rules of the policy stand, by their words.
+    pub(super) places: BTreeMap<String, String>,
 }
 
 impl Sequence {
@@ -43,10 +45,13 @@ pub(super) fn sequence(
 ) -> Result<Sequence> {
     let mut sequence = Sequence::default();
     dependencies(inventory, planned, &mut sequence);
-    for rule in &policy.order {
-        families(inventory, rule, planned, &mut sequence);
+    for (i, rule) in policy.order.iter().enumerate() {
+        let place = policy
+            .place(&format!("/order/{i}"))
+            .map(ToString::to_string);
+        families(inventory, rule, planned, place, &mut sequence);
     }
-    refuse_cycle(&sequence.before)?;
+    refuse_cycle(&sequence)?;
     Ok(sequence)
 }
 
@@ -100,6 +105,7 @@ fn families(
     inventory: &Inventory,
     rule: &Order,
     planned: &BTreeSet<ComponentId>,
+    place: Option<String>,
     sequence: &mut Sequence,
 ) {
     let mut families: BTreeMap<String, Vec<Vec<ComponentId>>> = BTreeMap::new();
@@ -133,6 +139,9 @@ fn families(
         }
         let words: Vec<String> = filled.iter().map(|(step, _)| step.to_string()).collect();
         let because = format!("{} \"{family}\": {}", rule.within, words.join(", then "));
+        if let Some(place) = &place {
+            sequence.places.insert(because.clone(), place.clone());
+        }
         for pair in filled.windows(2) {
             if let [(_, first), (_, then)] = pair {
                 for (later, earlier) in then.iter().flat_map(|l| first.iter().map(move |e| (l, e)))
@@ -148,7 +157,8 @@ fn families(
     }
 }
 
-fn refuse_cycle(before: &Before) -> Result<()> {
+fn refuse_cycle(sequence: &Sequence) -> Result<()> {
+    let before = &sequence.before;
     let mut done: BTreeSet<&ComponentId> = BTreeSet::new();
     for start in before.keys() {
         let mut path: Vec<&ComponentId> = Vec::new();
@@ -158,7 +168,12 @@ fn refuse_cycle(before: &Before) -> Result<()> {
                 if let [later, earlier] = pair
                     && let Some(why) = before.get(*later).and_then(|b| b.get(*earlier))
                 {
-                    steps.push(format!("{later} after {earlier} ({why})"));
+                    steps.push(match sequence.places.get(why) {
+                        Some(place) => format!("{later} after {earlier} ({place}: {why})"),
+                        // A dependency says by itself what comes after what.
+                        None if why.starts_with(later.as_str()) => why.clone(),
+                        None => format!("{later} after {earlier} ({why})"),
+                    });
                 }
             }
             let names: Vec<&str> = circle.iter().map(|c| c.as_str()).collect();

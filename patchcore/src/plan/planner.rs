@@ -56,7 +56,13 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
     for (component, before) in &sequence.before {
         if let Some(target) = sorted.targets.get_mut(component) {
             target.after = before.keys().cloned().collect();
-            refuse::refuse_order_against_rings(&sorted.ring_of, component, before, &rings)?;
+            refuse::refuse_order_against_rings(
+                &sorted.ring_of,
+                component,
+                before,
+                &sequence.places,
+                &rings,
+            )?;
         }
     }
 

@@ -61,6 +61,7 @@ pub(super) fn refuse_order_against_rings(
     ring_of: &BTreeMap<ComponentId, usize>,
     component: &ComponentId,
     before: &BTreeMap<ComponentId, String>,
+    places: &BTreeMap<String, String>,
     rings: &[Ring],
 ) -> Result<()> {
     let name = |c: &ComponentId| {
@@ -78,7 +79,10 @@ pub(super) fn refuse_order_against_rings(
                 format!("{earlier} must come before {component}, but its ring {late} comes after ring {early}"),
             )
             .operation("plan")
-            .found(why.clone())
+            .found(match places.get(why) {
+                Some(place) => format!("{place}: {why}"),
+                None => why.clone(),
+            })
             .consequence("nothing was planned")
             .hint(format!("select both in one ring, or {earlier} in an earlier one")));
         }

@@ -15,6 +15,8 @@ mod duration;
 mod exception;
 mod file;
 mod glob;
+#[cfg(test)]
+mod guide;
 mod lack;
 mod mistake;
 mod on_fail;

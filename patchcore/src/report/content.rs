@@ -182,11 +182,7 @@ impl Report {
         let mut section = Section::new("what was observed");
         let mut equal: Vec<(String, Vec<&ComponentId>)> = Vec::new();
         for component in self.components.iter().filter(|c| was_seen(c)) {
-            gather(
-                &mut equal,
-                outcome(&component.outcome),
-                &component.component,
-            );
+            gather(&mut equal, outcome(component), &component.component);
         }
         fill(&mut section, equal);
         section
@@ -398,7 +394,9 @@ fn was_seen(component: &ComponentReport) -> bool {
 }
 
 /// All five answers; *not asked* is said as such.
-fn outcome(outcome: &Outcome) -> String {
+fn outcome(component: &ComponentReport) -> String {
+    let outcome = &component.outcome;
+    let taken_back = component.phase == Phase::Ended(End::RolledBack);
     let answers = [
         ("patched", &outcome.patched),
         ("in effect", &outcome.in_effect),
@@ -416,6 +414,10 @@ fn outcome(outcome: &Outcome) -> String {
         .filter_map(|(question, answer)| match answer {
             Answer::NotAsked => None,
             Answer::Yes { saw } => Some(format!("{question}: {saw}")),
+            // What was planned is no news where it was taken back.
+            Answer::No { found, .. } if taken_back && *question == "patched" => {
+                Some(format!("not {question}: {found}"))
+            }
             Answer::No { .. } | Answer::Unknown { .. } => Some(format!("not {question}: {answer}")),
         })
         .collect();

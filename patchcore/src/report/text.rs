@@ -3,13 +3,15 @@
 use std::fmt;
 
 use super::Report;
+use crate::execute::words::on_one_line;
 
 /// A name longer than this is not waited for by the column after it.
 const WIDEST: usize = 26;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.head().join("\n"))?;
+        let head: Vec<String> = self.head().iter().map(|l| on_one_line(l)).collect();
+        f.write_str(&head.join("\n"))?;
         for section in self.sections() {
             write!(f, "\n{}", section.title)?;
             if let Some(about) = &section.about {
@@ -24,8 +26,8 @@ impl fmt::Display for Report {
                 .unwrap_or(0);
             for (who, what) in &section.rows {
                 match who.as_str() {
-                    "" => write!(f, "\n  {what}")?,
-                    who => write!(f, "\n  {who:<width$}  {what}")?,
+                    "" => write!(f, "\n  {}", on_one_line(what))?,
+                    who => write!(f, "\n  {who:<width$}  {}", on_one_line(what))?,
                 }
             }
         }

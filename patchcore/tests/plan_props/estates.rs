@@ -194,7 +194,7 @@ fn policy_text() -> impl Strategy<Value = String> {
     (vec(ring, 0..3), any::<bool>(), windows, order, exception, take, reboot, check).prop_map(
         |(rings, rest, windows, order, exception, take, reboot, check)| {
             let mut text = String::from("[approval]\nfrom = [\"maria\", \"jon\"]\n");
-            text.push_str("[[window]]\nname = \"nights\"\nzone = \"Europe/Berlin\"\nwhen = \"mon..fri\"\nfrom = \"22:00\"\nuntil = \"06:00\"\n");
+            text.push_str("[[window]]\nname = \"nights\"\nzone = \"Europe/Berlin\"\nwhen = \"mon..fri\"\nfrom = \"22:00\"\nuntil = \"00:30\"\n");
             text.push_str("[[window]]\nname = \"weekend\"\nzone = \"America/New_York\"\nwhen = \"sat, sun\"\n");
             text.push_str("[[blackout]]\nfrom = 2026-10-26\nto = 2026-10-27\nbecause = \"fair\"\n");
             text.push_str(windows);

@@ -76,7 +76,7 @@ fn needs(spec: &Spec, component: &ComponentId) -> BTreeSet<ComponentId> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_global_rejects: 900, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_sum_holds(spec in spec()) {
@@ -224,7 +224,7 @@ proptest! {
             }
         }
         let again = spec.plan_of(&inventory).unwrap();
-        prop_assert!(again.is_empty(), "{}", again);
+        prop_assert!(again.is_empty(), "{}\n{}", plan, again);
         prop_assert!(again.to_string().contains("nothing to do"));
     }
 

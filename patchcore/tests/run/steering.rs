@@ -190,7 +190,7 @@ async fn another_process_steers_through_the_inbox() {
     );
     let lines = told(&run).await;
     let one = |what: &str| lines.iter().filter(|l| l.contains(what)).count();
-    assert_eq!(one("make_coffee by jon refused"), 1, "{lines:#?}");
+    assert_eq!(one("make coffee by jon refused"), 1, "{lines:#?}");
     assert_eq!(one("ring broad approved by jon"), 1, "{lines:#?}");
     assert!(reader.open_commands().await.unwrap().is_empty());
 }

@@ -94,6 +94,8 @@ fn quoted(text: &str) -> String {
 /// What checking the chain of every run has found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChainReport {
+    /// The journal that was checked, as errors name it.
+    pub journal: String,
     /// One entry per run, in order.
     pub runs: Vec<RunChain>,
 }
@@ -144,7 +146,7 @@ impl ChainReport {
             None => Ok(self),
             Some((run, fault)) => Err(Error::new(
                 crate::error::ErrorKind::JournalDamaged,
-                format!("the journal was changed at event {} of run {run}: {}", fault.seq, fault.what),
+                format!("journal {}: it was changed at event {} of run {run}: {}", self.journal, fault.seq, fault.what),
             )
             .consequence("what stands before that event is as it was written; nothing after it can be trusted")
             .hint("keep the file for an inquiry, and compare it with a backup or with a head that was kept elsewhere")),

@@ -356,6 +356,8 @@ fn run_open(place: &Place, open: i64) -> Error {
             format_args!("run {open} is open, and one run is carried out at a time"),
         )
         .context("run", open.to_string())
-        .consequence("no run was started")
-        .hint("reopen that run and let it end, or cancel it, before starting another")
+        .consequence("nothing was started")
+        .hint(
+            "reopen that run (estate.reopen) and let it end, or cancel it, before starting another",
+        )
 }

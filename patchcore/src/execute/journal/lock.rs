@@ -160,7 +160,7 @@ fn in_use(place: &Place, found: Option<&Holder>, me: &Holder) -> Error {
     let error = place
         .error(
             ErrorKind::JournalInUse,
-            "one process at a time may carry out its runs",
+            "it is in use, and one process at a time may carry out its runs",
         )
         .consequence("nothing was changed");
     match found {
@@ -169,7 +169,7 @@ fn in_use(place: &Place, found: Option<&Holder>, me: &Holder) -> Error {
             .context("holder", holder.to_string())
             .hint("clone the handle that is open, or drop it before opening the journal again"),
         Some(holder) => error
-            .found(format!("it is held by {holder}"))
+            .found(holder.to_string())
             .context("holder", holder.to_string())
             .hint("read it and post commands without the lock (JournalReader), or end that process first"),
         None => error

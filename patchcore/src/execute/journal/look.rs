@@ -86,7 +86,10 @@ impl Looks {
             }
             runs.push(follower.finish());
         }
-        Ok(ChainReport { runs })
+        Ok(ChainReport {
+            journal: place.to_string(),
+            runs,
+        })
     }
 
     /// Ends the thread and closes its connection.

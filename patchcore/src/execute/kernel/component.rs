@@ -390,8 +390,16 @@ impl ComponentState {
 }
 
 fn failure(what: &str, answer: &crate::judge::Answer) -> Failure {
-    Failure::from(&crate::Error::new(
-        crate::ErrorKind::VerifyFailed,
-        format!("{what}: {answer}"),
-    ))
+    let hint = match what {
+        "scan" => {
+            "read the tool's own log on it: the tool ended, and what was asked for is not there"
+        }
+        "restart" => "look at its console",
+        _ => {
+            "repeat the check by hand; if it is right, except the patch until there is a better one"
+        }
+    };
+    Failure::from(
+        &crate::Error::new(crate::ErrorKind::VerifyFailed, format!("{what}: {answer}")).hint(hint),
+    )
 }

@@ -4,6 +4,7 @@
 //! Events carry the decision already taken, so `evolve` never depends on today's logic, and what must be in
 //! flight is derived from the state, never remembered: resuming after a crash is deriving it again.
 
+mod advance;
 mod component;
 mod decide;
 mod event;
@@ -11,13 +12,11 @@ mod phase;
 mod run;
 mod steer;
 
+pub use advance::advance;
 pub use component::{ComponentState, Effect, OpState, Owed};
 pub use decide::{Input, OpResult, decide};
 pub(crate) use event::stored;
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use phase::{End, Phase, Step};
-pub use run::{Components, Decision, RingPhase, RunState, RunStatus, RunVerdict, Wait, advance};
+pub use run::{Components, Decision, RingPhase, RunState, RunStatus, RunVerdict, Wait};
 pub use steer::{Command, Resolution, Steered, steer};
-
-#[cfg(test)]
-mod tests;

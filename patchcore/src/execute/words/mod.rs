@@ -25,12 +25,19 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let times = Times::within(self.zone.clone(), self.at);
         let at = times.moment(self.at);
-        let what = event(&self.event, self.component.as_ref(), &times);
+        let what = on_one_line(&event(&self.event, self.component.as_ref(), &times));
         match &self.component {
             Some(component) => write!(f, "{at}  {component}  {what}"),
             None => write!(f, "{at}  run {}  {what}", self.run),
         }
     }
+}
+
+/// Text from outside stays on its line and steers no terminal.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// An event in one line.

@@ -82,11 +82,16 @@ pub(crate) fn run_event(event: &RunEvent, times: &Times) -> String {
             format!("{} by {by} refused: {why}", verb.replace('_', " "))
         }
         RunEvent::Ended { verdict: v, ends } => {
+            let all: usize = ends.iter().map(|(_, n)| n).sum();
             let ends: Vec<String> = ends
                 .iter()
-                .map(|(e, n)| format!(" · {n} {}", end(*e)))
+                .map(|(e, n)| format!("{n} {}", end(*e)))
                 .collect();
-            format!("{}{}", verdict(*v), ends.concat())
+            match ends.as_slice() {
+                [] => format!("the run {}", verdict(*v)),
+                [_] => format!("the run {} · {all} of {}", verdict(*v), ends.concat()),
+                ends => format!("the run {} · of {all}: {}", verdict(*v), ends.join(", ")),
+            }
         }
     }
 }
@@ -113,8 +118,8 @@ fn passed(ring: &str, ring_count: RingCount) -> String {
 /// How a run ended.
 pub(crate) const fn verdict(verdict: RunVerdict) -> &'static str {
     match verdict {
-        RunVerdict::Done => "done",
+        RunVerdict::Done => "is done",
         RunVerdict::Halted => "ended after its halt",
-        RunVerdict::Cancelled => "cancelled",
+        RunVerdict::Cancelled => "was cancelled",
     }
 }

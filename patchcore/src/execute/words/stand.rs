@@ -130,7 +130,7 @@ pub(crate) fn standing(standing: &Standing, times: &Times) -> String {
             },
             waits,
         ),
-        Standing::Ended { verdict: v } => format!("over: {}", verdict(*v)),
+        Standing::Ended { verdict: v } => format!("the run {}", verdict(*v)),
         Standing::Broken { failure } => format!(
             "its journal failed: {failure} · nothing more is started; open the journal again and continue"
         ),

@@ -220,10 +220,11 @@ fn blocked(plan: &Plan, detail: Detail) -> Table {
 
 /// What is in the way and what a person can do, without the name that stands before it already.
 pub(crate) fn obstacle(component: &ComponentId, failure: &Failure) -> String {
-    let own = format!("{component}: ");
+    // The line begins with the component already.
     let message = failure
         .message
-        .strip_prefix(&own)
+        .strip_prefix(component.as_str())
+        .and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')))
         .unwrap_or(&failure.message);
     match &failure.hint {
         Some(hint) => format!("{message} · {hint}"),

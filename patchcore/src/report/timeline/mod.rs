@@ -15,7 +15,9 @@ pub use lines::Lines;
 use crate::{
     execute::{
         Told,
-        kernel::{ComponentState, End, Event, Phase, RunEvent, RunState, RunStatus},
+        kernel::{
+            ComponentEvent, ComponentState, End, Event, Phase, RunEvent, RunState, RunStatus,
+        },
         words,
     },
     id::{ComponentId, RunId},
@@ -85,10 +87,9 @@ impl Timeline {
 
     /// One more event, in the order of the journal. Returns the lines of the moment that is over by that.
     pub fn tell(&mut self, told: &Told) -> Vec<String> {
-        let over = self
-            .moment
-            .first()
-            .is_some_and(|first| second(first.at) != second(told.at));
+        let over = self.moment.first().is_some_and(|first| {
+            second(first.at) != second(told.at) || is_of_a_person(&told.event)
+        });
         let lines = if over { self.flush() } else { Vec::new() };
         self.moment.push(told.clone());
         lines
@@ -122,6 +123,7 @@ impl Timeline {
         }
         let time = self.times.second(at);
         for (who, text) in self.texts(&moment) {
+            let text = words::on_one_line(&text);
             lines.push(match who {
                 Some(who) => format!("{time}  {who:<width$}  {text}", width = self.width),
                 None => format!("{time}  {text}"),
@@ -159,21 +161,24 @@ impl Timeline {
                 .iter()
                 .map(|told| {
                     let text = match &told.event {
-                        Event::Run(event) => self.run_text(event),
+                        Event::Run(event) => self.run_text(event, told.at),
                         event => words::event(event, told.component.as_ref(), &self.times),
                     };
                     (told.component.as_ref().map(ToString::to_string), text)
                 })
                 .collect();
         }
-        moment::fold(moment, |event| self.run_text(event))
+        moment::fold(moment, |event, at| self.run_text(event, at))
     }
 
-    fn run_text(&self, event: &RunEvent) -> String {
+    fn run_text(&self, event: &RunEvent, at: Timestamp) -> String {
         let text = words::run_event(event, &self.times);
         match event {
             RunEvent::Started { .. } => format!("run {} · {text}", self.run),
             RunEvent::TakenOver { .. } => format!("run {} {text}", self.run),
+            RunEvent::SoakStarted { ring, until } if *until <= at => {
+                format!("ring {ring} is through its waves · nothing of it is to soak")
+            }
             RunEvent::Ended { .. } => format!("{text} · {}", self.owed()),
             _ => text,
         }
@@ -260,6 +265,22 @@ impl Timeline {
     }
 }
 
+/// Whether a person decided it: what was before is told first, as it was before that person came.
+const fn is_of_a_person(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Run(
+            RunEvent::HaltLifted { .. }
+                | RunEvent::Paused { .. }
+                | RunEvent::Unpaused { .. }
+                | RunEvent::Ending { .. }
+                | RunEvent::RingApproved { .. }
+                | RunEvent::DenialLifted { .. }
+                | RunEvent::CommandRefused { .. }
+        ) | Event::Component(ComponentEvent::Resolved { .. } | ComponentEvent::Forgiven)
+    )
+}
+
 /// The beginning of the second.
 fn second(at: Timestamp) -> Timestamp {
     // Rounding towards the past cannot leave the range of time.
@@ -268,6 +289,3 @@ fn second(at: Timestamp) -> Timestamp {
         .mode(jiff::RoundMode::Floor);
     at.round(round).unwrap_or(at)
 }
-
-#[cfg(test)]
-mod tests;

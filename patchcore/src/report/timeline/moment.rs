@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::{
     execute::{
         Told,
@@ -20,25 +22,25 @@ const NAMES: usize = 3;
 struct Stretch<'t> {
     components: BTreeMap<&'t ComponentId, Vec<&'t ComponentEvent>>,
     /// Follows from one component alone, wherever it stands among the others.
-    follows: Vec<&'t RunEvent>,
+    follows: Vec<(&'t RunEvent, Timestamp)>,
     other: Vec<(Option<&'t ComponentId>, String)>,
 }
 
 /// Who and what, in an order that does not depend on which of two independent answers came first.
 pub(super) fn fold(
     moment: &[Told],
-    run_text: impl Fn(&RunEvent) -> String,
+    run_text: impl Fn(&RunEvent, Timestamp) -> String,
 ) -> Vec<(Option<String>, String)> {
     let mut texts = Vec::new();
     let mut stretch = Stretch::default();
     for told in moment {
         match (&told.event, &told.component) {
             (Event::Run(event @ (RunEvent::Halted { .. } | RunEvent::Denied { .. })), _) => {
-                stretch.follows.push(event);
+                stretch.follows.push((event, told.at));
             }
             (Event::Run(event), _) => {
                 std::mem::take(&mut stretch).write(&run_text, &mut texts);
-                texts.push((None, run_text(event)));
+                texts.push((None, run_text(event, told.at)));
             }
             (Event::Component(event), Some(component)) => {
                 stretch.components.entry(component).or_default().push(event);
@@ -55,7 +57,7 @@ pub(super) fn fold(
 impl Stretch<'_> {
     fn write(
         mut self,
-        run_text: &impl Fn(&RunEvent) -> String,
+        run_text: &impl Fn(&RunEvent, Timestamp) -> String,
         texts: &mut Vec<(Option<String>, String)>,
     ) {
         let mut equal: BTreeMap<(bool, String), Vec<&ComponentId>> = BTreeMap::new();
@@ -78,12 +80,12 @@ impl Stretch<'_> {
         for (component, text) in self.other {
             texts.push((component.map(ToString::to_string), text));
         }
-        self.follows.sort_by_key(|event| match event {
+        self.follows.sort_by_key(|(event, _)| match event {
             RunEvent::Denied { denial } => (0, Some(denial)),
             _ => (1, None),
         });
-        for event in self.follows {
-            texts.push((None, run_text(event)));
+        for (event, at) in self.follows {
+            texts.push((None, run_text(event, at)));
         }
     }
 }

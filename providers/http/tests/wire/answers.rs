@@ -85,7 +85,7 @@ async fn redirects_to_elsewhere_are_not_healthy_and_are_named() {
         ),
         (
             same_host.clone(),
-            format!("to/307?http://localhost:{port}/status/200?session=s3cret"),
+            format!("to/307?http://localhost:{port}/status/200?token=s3cret"),
             UNHEALTHY,
             format!("http 307 to http://localhost:{port}/status/200, not followed: another host"),
         ),
@@ -96,6 +96,20 @@ async fn redirects_to_elsewhere_are_not_healthy_and_are_named() {
             format!(
                 "http 302 to http://127.0.0.1:{}/, not followed: another port",
                 server.greeting
+            ),
+        ),
+        (
+            same_host.clone(),
+            "hops/3".to_owned(),
+            HEALTHY,
+            format!("http 200 at {here}/hops/0"),
+        ),
+        (
+            same_host.clone(),
+            "hops/4".to_owned(),
+            UNHEALTHY,
+            format!(
+                "http 308 to {here}/hops/0, not followed: more than 3 redirects at {here}/hops/1"
             ),
         ),
         (

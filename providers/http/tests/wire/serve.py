@@ -46,6 +46,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     self.answer(200)
                 else:
                     self.answer(301, [("Location", path + "/")])
+            case "hops":  # /hops/3 leads to /hops/2 and so on to /hops/0
+                left = int(rest[0])
+                if left == 0:
+                    self.answer(200)
+                else:
+                    self.answer(308, [("Location", f"/hops/{left - 1}")])
             case "circle":
                 self.answer(302, [("Location", path)])
             case "slow":

@@ -1,22 +1,21 @@
 //! The handle of a run.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{
-    driver::{Driver, Message, Standing, Tools},
-    journal::{Journal, NewEvent, NewRun},
-    kernel::{self, Command, Event, Resolution, RunEvent},
-    story::{self, Story, Told},
-    supervise,
-};
 use crate::{
     approve::ApprovedPlan,
     clock::{SharedClock, later},
     error::{Error, ErrorKind, Result},
+    execute::{
+        Driver, Events, Message, RUN_STREAM, Standing, Story, Told, Tools, denials,
+        journal::{Durability, Journal, NewEvent, NewRun},
+        kernel::{self, Command, Event, Resolution, RunEvent},
+        standing_words, supervise,
+    },
     id::{ComponentId, PersonId, RingName, RunId},
-    plan::{Plan, text::Times},
+    plan::{Plan, text::Times, time_words},
     report::{Lines, Report, Timeline},
 };
 
@@ -49,8 +48,11 @@ impl Run {
                 ErrorKind::ApprovalExpired,
                 format!("plan {}: its approval has expired", plan.id()),
             )
-            .expected(format!("a start before {}", plan.envelope.expires))
-            .found(now.to_string())
+            .expected(format!(
+                "a start before {}",
+                time_words(&plan.envelope, plan.envelope.expires)
+            ))
+            .found(time_words(&plan.envelope, now))
             .operation("run")
             .consequence("nothing was started")
             .hint("plan again and have the new plan approved"));
@@ -82,7 +84,7 @@ impl Run {
                 plan_digest: plan.envelope.digest()?,
                 at: approved.at(),
                 events: vec![NewEvent {
-                    stream: story::RUN.to_owned(),
+                    stream: RUN_STREAM.to_owned(),
                     tseq: 1,
                     at: now,
                     kind,
@@ -112,14 +114,14 @@ impl Run {
         let (kind, body) = kernel::stored(&taken);
         let (at, tseq) = (clock.now(), story.state.events + 1);
         let event = NewEvent {
-            stream: story::RUN.to_owned(),
+            stream: RUN_STREAM.to_owned(),
             tseq,
             at,
             kind,
             body,
         };
         let seqs = journal
-            .append(row.id, vec![event], super::journal::Durability::Durable)
+            .append(row.id, vec![event], Durability::Durable)
             .await?;
         for seq in seqs {
             story.evolve(&Told {
@@ -177,11 +179,13 @@ impl Run {
     /// Its events after a place in the journal.
     #[must_use]
     pub fn events_since(&self, seq: u64) -> Events {
-        Events {
-            run: self.clone(),
+        Events::new(
+            self.0.journal.clone(),
+            self.0.id,
+            self.0.standing.clone(),
+            Times::of(&self.0.plan.envelope, None).zone().clone(),
             seq,
-            page: VecDeque::new(),
-        }
+        )
     }
 
     /// Its events as people read them, line by line: in the zone of its window, equal things folded, what tells
@@ -197,7 +201,7 @@ impl Run {
     #[must_use]
     pub fn heartbeat(&self) -> String {
         let times = Times::of(&self.0.plan.envelope, None);
-        super::words::standing(&self.standing(), &times)
+        standing_words(&self.standing(), &times)
     }
 
     /// Everything the journal says of it.
@@ -366,76 +370,9 @@ impl Run {
     }
 }
 
-/// A cursor over the events of a run.
-#[derive(Debug)]
-pub struct Events {
-    run: Run,
-    seq: u64,
-    page: VecDeque<Told>,
-}
-
-impl Events {
-    /// The next event; none when nothing more will happen by itself, or when the journal cannot be read (then
-    /// [`Run::report`] says why).
-    pub async fn next(&mut self) -> Option<Told> {
-        let inner = Arc::clone(&self.run.0);
-        let mut committed = inner.journal.committed();
-        let mut standing = inner.standing.clone();
-        loop {
-            if let Some(told) = self.page.pop_front() {
-                self.seq = told.seq;
-                return Some(told);
-            }
-            // First whether it is at an end, then whether there is more: what came before the end is never missed.
-            committed.borrow_and_update();
-            let over = standing.borrow_and_update().is_final();
-            let page = inner.journal.events(inner.id, self.seq, 256).await.ok()?;
-            self.page = self.read(page);
-            if !self.page.is_empty() {
-                continue;
-            }
-            if over {
-                return None;
-            }
-            tokio::select! {
-                changed = committed.changed() => changed.ok()?,
-                changed = standing.changed() => changed.ok()?,
-            }
-        }
-    }
-
-    /// The next event if one is recorded already.
-    pub(crate) async fn ready(&mut self) -> Option<Told> {
-        if self.page.is_empty() {
-            let inner = &self.run.0;
-            let page = inner.journal.events(inner.id, self.seq, 256).await.ok()?;
-            self.page = self.read(page);
-        }
-        let told = self.page.pop_front()?;
-        self.seq = told.seq;
-        Some(told)
-    }
-
-    fn read(&self, page: Vec<super::journal::StoredEvent>) -> VecDeque<Told> {
-        let zone = Times::of(&self.run.0.plan.envelope, None).zone().clone();
-        page.into_iter()
-            .map(|stored| Told {
-                zone: zone.clone(),
-                ..Told::read(stored)
-            })
-            .collect()
-    }
-
-    /// The place of the last event that was handed out, to go on from later.
-    #[must_use]
-    pub fn position(&self) -> u64 {
-        self.seq
-    }
-}
-
 /// A plan must not hold what an earlier run of its journal rolled back, also if it was made without looking there.
 async fn refuse_denied(plan: &Plan, journal: &Journal) -> Result<()> {
-    let denials = story::denials(journal).await?;
+    let denials = denials(journal).await?;
     for target in &plan.envelope.targets {
         for patch in &target.patches {
             if let Some(denial) = crate::plan::denied(patch, &denials) {
@@ -454,7 +391,7 @@ async fn refuse_denied(plan: &Plan, journal: &Journal) -> Result<()> {
                 .operation("run")
                 .consequence("nothing was started")
                 .hint(
-                    "plan again with .history(&journal), which leaves it out, or lift the denial",
+                    "plan again with .history(&journal): it is left out until a newer version comes",
                 ));
             }
         }
