@@ -89,6 +89,12 @@ impl Machine {
             .collect()
     }
 
+    /// How many jobs were ever made on it.
+    fn jobs(&self) -> usize {
+        let list = self.guest.script("ls -d /var/lib/patchcore/jobs/op-*", []);
+        list.stdout.lines().count()
+    }
+
     /// The shell's answer to whether something is so.
     fn is(&self, script: &str) -> bool {
         self.guest.script(script, []).status.success()
@@ -222,6 +228,7 @@ fn apply_puts_in_exactly_the_plan_in_one_transaction() {
     assert_eq!(output.code(), Some(0), "{output:?}");
     assert_eq!(it.versions(), patched());
     assert_eq!(it.history(), one_transaction());
+    assert_eq!(it.jobs(), 3, "stage, apply, discard");
     assert!(
         output
             .stdout
@@ -279,6 +286,7 @@ fn killed(nth: usize) {
     assert_eq!(second.code(), Some(0), "{moment}: {second:?}");
     assert_eq!(it.versions(), patched(), "{moment}");
     assert_eq!(it.history(), one_transaction(), "{moment}");
+    assert_eq!(it.jobs(), 3, "{moment}: it began something anew");
     assert!(!it.is("ls -d /var/lib/patchcore/rollback/*"), "{moment}");
 }
 
