@@ -306,8 +306,7 @@ fn at_ring(plan: &Plan, ring: &str, not_done: &[&str], end: End) -> String {
         }
         (target.component.clone(), state)
     });
-    let calendar =
-        policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
+    let calendar = policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
     let decision = advance(
         RunId(1),
         &plan.envelope,
@@ -374,8 +373,7 @@ fn after_left_as_is(plan: &Plan) -> String {
         }
         components.insert(target.component.clone(), state);
     }
-    let calendar =
-        policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
+    let calendar = policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
     let decision = advance(
         RunId(1),
         &plan.envelope,
