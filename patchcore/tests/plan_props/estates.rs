@@ -73,19 +73,19 @@ const LABELS: [&str; 3] = ["stage", "tier", "app"];
 
 fn patch_spec() -> impl Strategy<Value = PatchSpec> {
     (
-        0..6_usize,
+        0..12_usize,
         1..3_usize,
-        select(PatchClass::ALL),
+        prop_oneof![4 => Just(PatchClass::Security), 4 => Just(PatchClass::Bugfix), 1 => Just(PatchClass::Enhancement), 1 => Just(PatchClass::Other)],
         select(vec![
             None,
             Some(Impact::None),
             Some(Impact::ServiceRestart),
             Some(Impact::Reboot),
         ]),
-        prop::bool::weighted(0.1),
-        prop::bool::weighted(0.1),
-        prop_oneof![8 => Just(0_u8), 3 => Just(1), 1 => Just(2)],
-        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.06),
+        prop::bool::weighted(0.06),
+        prop_oneof![40 => Just(0_u8), 10 => Just(1), 1 => Just(2)],
+        prop::bool::weighted(0.05),
     )
         .prop_map(
             |(id, to, class, impact, recalled, carries_denied, from, installed_already)| {
@@ -105,7 +105,7 @@ fn patch_spec() -> impl Strategy<Value = PatchSpec> {
 
 fn component_spec() -> impl Strategy<Value = ComponentSpec> {
     let coverage = prop_oneof![
-        20 => Just(Coverage::Tool),
+        30 => Just(Coverage::Tool),
         1 => Just(Coverage::Nobody),
         1 => Just(Coverage::TwoTools),
         1 => Just(Coverage::Unread),
@@ -117,11 +117,11 @@ fn component_spec() -> impl Strategy<Value = ComponentSpec> {
         (label(), label(), label()),
         prop::option::weighted(0.4, 0..2_usize),
         coverage,
-        vec(patch_spec(), 0..4),
+        prop_oneof![1 => Just(Vec::new()), 4 => vec(patch_spec(), 1..4)],
         vec((0..6_usize, 0..4_u8), 0..2),
         prop::bool::weighted(0.1),
-        prop::bool::weighted(0.08),
-        prop_oneof![12 => Just(0_u8), 1 => Just(1), 1 => Just(2)],
+        prop::bool::weighted(0.05),
+        prop_oneof![20 => Just(0_u8), 1 => Just(1), 1 => Just(2)],
         0..4_u8,
         prop::option::of((1..20_u64, 1..60_u64)),
     )
@@ -191,7 +191,7 @@ fn policy_text() -> impl Strategy<Value = String> {
         "[[check]]\ncommand = [\"true\"]\nwithin = \"1m\"\nsteady = \"5m\"\n",
         "[[check]]\nselect = \"tier = 1\"\nhttp = \"http://{address}/\"\n",
     ]);
-    (vec(ring, 0..3), any::<bool>(), windows, order, exception, take, reboot, check).prop_map(
+    (vec(ring, 0..3), prop::bool::weighted(0.9), windows, order, exception, take, reboot, check).prop_map(
         |(rings, rest, windows, order, exception, take, reboot, check)| {
             let mut text = String::from("[approval]\nfrom = [\"maria\", \"jon\"]\n");
             text.push_str("[[window]]\nname = \"nights\"\nzone = \"Europe/Berlin\"\nwhen = \"mon..fri\"\nfrom = \"22:00\"\nuntil = \"00:30\"\n");
@@ -229,8 +229,8 @@ fn policy_text() -> impl Strategy<Value = String> {
 pub(crate) fn spec() -> impl Strategy<Value = Spec> {
     (
         vec(component_spec(), 1..24),
-        [0..4_usize, 0..4_usize],
-        vec((0..24_usize, 0..24_usize), 0..6),
+        [0..3_usize, 0..3_usize],
+        vec((0..24_usize, 0..24_usize), 0..30),
         prop::bool::weighted(0.1),
         policy_text(),
     )
@@ -352,13 +352,16 @@ impl Spec {
         inventory
     }
 
-    /// Who needs whom; mostly from later ones to earlier ones, so that circles are rare.
+    /// Who needs whom; mostly down a ranking that has nothing to do with names, so that circles are rare and
+    /// the order of names is no help.
     pub(crate) fn dependencies(&self) -> Vec<(ComponentId, ComponentId)> {
         let n = self.components.len();
+        // 11 and 24 share no factor, so that no two of at most 24 components have the same rank.
+        let rank = |at: usize| at * 11 % 24;
         self.depends
             .iter()
             .map(|(a, b)| (a % n, b % n))
-            .filter(|(a, b)| a != b && (a > b || (a + b) % 7 == 0))
+            .filter(|(a, b)| a != b && (rank(*a) > rank(*b) || (a + b) % 17 == 0))
             .map(|(a, b)| (name(a), name(b)))
             .collect()
     }

@@ -343,3 +343,50 @@ fn two_processes_make_the_same_plan() {
     assert_eq!(child("1"), here);
     assert_eq!(child("77777"), here);
 }
+
+/// Properties of estates in which nothing happens would hold of a planner that does nothing.
+#[test]
+fn the_random_estates_have_something_to_show() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for _ in 0..400 {
+        let spec = spec().new_tree(&mut runner).unwrap().current();
+        let Ok(plan) = spec.plan_of(&spec.inventory(0)) else {
+            *seen.entry("refused").or_default() += 1;
+            continue;
+        };
+        let planned = |c: &ComponentId| plan.envelope.target(c).is_some();
+        let needs = spec.dependencies();
+        let between = needs.iter().flat_map(|(a, u)| {
+            let behind = needs.iter().filter(move |(v, _)| u == v);
+            behind.map(move |(_, b)| (a, u, b))
+        });
+        let waves = || plan.schedule.rings.iter().flat_map(|r| &r.waves);
+        for (what, n) in [
+            ("planned", plan.envelope.targets.len()),
+            (
+                "waves of several",
+                waves().filter(|w| w.components.len() > 1).count(),
+            ),
+            (
+                "waits",
+                plan.envelope.targets.iter().map(|t| t.after.len()).sum(),
+            ),
+            ("busy", plan.busy.len()),
+            ("floors", plan.envelope.groups.len()),
+            ("exceptions", plan.envelope.exceptions.len()),
+            ("left out patches", plan.patches_left_out.len()),
+            ("remarks", plan.remarks.len()),
+            (
+                "waits through others",
+                between
+                    .filter(|(a, u, b)| planned(a) && !planned(u) && planned(b))
+                    .count(),
+            ),
+        ] {
+            *seen.entry(what).or_default() += n;
+        }
+    }
+    assert!(seen["planned"] > 1_000, "{seen:?}");
+    assert!(seen.values().all(|n| *n > 20), "{seen:?}");
+}
