@@ -23,7 +23,7 @@ proptest! {
             return Ok(());
         }
         let mut walk = Walk::new(plan, luck);
-        walk.to_the_end();
+        walk.go_to_the_end();
         walk.tells_the_same_again();
     }
 }
@@ -51,7 +51,7 @@ fn the_walk_goes_everywhere() {
             continue;
         }
         let mut walk = Walk::new(plan, luck);
-        walk.to_the_end();
+        walk.go_to_the_end();
         seen.extend(walk.seen);
     }
     for kind in [

@@ -85,7 +85,7 @@ impl Walk {
         (luck >> 3) as usize % below.max(1)
     }
 
-    pub(crate) fn to_the_end(&mut self) {
+    pub(crate) fn go_to_the_end(&mut self) {
         for _ in 0..LONGEST {
             if matches!(self.run.status, RunStatus::Ended { .. }) {
                 return self.at_the_end();
