@@ -51,7 +51,7 @@ impl SimpleProvider for LoadBalancers {
         let now = self.0.version(component)?;
         // The tool restarts the load balancer as a part of its work, so nothing is left for patchcore to restart.
         let newest = Patch::new("lb-os", Some(now.clone()), "7.4.2", PatchClass::Security)
-            .with_impact(Impact::ServiceRestart);
+            .with_impact(Impact::Reboot);
         Ok(if now == newest.to {
             vec![]
         } else {

@@ -129,6 +129,7 @@ fn tool(info: &ProviderInfo, deployer: &dyn Deployer) -> Tool {
         ("stage", can.stage),
         ("reboot", can.reboot),
         ("roll_back", can.roll_back),
+        ("restart_with_apply", can.restarts_with_apply),
     ];
     Tool {
         version: info.version.clone(),

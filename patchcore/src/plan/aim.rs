@@ -78,7 +78,14 @@ pub(super) fn target(
             ),
         }
     }
-    if (reboot_expected || reboot_first) && !can("reboot") {
+    // A tool that restarts what it patches is asked for nothing more; the scan after it says whether it did.
+    let by_itself = !can("reboot") && can("restart_with_apply");
+    let reboot = match reboot {
+        RebootRule::WhenNeeded if by_itself => RebootRule::Never,
+        rule => rule,
+    };
+    let asked_for = reboot != RebootRule::Never && reboot_expected;
+    if (asked_for || reboot_first) && !can("reboot") {
         errors.push(
             Error::new(
                 ErrorKind::Unsupported,

@@ -67,7 +67,7 @@ impl Plan {
         }
         if let Some(busy) = self.busy.get(id) {
             lines.push(format!(
-                "{busy}: it starts when free, while the window is open"
+                "{busy}: it is waited for when its turn comes, for up to half an hour"
             ));
         }
         let mut out = vec![format!(

@@ -141,10 +141,12 @@ pub struct DeployerCapabilities {
     pub reboot: bool,
     /// Puts earlier versions back.
     pub roll_back: bool,
+    /// Applying includes the restart that a patch needs, and nobody else has to ask for it.
+    pub restarts_with_apply: bool,
 }
 
 impl DeployerCapabilities {
-    /// All of it.
+    /// All verbs.
     #[must_use]
     pub const fn all() -> Self {
         Self {
@@ -152,6 +154,7 @@ impl DeployerCapabilities {
             stage: true,
             reboot: true,
             roll_back: true,
+            restarts_with_apply: false,
         }
     }
 

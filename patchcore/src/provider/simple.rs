@@ -223,7 +223,10 @@ impl<P: SimpleProvider> PatchSource for SimplePorts<P> {
 #[async_trait]
 impl<P: SimpleProvider> Deployer for SimplePorts<P> {
     fn capabilities(&self) -> DeployerCapabilities {
-        DeployerCapabilities::default()
+        DeployerCapabilities {
+            restarts_with_apply: true,
+            ..DeployerCapabilities::default()
+        }
     }
 
     async fn scan(

@@ -18,6 +18,10 @@ const CAPABILITIES: &[(&str, &str)] = &[
     ("stage", "deployer_stage_puts_nothing_in"),
     ("reboot", "deployer_reboot_changes_the_boot_identity"),
     ("roll_back", "deployer_roll_back_brings_the_versions_back"),
+    (
+        "restarts_with_apply",
+        "deployer_apply_puts_in_exactly_the_planned_versions",
+    ),
 ];
 
 fn not_claimed(capability: &str) -> Verdict {

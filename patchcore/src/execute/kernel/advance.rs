@@ -19,6 +19,9 @@ use crate::{
     policy::{Calendar, ClosedBecause, Gate, OnComponentFailure},
 };
 
+/// A window that stays open for longer than this has no end that anybody needs to know.
+const ALWAYS: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
+
 /// Everything that follows from the state at this moment. Called again after its events are recorded, until
 /// it has none.
 #[must_use]
@@ -383,7 +386,7 @@ impl<'a> Context<'a> {
                 of: count.planned,
                 at_once: rules.at_once,
                 window,
-                until: (until < Timestamp::MAX).then_some(until),
+                until: (until < later(self.now, ALWAYS)).then_some(until),
             }),
             Gate::Closed { next, because } => self.wait_for_window(rules, next, because, decision),
         }

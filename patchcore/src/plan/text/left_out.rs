@@ -178,7 +178,11 @@ pub(crate) fn patch_reason(reason: &WhyPatchLeftOut, times: &Times) -> String {
             denial.patch,
             denial.version,
             denial.component,
-            denial.why
+            denial
+                .why
+                .strip_prefix(denial.component.as_str())
+                .and_then(|rest| rest.strip_prefix(": "))
+                .unwrap_or(&denial.why)
         ),
         WhyPatchLeftOut::Recalled { because } => format!("its vendor took it back: {because}"),
         WhyPatchLeftOut::KeptBack { reason } => format!("kept back, {reason}"),
@@ -241,7 +245,7 @@ fn busy(plan: &Plan, detail: Detail, times: &Times) -> Table {
                     Some(age) => format!(" since {age}"),
                     None => format!(" since {}", times.at(since)),
                 });
-        let text = format!("{busy}{since} · starts when free, while the window is open");
+        let text = format!("{busy}{since} · waited for when its turn comes, for up to half an hour");
         match rows.iter_mut().find(|(_, other)| *other == text) {
             Some((who, _)) => who.push(component),
             None => rows.push((vec![component], text)),

@@ -45,6 +45,14 @@ umount -l .
 ip link set dev lo up
 printf '%s\n' "$2" >/etc/hostname
 printf '127.0.0.1 localhost %s\n' "$2" >/etc/hosts
-[ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+# apt draws 0 to 100 from the machine id and lets a machine in up to the percentage, so that one in 101 would be
+# in a rollout of 0 %: such an id is drawn again.
+while [ ! -s /etc/machine-id ]; do
+	tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+	if env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin apt-get -s -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
+		-o Dir::Log::Planner=/dev/null dist-upgrade 2>/dev/null | grep -q '^Inst pc-phased '; then
+		: >/etc/machine-id
+	fi
+done
 echo "ready $pid"
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin tini -- cat >/dev/null 2>&1

@@ -27,6 +27,7 @@ chown _apt /var/lib/apt/lists/partial
 source='[signed-by=/usr/share/keyrings/patchcore-tests.gpg] copy:/srv/patchcore/repo'
 echo "deb $source pc main" >/etc/apt/sources.list.d/patchcore-tests.list
 apt-get -q update
+# shellcheck disable=SC2086 # the list is one word for each package
 DEBIAN_FRONTEND=noninteractive apt-get -q -y install $everywhere pc-daemon pc-conflict pc-victim
 apt-mark hold pc-held
 echo "deb $source pc-security main" >>/etc/apt/sources.list.d/patchcore-tests.list
