@@ -52,6 +52,8 @@ pub(crate) fn parse<T: DeserializeOwned>(
             format!("this is not {what}: {why}"),
         )
         .operation(operation)
+        .consequence("nothing was loaded")
+        .hint("copy it again from where it was saved, or make it anew")
     };
     let value: serde_json::Value =
         serde_json::from_str(text).map_err(|e| bad("it is not JSON").source_error(e))?;

@@ -240,7 +240,7 @@ async fn refused(machine: &Machine, estate: &Estate, plan: Plan, kind: ErrorKind
     let phase = story.components.get("web-01").map(|c| c.phase);
     Ok(Seen::text(run.why("web-01").await?)
         .failure(stage::first_failure(&story, "web-01"), kind)
-        .says(&["web-01", "what to do"])
+        .says(&["web-01", "failed: ", " · "])
         .proves(
             "web-01 could not begin",
             phase == Some(Phase::Ended(End::Untouched)),

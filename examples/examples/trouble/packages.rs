@@ -125,9 +125,9 @@ pub(crate) async fn lock_that_never_becomes_free() -> Result<Seen> {
     let waits = !matches!(standing, Standing::Ended { .. } | Standing::Broken { .. });
     Ok(Seen::text(why)
         .says(&[
-            "web-t1: could not begin and was not touched",
+            "web-t1 could not begin and was not touched",
             "unattended-upgrade (pid 412), also after 30 min",
-            "what to do",
+            "wait for it, or stop unattended-upgrade (pid 412) on web-t1",
         ])
         .proves("the run halted and waits for a person", waits)
         .proves(

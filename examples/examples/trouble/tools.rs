@@ -54,7 +54,10 @@ pub(crate) async fn lies() -> Result<Seen> {
             stage::first_failure(&story, "web-t1"),
             ErrorKind::VerifyFailed,
         )
-        .says(&["expected nginx 1.22.1-10 but found 1.22.1-9", "what to do"])
+        .says(&[
+            "expected nginx 1.22.1-10 but found 1.22.1-9",
+            "read the tool's own log",
+        ])
         .proves("the run halted", standing.is_halted())
         .proves("web-01 and web-02 were not touched", others))
 }
@@ -117,9 +120,9 @@ pub(crate) async fn panics() -> Result<Seen> {
         stage::lines_with(&stage::told(&run).await, &["lb-1", "person"])
     ))
     .says(&[
-        "lb-1: is quarantined",
+        "lb-1 is quarantined",
         "a provider panicked",
-        "what to do",
+        "next: look at it, then resolve lb-1",
         "adopt-done",
     ])
     .proves(

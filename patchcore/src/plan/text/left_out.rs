@@ -245,7 +245,8 @@ fn busy(plan: &Plan, detail: Detail, times: &Times) -> Table {
                     Some(age) => format!(" since {age}"),
                     None => format!(" since {}", times.at(since)),
                 });
-        let text = format!("{busy}{since} · waited for when its turn comes, for up to half an hour");
+        let text =
+            format!("{busy}{since} · waited for when its turn comes, for up to half an hour");
         match rows.iter_mut().find(|(_, other)| *other == text) {
             Some((who, _)) => who.push(component),
             None => rows.push((vec![component], text)),
