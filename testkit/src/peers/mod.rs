@@ -52,7 +52,6 @@ pub fn need<T>(peer: Result<T, Missing>) -> Option<T> {
 }
 
 /// The peer, or why it is missing where that is a skip.
-
 #[track_caller]
 #[expect(
     clippy::panic,
