@@ -109,13 +109,6 @@ impl OpKey {
     ) -> Self {
         Self::from(format!("{journal}/{run}/{component}/{step}/{generation}"))
     }
-
-    /// A short form for targets that take few characters: `pc` and 30 hexadecimal digits, first a letter.
-    #[must_use]
-    pub fn token(&self) -> String {
-        let digest = crate::digest::sha256_hex(self.as_str().as_bytes());
-        format!("pc{}", &digest[..30])
-    }
 }
 
 /// A run, counted from 1 within its journal.

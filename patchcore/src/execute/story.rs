@@ -209,24 +209,3 @@ pub async fn denials(journal: &Journal) -> Result<Vec<Denial>> {
     denials.sort();
     Ok(denials)
 }
-
-impl Story {
-    /// What the run owes, as sentences.
-    #[must_use]
-    pub fn ledger(&self) -> Vec<String> {
-        super::why::ledger(self)
-    }
-
-    /// Why a component is where it is.
-    ///
-    /// # Errors
-    /// `NotFound`: it is not in this plan.
-    pub fn why(
-        &self,
-        component: &ComponentId,
-        standing: &super::Standing,
-        now: crate::Timestamp,
-    ) -> Result<String> {
-        super::why::why(self, component, standing, now)
-    }
-}

@@ -19,8 +19,29 @@ use crate::{
 /// A page that is read at night has no more lines than this after its first.
 const LINES: usize = 7;
 
+impl Story {
+    /// What the run owes, as sentences.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<String> {
+        ledger(self)
+    }
+
+    /// Why a component is where it is: which gate, who holds what, since when, and when it may open.
+    ///
+    /// # Errors
+    /// `NotFound`: it is not in this plan.
+    pub fn why(
+        &self,
+        component: &ComponentId,
+        standing: &Standing,
+        now: Timestamp,
+    ) -> Result<String> {
+        why(self, component, standing, now)
+    }
+}
+
 /// Which gate holds a component, who holds what, since when, and when it may open.
-pub(super) fn why(
+fn why(
     story: &Story,
     component: &ComponentId,
     standing: &Standing,
@@ -269,7 +290,7 @@ fn concerns(wait: &Wait, target: &Target) -> bool {
 }
 
 /// What a run owes, as sentences.
-pub(super) fn ledger(story: &Story) -> Vec<String> {
+fn ledger(story: &Story) -> Vec<String> {
     let times = Times::of(&story.plan.envelope, None);
     story
         .components

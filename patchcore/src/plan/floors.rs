@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     GroupFloor, Target, WhyLeftOut,
-    planner::{Sorted, blocked},
+    sorted::{Sorted, blocked},
 };
 use crate::{
     error::{Error, ErrorKind},

@@ -15,6 +15,7 @@ mod planner;
 mod refuse;
 mod remarks;
 mod select;
+mod sorted;
 mod target;
 pub(crate) mod text;
 mod timetable;

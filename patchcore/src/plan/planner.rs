@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Denial, Envelope, LeftOut, PatchLeftOut, Plan, Reference, RingRules, Target, WhyLeftOut,
-    WhyPatchLeftOut, aim, floors::floors, order, refuse, remarks, select, timetable, waves,
+    Denial, Envelope, LeftOut, Plan, Reference, RingRules, Target, WhyLeftOut, WhyPatchLeftOut,
+    aim,
+    floors::floors,
+    order, refuse, remarks, select,
+    sorted::{Sorted, blocked},
+    timetable, waves,
 };
 use crate::{
     clock::later,
     error::{Error, ErrorKind, Failure, Result},
-    estate::{Busy, Component, Finding, Inventory},
+    estate::{Component, Finding, Inventory},
     id::{ComponentId, PersonId, ProviderName},
     policy::{Policy, Ring},
 };
@@ -145,19 +149,6 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
     })
 }
 
-/// Every component in exactly one place: a target, or left out with a reason.
-#[derive(Default)]
-pub(super) struct Sorted {
-    pub(super) targets: BTreeMap<ComponentId, Target>,
-    pub(super) left_out: BTreeMap<ComponentId, WhyLeftOut>,
-    pub(super) patches_left_out: Vec<PatchLeftOut>,
-    pub(super) busy: BTreeMap<ComponentId, Busy>,
-    /// The ring of each component that a ring selects, planned or not.
-    pub(super) ring_of: BTreeMap<ComponentId, usize>,
-    /// Components of which nobody can say that they are up.
-    pub(super) down: BTreeSet<ComponentId>,
-}
-
 fn sort_out(input: &PlanInput<'_>, rings: &[Ring]) -> Sorted {
     let mut sorted = Sorted::default();
     for component in input.inventory.components.values() {
@@ -264,12 +255,6 @@ fn gaps<'a>(
     gaps.into_iter()
         .map(|(_, call, failure)| (call, failure))
         .collect()
-}
-
-pub(super) fn blocked(errors: impl IntoIterator<Item = Error>) -> WhyLeftOut {
-    WhyLeftOut::Blocked {
-        reasons: errors.into_iter().map(|e| Failure::from(&e)).collect(),
-    }
 }
 
 fn ambiguous(component: &ComponentId, findings: &[Finding]) -> Error {

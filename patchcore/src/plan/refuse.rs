@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{RingRules, planner::Sorted};
+use super::{RingRules, sorted::Sorted};
 use crate::{
     error::{Error, ErrorKind, Result},
     estate::{Component, Inventory},

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::{OpContext, Progress};
 use crate::{
+    digest,
     error::{Error, ErrorKind, Failure, Result},
     id::{ComponentId, OpKey, PersonId},
 };
@@ -89,6 +90,15 @@ pub struct Answer {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
+}
+
+impl OpKey {
+    /// A short form for targets that take few characters: `pc` and 30 hexadecimal digits, first a letter.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let digest = digest::sha256_hex(self.as_str().as_bytes());
+        format!("pc{}", &digest[..30])
+    }
 }
 
 /// What the target promises about an operation whose caller vanished.

@@ -8,8 +8,8 @@ use super::{
     component::ComponentState,
     decide::first_step,
     event::{ComponentEvent, RunEvent},
-    phase::{End, Phase, Step},
-    run::{Components, Decision, RingPhase, RunState, RunStatus, RunVerdict, Wait},
+    phase::{End, Phase, RunVerdict, Step},
+    run::{Components, Decision, RingPhase, RunState, RunStatus, Wait},
 };
 use crate::{
     clock::later,

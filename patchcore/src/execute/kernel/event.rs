@@ -4,10 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    phase::{End, Phase, Step},
-    run::RunVerdict,
-};
+use super::phase::{End, Phase, RunVerdict, Step};
 use crate::{
     error::Failure,
     id::{OpKey, PatchId, PersonId, RingName, RunId, Version, WindowName},

@@ -17,6 +17,6 @@ pub use component::{ComponentState, Effect, OpState, Owed};
 pub use decide::{Input, OpResult, decide};
 pub(crate) use event::stored;
 pub use event::{ComponentEvent, Event, RunEvent};
-pub use phase::{End, Phase, Step};
-pub use run::{Components, Decision, RingPhase, RunState, RunStatus, RunVerdict, Wait};
+pub use phase::{End, Phase, RunVerdict, Step};
+pub use run::{Components, Decision, RingPhase, RunState, RunStatus, Wait};
 pub use steer::{Command, Resolution, Steered, steer};

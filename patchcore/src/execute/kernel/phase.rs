@@ -1,4 +1,4 @@
-//! Where a component is on its way.
+//! Where a component is on its way, and how a run ends.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -154,4 +154,19 @@ impl Phase {
                 | Self::Ended(_)
         )
     }
+}
+
+/// How a run ended.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunVerdict {
+    /// Everything was done, with no more failures than the policy tolerates.
+    Done,
+    /// It stopped because of failures, and a person ended it.
+    Halted,
+    /// A person ended it before it was through.
+    Cancelled,
 }

@@ -9,27 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     component::ComponentState,
     event::{ComponentEvent, RunEvent},
+    phase::RunVerdict,
 };
 use crate::{
     id::{ComponentId, PersonId, RingName},
     plan::Denial,
     policy::ClosedBecause,
 };
-
-/// How a run ended.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum RunVerdict {
-    /// Everything was done, with no more failures than the policy tolerates.
-    Done,
-    /// It stopped because of failures, and a person ended it.
-    Halted,
-    /// A person ended it before it was through.
-    Cancelled,
-}
 
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

@@ -7,8 +7,8 @@ use super::{
     component::ComponentState,
     decide::first_step,
     event::{ComponentEvent, RunEvent},
-    phase::{End, Phase, Step},
-    run::{Components, RunState, RunStatus, RunVerdict},
+    phase::{End, Phase, RunVerdict, Step},
+    run::{Components, RunState, RunStatus},
 };
 use crate::{
     id::{ComponentId, PatchId, PersonId, RingName, RunId, Version},
