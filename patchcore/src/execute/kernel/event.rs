@@ -293,6 +293,7 @@ pub enum Event {
     Other(String, Value),
 }
 
+#[cfg(feature = "sqlite")]
 /// The kind and the body of an event, as a journal stores them.
 pub(crate) fn stored(event: &impl Serialize) -> (String, Value) {
     let body = serde_json::to_value(event).unwrap_or(Value::Null);

@@ -15,6 +15,7 @@ mod steer;
 pub use advance::advance;
 pub use component::{ComponentState, Effect, OpState, Owed};
 pub use decide::{Input, OpResult, decide};
+#[cfg(feature = "sqlite")]
 pub(crate) use event::stored;
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use phase::{End, Phase, RunVerdict, Step};

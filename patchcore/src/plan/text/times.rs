@@ -49,6 +49,7 @@ impl Times {
     }
 }
 
+#[cfg(feature = "sqlite")]
 impl Times {
     /// In a zone, without the year where it is this one.
     pub(crate) fn within(zone: TimeZone, year_of: Timestamp) -> Self {
