@@ -17,6 +17,14 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dpkg-dev", "builds the packages that the tests install"),
     ("gpg", "signs the package repositories of the tests"),
     ("mmdebstrap", "makes the file systems of Debian guests"),
+    (
+        "openssl",
+        "makes the certificates of the web servers that checks are tried on",
+    ),
+    (
+        "python3",
+        "its web server is one that checks by HTTP are tried on",
+    ),
     ("shellcheck", "checks shell scripts"),
     ("uidmap", "lets guests be made without root"),
     (

@@ -15,7 +15,7 @@ use crate::{
         standing_words, supervise,
     },
     id::{ComponentId, PersonId, RingName, RunId},
-    plan::{Plan, text::Times, time_words},
+    plan::{Denial, Plan, text::Times, time_words},
     report::{Lines, Report, Timeline},
 };
 
@@ -348,6 +348,24 @@ impl Run {
             },
         )
         .await
+    }
+
+    /// Takes a patch off the deny-list of this run's journal, so that it can be planned again.
+    ///
+    /// # Errors
+    /// `InvalidInput`: the run is not driven here any more, or no reason is given.
+    pub async fn lift_denial(
+        &self,
+        denial: &Denial,
+        by: impl Into<PersonId>,
+        reason: &str,
+    ) -> Result<()> {
+        let command = Command::LiftDenial {
+            patch: denial.patch.clone(),
+            version: denial.version.clone(),
+            run: denial.run,
+        };
+        self.steer(by, reason, command).await
     }
 
     async fn steer(&self, by: impl Into<PersonId>, reason: &str, command: Command) -> Result<()> {

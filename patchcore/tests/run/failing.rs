@@ -258,3 +258,27 @@ async fn what_fails_in_its_soak_is_rolled_back_within_the_budget() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_person_takes_a_patch_off_the_deny_list() {
+    let sim = sim().script(Script::postinst_fails("nginx", "1.1-1").on("t-1"));
+    let journal = patchcore::Journal::in_memory().unwrap();
+    let run = super::estate::started(&sim, &policy(&[]), &journal).await;
+    run.finished().await.unwrap();
+    let denials = patchcore::execute::denials(&journal).await.unwrap();
+    assert_eq!(denials.len(), 1);
+    run.lift_denial(&denials[0], "maria", "its postinst is mended on t-1")
+        .await
+        .unwrap();
+    assert!(
+        patchcore::execute::denials(&journal)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    run.end("maria", "planning again").await.unwrap();
+    run.finished().await.unwrap();
+    let again = plan(&estate(&sim), &policy(&[]), &journal).await;
+    let target = again.envelope.target(&"t-1".into()).unwrap();
+    assert!(target.patches.iter().any(|p| p.id == "nginx"), "{again}");
+}
