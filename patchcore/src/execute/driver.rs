@@ -428,7 +428,6 @@ impl Driver {
                     self.cancel.clone(),
                 )
                 .with_fence(self.journal.epoch()),
-                since: state.since.unwrap_or(self.taken_over),
                 taken_over: self.taken_over,
                 sender: sender.clone(),
             };
@@ -644,7 +643,6 @@ struct Doing {
     deployer: Option<Arc<dyn Deployer>>,
     probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     ctx: OpContext,
-    since: Timestamp,
     taken_over: Timestamp,
     sender: mpsc::UnboundedSender<Message>,
 }
@@ -689,7 +687,7 @@ impl Doing {
                 ))
             }
             Effect::Scan => Some(Input::Scan(
-                looks::scan(&*deployer, &ctx, &self.known_as, self.since).await,
+                looks::scan(&*deployer, &ctx, &self.known_as).await,
             )),
             Effect::Check(checks) => Some(Input::Checks(
                 looks::checks(&self.probes, &ctx, &self.component, &checks).await,

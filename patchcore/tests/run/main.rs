@@ -9,5 +9,6 @@ mod crash;
 mod estate;
 mod failing;
 mod promises;
+mod stale;
 mod steering;
 mod succeeding;

@@ -260,3 +260,24 @@ async fn a_second_run_on_one_journal_is_refused_and_names_the_first() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn dropping_every_handle_does_not_stop_a_run() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let run = started(&sim, &policy(&[]), &journal).await;
+    let id = run.id();
+    drop(run);
+    let mut committed = journal.committed();
+    while journal.run(id).await.unwrap().unwrap().is_open() {
+        committed.changed().await.unwrap();
+    }
+    let story = patchcore::execute::Story::read(&journal, id).await.unwrap();
+    for name in ALL {
+        assert_eq!(
+            story.components[name].phase,
+            Phase::Ended(End::Done),
+            "{name}"
+        );
+    }
+}
