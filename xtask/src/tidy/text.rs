@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn machine_paths() {
         check_line("cd /home/sam/patchcore", 1);
-        check_line("see \"/work/main/Cargo.toml\"", 1);
+        check_line("see \"/work/tree/Cargo.toml\"", 1);
         check_line("(/root/.cache)", 1);
         check_line("/var/lib/dpkg/lock and /usr/share/work/x", 0);
         check_line("https://example.org/home/page", 0);
