@@ -128,6 +128,17 @@ pub(crate) enum Message {
     Park,
 }
 
+/// What a handle holds of a run that is driven.
+#[derive(Debug)]
+pub(crate) struct Reins {
+    /// To say something to the driver.
+    pub(crate) sender: mpsc::UnboundedSender<Message>,
+    /// How the run stands.
+    pub(crate) standing: watch::Receiver<Standing>,
+    /// What each operation in flight said last. It concerns this process only, so no journal keeps it.
+    pub(crate) progress: watch::Receiver<BTreeMap<ComponentId, Progress>>,
+}
+
 pub(crate) struct Driver {
     journal: Journal,
     clock: SharedClock,
@@ -139,6 +150,7 @@ pub(crate) struct Driver {
     inbox: mpsc::UnboundedReceiver<Message>,
     sender: mpsc::WeakUnboundedSender<Message>,
     standing: watch::Sender<Standing>,
+    progress: watch::Sender<BTreeMap<ComponentId, Progress>>,
     parking: bool,
     cancel: CancelToken,
     /// Held while the loop works or sleeps for a time; let go while it waits for others only, because virtual
@@ -153,15 +165,12 @@ impl Driver {
         clock: SharedClock,
         tools: Tools,
         story: Story,
-    ) -> Result<(
-        Self,
-        mpsc::UnboundedSender<Message>,
-        watch::Receiver<Standing>,
-    )> {
+    ) -> Result<(Self, Reins)> {
         let envelope = &story.plan.envelope;
         let calendar = Calendar::new(&envelope.windows, &envelope.blackouts)?;
         let (sender, inbox) = mpsc::unbounded_channel();
         let (standing, seen) = watch::channel(Standing::Working { waits: Vec::new() });
+        let (progress, heard) = watch::channel(BTreeMap::new());
         let driver = Self {
             taken_over: clock.now(),
             sender: sender.downgrade(),
@@ -176,8 +185,14 @@ impl Driver {
             calendar,
             inbox,
             standing,
+            progress,
         };
-        Ok((driver, sender, seen))
+        let reins = Reins {
+            sender,
+            standing: seen,
+            progress: heard,
+        };
+        Ok((driver, reins))
     }
 
     /// Drives the run until it is over, parked, or its journal fails.
@@ -566,10 +581,9 @@ impl Driver {
                 component,
                 progress,
             } => {
-                let Some(state) = self.story.components.get_mut(&component) else {
-                    return Ok(());
-                };
-                state.progress = Some(progress);
+                self.progress.send_modify(|all| {
+                    all.insert(component, progress);
+                });
                 Ok(())
             }
             Message::Done {
@@ -578,6 +592,8 @@ impl Driver {
                 at_work,
             } => {
                 self.in_flight.remove(&component);
+                self.progress
+                    .send_if_modified(|all| all.remove(&component).is_some());
                 let input = input?;
                 let target = self.story.plan.envelope.target(&component);
                 let state = self.story.components.get(&component);

@@ -23,7 +23,7 @@ pub(crate) mod words;
 #[cfg(feature = "sqlite")]
 pub use driver::Standing;
 #[cfg(feature = "sqlite")]
-pub(crate) use driver::{Driver, Message, Tools};
+pub(crate) use driver::{Driver, Message, Reins, Tools};
 #[cfg(feature = "sqlite")]
 pub use events::Events;
 #[cfg(feature = "sqlite")]

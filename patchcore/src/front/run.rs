@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::{
     approve::ApprovedPlan,
     clock::{SharedClock, later},
     error::{Error, ErrorKind, Result},
     execute::{
-        Driver, Events, Message, RUN_STREAM, Standing, Story, Told, Tools, denials,
+        Driver, Events, Message, RUN_STREAM, Reins, Standing, Story, Told, Tools, denials,
         journal::{Durability, Journal, NewEvent, NewRun},
         kernel::{self, Command, Event, Resolution, RunEvent},
         standing_words, supervise,
@@ -29,8 +29,7 @@ struct Inner {
     plan: Plan,
     journal: Journal,
     clock: SharedClock,
-    sender: mpsc::UnboundedSender<Message>,
-    standing: watch::Receiver<Standing>,
+    reins: Reins,
 }
 
 impl Run {
@@ -138,16 +137,14 @@ impl Run {
 
     fn drive(story: Story, journal: &Journal, clock: SharedClock, tools: Tools) -> Result<Self> {
         let (id, plan) = (story.run, story.plan.clone());
-        let (driver, sender, standing) =
-            Driver::new(journal.clone(), Arc::clone(&clock), tools, story)?;
+        let (driver, reins) = Driver::new(journal.clone(), Arc::clone(&clock), tools, story)?;
         supervise::detached(driver.drive());
         Ok(Self(Arc::new(Inner {
             id,
             plan,
             journal: journal.clone(),
             clock,
-            sender,
-            standing,
+            reins,
         })))
     }
 
@@ -166,7 +163,7 @@ impl Run {
     /// How it stands at this moment.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.0.standing.borrow().clone()
+        self.0.reins.standing.borrow().clone()
     }
 
     /// Its events from the beginning: a cursor over the journal, so late and slow readers lose nothing. It ends
@@ -182,7 +179,7 @@ impl Run {
         Events::new(
             self.0.journal.clone(),
             self.0.id,
-            self.0.standing.clone(),
+            self.0.reins.standing.clone(),
             Times::of(&self.0.plan.envelope, None).zone().clone(),
             seq,
         )
@@ -234,9 +231,14 @@ impl Run {
     /// `NotFound`: it is not in this plan.
     pub async fn why(&self, component: impl Into<ComponentId>) -> Result<String> {
         let component = component.into();
-        self.story()
-            .await?
-            .why(&component, &self.standing(), self.0.clock.now())
+        let mut story = self.story().await?;
+        if let (Some(state), Some(said)) = (
+            story.components.get_mut(&component),
+            self.0.reins.progress.borrow().get(&component),
+        ) {
+            state.progress = Some(said.clone());
+        }
+        story.why(&component, &self.standing(), self.0.clock.now())
     }
 
     /// Waits until nothing more will happen by itself.
@@ -244,7 +246,7 @@ impl Run {
     /// # Errors
     /// The journal's, if it failed.
     pub async fn finished(&self) -> Result<Standing> {
-        let mut standing = self.0.standing.clone();
+        let mut standing = self.0.reins.standing.clone();
         let last = standing
             .wait_for(Standing::is_final)
             .await
@@ -270,7 +272,7 @@ impl Run {
             () = clock.reached(end) => {}
         }
         // The driver may have come to rest meanwhile; then it does not listen and need not.
-        let _ = self.0.sender.send(Message::Park);
+        let _ = self.0.reins.sender.send(Message::Park);
         self.finished().await
     }
 
@@ -383,7 +385,7 @@ impl Run {
             command,
             reply,
         };
-        self.0.sender.send(message).map_err(|_| gone(()))?;
+        self.0.reins.sender.send(message).map_err(|_| gone(()))?;
         answer.await.map_err(|_| gone(()))?
     }
 }

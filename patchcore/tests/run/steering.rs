@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use patchcore::{
-    ErrorKind, Journal, Standing,
+    ErrorKind, Estate, Journal, Standing, SystemClock,
+    clock::Clock as _,
+    estate::{Impact, Patch, PatchClass},
     execute::{
         journal::{JournalReader, NewCommand},
         kernel::{End, Phase, RunVerdict, Wait},
     },
-    sim::Script,
+    sim::{Script, Sim},
 };
 
 use super::estate::{ALL, Folder, approved, estate, plan, policy, sim, start, started, told};
@@ -280,4 +282,34 @@ async fn dropping_every_handle_does_not_stop_a_run() {
             "{name}"
         );
     }
+}
+
+#[tokio::test]
+async fn why_names_who_holds_the_lock_while_it_is_waited_for() {
+    // In real time: virtual time would not stand still while somebody asks.
+    let now = SystemClock.now();
+    let day = Duration::from_secs(86_400);
+    let sim = Sim::starting(now, 1)
+        .guest("t-1", |g| g.label("ring", "test").package("nginx", "1.0-1"))
+        .publish(Patch::new("nginx", None, "1.1-1", PatchClass::Security).with_impact(Impact::Live))
+        .script(Script::lock_held(
+            "unattended-upgrade (pid 412)",
+            now,
+            now + day,
+        ));
+    let estate = Estate::named("test").with(sim.provider());
+    let journal = Journal::in_memory().unwrap();
+    let plan = plan(&estate, &policy(&[]), &journal).await;
+    let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
+    let mut why = String::new();
+    for _ in 0..200 {
+        why = run.why("t-1").await.unwrap();
+        if why.contains("it says: waits: ") && why.contains("unattended-upgrade (pid 412)") {
+            return;
+        }
+        SystemClock
+            .sleep_until(SystemClock.now() + Duration::from_millis(50))
+            .await;
+    }
+    panic!("{why}");
 }

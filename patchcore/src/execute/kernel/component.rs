@@ -74,7 +74,7 @@ pub struct ComponentState {
     pub forgiven: bool,
     /// What it owes.
     pub owed: Vec<Owed>,
-    /// How far the running operation is.
+    /// How far the running operation is, where whoever holds its run was told.
     pub progress: Option<Progress>,
     /// Why a person must decide.
     pub quarantine: Option<String>,
