@@ -176,7 +176,6 @@ impl ComponentState {
                     op.handle = Some(handle.clone());
                 }
             }
-            ComponentEvent::Progressed { progress } => self.progress = Some(progress.clone()),
             ComponentEvent::Settled { step, next, .. } => {
                 self.settle(*step, at);
                 self.phase = *next;

@@ -10,7 +10,7 @@ use crate::{
     id::{OpKey, PatchId, PersonId, RingName, RunId, Version, WindowName},
     judge::{Answer, RingCount},
     plan::Denial,
-    provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, Progress, Undo},
+    provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, Undo},
 };
 
 /// A decision about one component.
@@ -49,11 +49,6 @@ pub enum ComponentEvent {
     Begun {
         /// By what it is found again.
         handle: Handle,
-    },
-    /// How far it is. Not durable by itself.
-    Progressed {
-        /// How far.
-        progress: Progress,
     },
     /// The operation is over.
     Settled {

@@ -21,13 +21,6 @@ pub(crate) fn said(event: &ComponentEvent, component: Option<&ComponentId>) -> V
             said
         }
         ComponentEvent::Begun { .. } => vec!["taken by the target".to_owned()],
-        ComponentEvent::Progressed { progress } => {
-            let message = progress.message.as_deref().unwrap_or("goes on");
-            vec![match progress.percent {
-                Some(percent) => format!("{percent} % of the step: {message}"),
-                None => message.to_owned(),
-            }]
-        }
         ComponentEvent::Settled {
             step,
             evidence,

@@ -10,7 +10,7 @@ use crate::{
     judge::{Answer, RingCount},
     plan::Denial,
     policy::ClosedBecause,
-    provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, Progress, Undo},
+    provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, Undo},
 };
 
 fn at(text: &str) -> Timestamp {
@@ -239,18 +239,17 @@ const fn place_of_component(event: &ComponentEvent) -> u8 {
         ComponentEvent::Admitted { .. } => 0,
         ComponentEvent::Intended { .. } => 1,
         ComponentEvent::Begun { .. } => 2,
-        ComponentEvent::Progressed { .. } => 3,
-        ComponentEvent::Settled { .. } => 4,
-        ComponentEvent::Failed { .. } => 5,
-        ComponentEvent::Scanned { .. } => 6,
-        ComponentEvent::Checked { .. } => 7,
-        ComponentEvent::SoakOver { .. } => 8,
-        ComponentEvent::WayBackOpened { .. } => 9,
-        ComponentEvent::Skipped { .. } => 10,
-        ComponentEvent::Forgiven => 11,
-        ComponentEvent::CutShort { .. } => 12,
-        ComponentEvent::Quarantined { .. } => 13,
-        ComponentEvent::Resolved { .. } => 14,
+        ComponentEvent::Settled { .. } => 3,
+        ComponentEvent::Failed { .. } => 4,
+        ComponentEvent::Scanned { .. } => 5,
+        ComponentEvent::Checked { .. } => 6,
+        ComponentEvent::SoakOver { .. } => 7,
+        ComponentEvent::WayBackOpened { .. } => 8,
+        ComponentEvent::Skipped { .. } => 9,
+        ComponentEvent::Forgiven => 10,
+        ComponentEvent::CutShort { .. } => 11,
+        ComponentEvent::Quarantined { .. } => 12,
+        ComponentEvent::Resolved { .. } => 13,
     }
 }
 
@@ -309,11 +308,6 @@ fn every_event_of_a_component_is_a_sentence() {
         waives,
         next: Phase::Ended(End::LeftAsIs),
     };
-    let progressed = |percent, message: Option<&str>| {
-        let message = message.map(str::to_owned);
-        let progress = Progress { percent, message };
-        ComponentEvent::Progressed { progress }
-    };
     let all = "scan: 3 of 3 at the planned version";
     let table = [
         (
@@ -343,11 +337,6 @@ fn every_event_of_a_component_is_a_sentence() {
             },
             "taken by the target",
         ),
-        (
-            progressed(Some(40), Some("unpacking")),
-            "40 % of the step: unpacking",
-        ),
-        (progressed(None, None), "goes on"),
         (
             settled(Step::Stage, "3 of 3 fetched, 3 old kept", false),
             "staged · 3 of 3 fetched, 3 old kept",
@@ -488,7 +477,7 @@ fn every_event_of_a_component_is_a_sentence() {
         assert_eq!(said(event, Some(&who)).join(" · "), *expect);
         seen.insert(place_of_component(event));
     }
-    assert_eq!(seen, (0..15).collect());
+    assert_eq!(seen, (0..14).collect());
 }
 
 const fn place_of_wait(wait: &Wait) -> u8 {

@@ -100,7 +100,6 @@ fn clauses(component: &ComponentId, events: &[&ComponentEvent]) -> Vec<String> {
             // That it began is seen by what it does; that it gives back, by what it gave back; that its soak is
             // over, by the same word on its ring.
             ComponentEvent::Begun { .. }
-            | ComponentEvent::Progressed { .. }
             | ComponentEvent::SoakOver { .. }
             | ComponentEvent::Intended {
                 step: Step::GiveBack,
