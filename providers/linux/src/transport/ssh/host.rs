@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use patchcore::{Error, ErrorKind, Result};
 
-use super::{sessions::Sessions, target::SshTarget};
+use super::{connections::Connections, target::SshTarget};
 use crate::transport::{Output, Script, Transport};
 
 /// Runs scripts on one machine over ssh.
@@ -15,14 +15,14 @@ use crate::transport::{Output, Script, Transport};
 #[derive(Clone)]
 pub struct Ssh {
     target: Arc<SshTarget>,
-    sessions: Sessions,
+    connections: Connections,
 }
 
 impl Ssh {
-    pub(super) fn new(sessions: Sessions, target: SshTarget) -> Self {
+    pub(super) fn new(connections: Connections, target: SshTarget) -> Self {
         Self {
             target: Arc::new(target),
-            sessions,
+            connections,
         }
     }
 
@@ -44,7 +44,7 @@ impl fmt::Debug for Ssh {
 #[async_trait]
 impl Transport for Ssh {
     async fn run(&self, _: &Script, _: Duration) -> Result<Output> {
-        let _ = &self.sessions;
+        let _ = &self.connections;
         Err(Error::new(
             ErrorKind::Unsupported,
             "ssh is not connected yet",

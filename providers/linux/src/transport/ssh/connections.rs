@@ -13,12 +13,12 @@ const LOGINS_AT_ONCE: usize = 16;
 
 /// What the connections of a program share: how many log in at once, and the ssh agent.
 #[derive(Debug, Clone)]
-pub struct Sessions {
+pub struct Connections {
     pub(super) logins: Arc<Semaphore>,
     pub(super) agent: Option<PathBuf>,
 }
 
-impl Sessions {
+impl Connections {
     /// With the agent that `SSH_AUTH_SOCK` names, if there is one.
     #[must_use]
     pub fn new() -> Self {
@@ -57,7 +57,7 @@ impl Sessions {
     }
 }
 
-impl Default for Sessions {
+impl Default for Connections {
     fn default() -> Self {
         Self::new()
     }
