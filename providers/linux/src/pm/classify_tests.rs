@@ -68,6 +68,7 @@ const SEEN: &[(&str, ErrorKind)] = &[
         "This account is currently not available.",
         ErrorKind::AuthzDenied,
     ),
+    ("rbash: line 1: exec: restricted", ErrorKind::AuthzDenied),
     (
         "WARNING: Your password has expired.",
         ErrorKind::AuthzDenied,

@@ -108,7 +108,8 @@ impl Channel {
 
     /// Ends what still runs on the other side and closes. What the script detached lives on.
     ///
-    /// sshd passes a signal on to what the user runs; what sudo started is out of its reach and ends on its next write.
+    /// sshd passes a signal on to what an ordinary user runs. What root runs, also by sudo, is out of its reach and ends
+    /// with the next line that it prints.
     pub(super) async fn cut(self) {
         // A reader that no longer reads would hold the connection up.
         drop(self.read);
