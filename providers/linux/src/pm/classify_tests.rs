@@ -53,7 +53,7 @@ const SEEN: &[(&str, ErrorKind)] = &[
         ErrorKind::AuthzDenied,
     ),
     (
-        "env: 'sudo': No such file or directory",
+        "/usr/bin/env: 'sudo': No such file or directory",
         ErrorKind::AuthzDenied,
     ),
     (

@@ -5,7 +5,7 @@ use std::fs;
 use patchcore::ErrorKind;
 use patchcore_linux::transport::ssh::{Fingerprint, HostKeyCheck};
 
-use crate::stand::{Stand, plain, run, stand};
+use crate::stand::{Stand, block, plain, run, stand};
 
 /// What the host has, as the file shows it: type and key.
 fn public(stand: &Stand, kind: &str) -> String {
@@ -15,7 +15,7 @@ fn public(stand: &Stand, kind: &str) -> String {
 
 /// Some other key of a type.
 fn foreign(stand: &Stand, kind: &str) -> String {
-    let file = stand.dir().join(format!("foreign_{kind}"));
+    let file = stand.folder().join(format!("foreign_{kind}"));
     let made = std::process::Command::new("ssh-keygen")
         .args(["-q", "-N", "", "-t", kind, "-f"])
         .arg(&file)
@@ -30,17 +30,20 @@ fn fingerprint(stand: &Stand, kind: &str) -> String {
     line.split_whitespace().nth(1).unwrap().to_owned()
 }
 
+/// Gives the host a key of every type.
 fn all_kinds(stand: &Stand) {
-    stand.sh("ssh-keygen -A >/dev/null; for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = sshd ] && kill -HUP ${p#/proc/}; done; sleep 0.3");
+    stand.sh("ssh-keygen -A");
+    let lines =
+        ["ed25519", "ecdsa", "rsa"].map(|kind| format!("HostKey /etc/ssh/ssh_host_{kind}_key\n"));
+    stand.configure_sshd(&lines.concat());
 }
 
 /// Tries to run a script, and proves that nothing reached the machine where it is refused.
 fn reach(stand: &Stand, known_hosts: &str) -> Result<(), patchcore::Error> {
     fs::write(stand.known_hosts(), known_hosts).unwrap();
     let ssh = plain().host(stand.target("op"));
-    let before = stand.sh("rm -f /tmp/reached; echo").len();
-    assert_eq!(before, 1);
-    let result = stand.block(run(&ssh, "touch /tmp/reached"));
+    stand.sh("rm -f /tmp/reached");
+    let result = block(run(&ssh, "touch /tmp/reached"));
     let reached = stand.sh("[ ! -e /tmp/reached ] || echo yes");
     assert_eq!(reached.is_empty(), result.is_err());
     result.map(|_| ())
@@ -50,7 +53,7 @@ fn reach(stand: &Stand, known_hosts: &str) -> Result<(), patchcore::Error> {
 fn the_right_key_is_taken_in_every_form_of_the_file() {
     let Some(stand) = stand() else { return };
     all_kinds(&stand);
-    let name = stand.name_in_known_hosts();
+    let name = stand.address();
     for kind in ["ed25519", "ecdsa", "rsa"] {
         reach(&stand, &format!("{name} {}\n", public(&stand, kind))).unwrap();
     }
@@ -73,7 +76,7 @@ fn the_right_key_is_taken_in_every_form_of_the_file() {
 #[test]
 fn a_changed_key_stops_everything() {
     let Some(stand) = stand() else { return };
-    let name = stand.name_in_known_hosts();
+    let name = stand.address();
     let other = foreign(&stand, "ed25519");
     let error = reach(&stand, &format!("\n{name} {other}\n")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HostKey);
@@ -94,7 +97,7 @@ fn a_changed_key_stops_everything() {
 #[test]
 fn an_unknown_and_a_revoked_key_stop_everything() {
     let Some(stand) = stand() else { return };
-    let name = stand.name_in_known_hosts();
+    let name = stand.address();
     let ed = public(&stand, "ed25519");
     let error = reach(&stand, "").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HostKey);
@@ -113,7 +116,7 @@ fn an_unknown_and_a_revoked_key_stop_everything() {
 fn a_host_known_by_one_type_is_not_unknown_by_another() {
     let Some(stand) = stand() else { return };
     all_kinds(&stand);
-    let name = stand.name_in_known_hosts();
+    let name = stand.address();
     // The one that is not liked best.
     reach(&stand, &format!("{name} {}\n", public(&stand, "rsa"))).unwrap();
     let changed = format!("{name} {}\n", foreign(&stand, "rsa"));
@@ -131,12 +134,12 @@ fn a_pinned_fingerprint_is_found_among_all_types() {
     for kind in ["ed25519", "ecdsa", "rsa"] {
         let pin = Fingerprint::parse(&fingerprint(&stand, kind)).unwrap();
         let target = stand.target("op").with_host_key(HostKeyCheck::Pinned(pin));
-        stand.block(run(&plain().host(target), "true")).unwrap();
+        block(run(&plain().host(target), "true")).unwrap();
     }
     let other = "SHA256:mV0GD4CcLyuD8cCrcqYuAcYHa9rEoHF5YJDhBLLuW2E";
     let pin = Fingerprint::parse(other).unwrap();
     let target = stand.target("op").with_host_key(HostKeyCheck::Pinned(pin));
-    let error = stand.block(run(&plain().host(target), "true")).unwrap_err();
+    let error = block(run(&plain().host(target), "true")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HostKey);
     assert!(error.to_string().contains(other), "{error}");
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 
-use crate::stand::{plain, run, stand};
+use crate::stand::{block, plain, run, stand};
 
 #[test]
 fn two_hundred_at_once() {
@@ -14,7 +14,7 @@ fn two_hundred_at_once() {
     let shared = plain();
     let hosts: Vec<_> = (0..200).map(|_| shared.host(stand.target("op"))).collect();
     let began = Instant::now();
-    stand.block(async {
+    block(async {
         for output in join_all(hosts.iter().map(|ssh| run(ssh, "id -u"))).await {
             assert_eq!(output.unwrap().stdout, b"0\n");
         }

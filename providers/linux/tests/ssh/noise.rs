@@ -1,12 +1,12 @@
 //! What shells, greetings and languages print is not part of an answer.
 
-use crate::stand::{plain, run, stand};
+use crate::stand::{block, plain, run, stand};
 
 #[test]
 fn greetings_and_start_files_are_cut_off() {
     let Some(stand) = stand() else { return };
     stand.sh(
-        "echo 'property of example.org' >/etc/banner; echo welcome >/etc/motd
+        "usermod -s /bin/bash op; echo 'property of example.org' >/etc/banner; echo welcome >/etc/motd
         for f in .bashrc .profile .bash_profile; do printf 'echo out of %s; echo err of %s >&2; printf \"no line end\"\\n' $f $f >/home/op/$f; done
         cp /home/op/.bashrc /home/op/.bash_logout
         mkdir -p /home/op/.ssh; echo 'echo rc; cat >/dev/null <&-' >/home/op/.ssh/rc
@@ -15,9 +15,7 @@ fn greetings_and_start_files_are_cut_off() {
     stand.configure_sshd("Banner /etc/banner\nPrintMotd yes\n");
     let ssh = plain().host(stand.target("op"));
     for _ in 0..2 {
-        let output = stand
-            .block(run(&ssh, "echo mine; echo loud >&2; exit 3"))
-            .unwrap();
+        let output = block(run(&ssh, "echo mine; echo loud >&2; exit 3")).unwrap();
         assert_eq!(
             (output.status, output.stdout.as_slice()),
             (3, b"mine\n".as_slice())
@@ -30,13 +28,11 @@ fn greetings_and_start_files_are_cut_off() {
 fn a_foreign_or_missing_language_changes_nothing() {
     let Some(stand) = stand() else { return };
     stand.sh(
-        "printf 'export LANG=de_DE.UTF-8 LC_ALL=xx_YY.UTF-8 LANGUAGE=de POSIXLY_CORRECT=1 GREP_OPTIONS=-v IFS=x PATH=/nowhere\\n' >/home/op/.bashrc
+        "usermod -s /bin/bash op; printf 'export LANG=de_DE.UTF-8 LC_ALL=xx_YY.UTF-8 LANGUAGE=de POSIXLY_CORRECT=1 GREP_OPTIONS=-v IFS=x PATH=/nowhere\\n' >/home/op/.bashrc
         printf 'LANG=de_DE.UTF-8\\nLC_ALL=tr_TR.UTF-8\\n' >/etc/default/locale",
     );
-    let ssh = plain().host(stand.target("root").with_identity(stand.key()));
-    let as_root = stand
-        .block(run(&ssh, "echo $LC_ALL $LANG; ls /nowhere 2>&1; :"))
-        .unwrap();
+    let ssh = plain().host(stand.target("op"));
+    let as_root = block(run(&ssh, "echo $LC_ALL $LANG; ls /nowhere 2>&1; :")).unwrap();
     let text = String::from_utf8(as_root.stdout).unwrap();
     assert_eq!(
         text,
@@ -65,7 +61,7 @@ fn every_login_shell_will_do() {
             continue;
         }
         let ssh = plain().host(stand.target("op"));
-        let output = stand.block(run(&ssh, "id -u"));
+        let output = block(run(&ssh, "id -u"));
         assert_eq!(output.unwrap().stdout, b"0\n", "{shell}");
     }
 }

@@ -3,10 +3,10 @@
 use patchcore::{ErrorKind, Result};
 use patchcore_linux::transport::{Output, ssh::Become};
 
-use crate::stand::{Stand, plain, run, stand};
+use crate::stand::{Stand, block, plain, run, stand};
 
 fn as_user(stand: &Stand, user: &str) -> Result<Output> {
-    stand.block(run(
+    block(run(
         &plain().host(stand.target(user)),
         "id -u; touch /reached",
     ))
@@ -30,7 +30,7 @@ fn sudo_makes_root_and_root_needs_none() {
     assert_eq!(as_user(&stand, "op").unwrap().stdout, b"0\n");
     assert_eq!(as_user(&stand, "root").unwrap().stdout, b"0\n");
     let target = stand.target("op").with_become(Become::None);
-    let output = stand.block(run(&plain().host(target), "id -un"));
+    let output = block(run(&plain().host(target), "id -un"));
     assert_eq!(output.unwrap().stdout, b"op\n");
 }
 
