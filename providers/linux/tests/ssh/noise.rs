@@ -25,6 +25,22 @@ fn greetings_and_start_files_are_cut_off() {
 }
 
 #[test]
+fn a_start_file_that_reads_the_script_stops_it() {
+    let Some(stand) = stand() else { return };
+    for lines in 1..=3 {
+        let reads = "read -r x; ".repeat(lines);
+        stand.sh(&format!(
+            "usermod -s /bin/bash op; echo '{reads}' >/home/op/.bashrc"
+        ));
+        let ssh = plain().host(stand.target("op"));
+        let error = block(run(&ssh, "touch /reached")).unwrap_err();
+        assert_eq!(error.kind(), patchcore::ErrorKind::Unreachable, "{error:?}");
+        assert!(format!("{error:?}").contains("start files"), "{error:?}");
+        stand.sh("[ ! -e /reached ]");
+    }
+}
+
+#[test]
 fn a_foreign_or_missing_language_changes_nothing() {
     let Some(stand) = stand() else { return };
     stand.sh(

@@ -122,15 +122,19 @@ async fn serve(
                 Some(request) if !connection.handle.is_closed() => {
                     running.push(exchange(&connection, target, request));
                 }
-                // The connection is gone: the request goes back unanswered and is asked again on a new one.
-                Some(_) => break,
+                // The connection is gone: the request goes back unanswered and is asked again on a new one, which
+                // whoever asked opens as soon as this one takes no more.
+                Some(_unanswered) => {
+                    inbox.close();
+                    break;
+                }
                 // Nobody holds the other end any more; what runs is waited for by nobody either.
                 None => break,
             },
             () = idle(), if running.is_empty() => break,
         }
     }
-    inbox.close();
+    drop(inbox);
     // Others may be in the middle of theirs; each ends by itself, since a broken connection ends its channels.
     while running.next().await.is_some() {}
     drop(running);
@@ -209,4 +213,25 @@ async fn exchange(connection: &Connection, target: &SshTarget, request: Request)
     }
     let _ = reply.send(Ok(heard));
     is_open
+}
+
+#[cfg(test)]
+impl Link {
+    /// One whose task panics over the first script, before or after a byte of it left.
+    pub(super) fn panicking(after_sending: bool) -> Self {
+        let (requests, mut inbox) = mpsc::channel::<Request>(1);
+        let end = End::default();
+        let told = end.clone();
+        task::supervised(
+            async move {
+                let request = inbox.recv().await;
+                if let Some(request) = &request {
+                    request.sent.store(after_sending, Ordering::Release);
+                }
+                panic!("planted");
+            },
+            move |words| told.set(Ended::Panicked(format!("its connection ({words})"))),
+        );
+        Self { requests, end }
+    }
 }
