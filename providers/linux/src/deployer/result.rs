@@ -39,10 +39,10 @@ impl Machine {
         let as_of = ctx.now();
         let done = match &op.request {
             DeployRequest::Apply { .. } | DeployRequest::RollBack { .. } => {
-                let read = self.scan(ctx, &[]).await?;
+                let (read, clocks) = self.scan(ctx, &[]).await?;
                 if status.phase == Phase::LostDied
                     && status.ran
-                    && let Some(busy) = reading::busy(&read)
+                    && let Some(busy) = reading::busy(&read, &clocks)
                 {
                     // dpkg is never killed: what the dead runner started goes on, and is waited for.
                     return Err(reading::held(&component, &busy));
@@ -62,8 +62,8 @@ impl Machine {
             DeployRequest::Refresh { .. } => match failed {
                 Some(error) => Err(error),
                 None => {
-                    let read = self.scan(ctx, &[]).await?;
-                    let as_said = read.lists.refreshed;
+                    let (read, clocks) = self.scan(ctx, &[]).await?;
+                    let as_said = read.lists.refreshed.map(|at| clocks.ours(at));
                     Ok(Evidence::observed(
                         as_of,
                         match as_said {
@@ -78,10 +78,18 @@ impl Machine {
                 Some(error) => Err(error),
                 None => staged(&log, id, as_of),
             },
-            _ => match failed {
+            DeployRequest::Discard { .. } => match failed {
                 Some(error) => Err(error),
                 None => Ok(Evidence::observed(as_of, "what was kept is given back")),
             },
+            // That its job ended well says nothing of a restart; see `restart`.
+            other => Err(failed.unwrap_or_else(|| {
+                let verb = other.verb();
+                Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("{verb} is not settled by its job"),
+                )
+            })),
         };
         let result = match done {
             Ok(evidence) => SubjectResult::Done(evidence.with_claim(claim)),

@@ -4,21 +4,34 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     fmt,
-    fs::File,
+    fs::{self, File},
     io::Write,
+    net::Ipv4Addr,
     path::Path,
     process::{self, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use super::{Base, Child, Output, Repository, Transaction, history, holder::Holder};
+use super::{
+    Base, Child, Output, Repository, Transaction, history,
+    holder::{self, Holder},
+};
 
 const DISK: &str = include_str!("scripts/disk.sh");
 const BOOT: &str = include_str!("scripts/boot.sh");
+const BOOT_SYSTEMD: &str = include_str!("scripts/boot_systemd.sh");
+const MACHINE: &str = include_str!("scripts/machine.sh");
+const RESTART: &str = include_str!("scripts/restart.sh");
+const CGROUPS: &str = include_str!("scripts/cgroups.sh");
+const SUPERVISE: &str = include_str!("scripts/supervise.sh");
 const AS_USER: &str = include_str!("scripts/as_user.sh");
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
@@ -32,63 +45,111 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Guest {
     base: Base,
+    /// What the mounts of its disk and its cgroups are called: no two guests of this machine have the same.
+    mark: String,
     host_name: String,
+    init: Init,
+    plug: Option<Plug>,
     // Off before the disk goes: fields are dropped in this order.
-    running: Option<Holder>,
+    running: Mutex<Option<Arc<Holder>>>,
     disk: Holder,
 }
 
+/// What starts the processes of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::peers) enum Init {
+    Tini,
+    Systemd,
+}
+
+/// Where a guest of a lab is plugged in.
+#[derive(Debug, Clone)]
+pub(in crate::peers) struct Plug {
+    /// The network namespace of the lab.
+    pub(in crate::peers) network: Arc<File>,
+    /// The guest's own address in it.
+    pub(in crate::peers) address: Ipv4Addr,
+}
+
 impl Guest {
-    #[track_caller]
-    pub(super) fn start(base: &Base) -> Self {
+    /// Starts a machine, which without a name is called after this process and its number in it.
+    ///
+    /// # Errors
+    /// What was said instead of coming up.
+    pub(in crate::peers) fn start(
+        base: &Base,
+        name: Option<&str>,
+        plug: Option<Plug>,
+        init: Init,
+    ) -> Result<Self, String> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let host_name = format!("guest-{}-{number}", process::id());
-        let mut disk = Command::new("unshare");
-        disk.args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "sh",
-            "-c",
-            DISK,
-            "sh",
-        ])
-        .args([base.mount_point(), base.tree(), Path::new(&host_name)]);
-        let disk = Holder::start(&mut disk).unwrap_or_else(|e| broken("making a guest's disk", e));
-        let mut guest = Self {
+        let mark = format!("guest-{}-{number}", process::id());
+        let mut words = Vec::new();
+        if init == Init::Systemd {
+            words.extend(["sh", "-c", CGROUPS, "sh", &mark]);
+        }
+        let net = plug
+            .as_ref()
+            .map(|plug| format!("--net={}", holder::path(&plug.network)));
+        if let Some(net) = &net {
+            words.extend(["nsenter", net]);
+        }
+        words.push("unshare");
+        let mut disk = Command::new(words[0]);
+        disk.args(&words[1..])
+            .args(["--mount", "--pid", "--fork", "--kill-child"])
+            .args(["sh", "-c", DISK, "sh"])
+            .args([base.mount_point(), base.tree(), Path::new(&mark)]);
+        let disk = Holder::start(&mut disk).map_err(|e| format!("making a guest's disk: {e}"))?;
+        let guest = Self {
             base: base.clone(),
-            host_name,
-            running: None,
+            host_name: name.unwrap_or(&mark).to_owned(),
+            mark,
+            init,
+            plug,
+            running: Mutex::new(None),
             disk,
         };
-        guest.power_on();
-        guest
+        guest.boot()?;
+        Ok(guest)
     }
 
-    /// Its host name, which no other guest of this machine has.
+    /// Its host name. Outside a lab no other guest of this machine has it.
     #[must_use]
     pub fn host_name(&self) -> &str {
         &self.host_name
     }
 
+    /// Its address in the network of its lab; `None` outside a lab.
+    #[must_use]
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.plug.as_ref().map(|plug| plug.address)
+    }
+
     /// The process id of its init as seen from outside; `None` while its power is off.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(Holder::pid)
+        let running = self.running();
+        let running = running.as_ref().filter(|running| !running.is_over());
+        running.and_then(|running| running.pid())
     }
 
     /// A command that enters the guest as a user, for callers who start processes in their own way.
+    ///
+    /// A guest that restarts at this moment is waited for. A command that was made before a restart
+    /// fails after it.
     #[track_caller]
     pub fn command<A: AsRef<OsStr>>(
         &self,
         user: &str,
         argv: impl IntoIterator<Item = A>,
     ) -> Command {
-        let Some(running) = &self.running else {
+        let Some(running) = self.running().clone() else {
             broken(&self.host_name, "its power is off");
         };
-        let mut command = running.enter();
+        let mut command = running
+            .enter()
+            .unwrap_or_else(|e| broken(&self.host_name, e));
         command
             .env_clear()
             .env("PATH", PATH)
@@ -223,38 +284,105 @@ impl Guest {
     #[must_use]
     #[track_caller]
     pub fn boot_id(&self) -> String {
-        self.read_text("/proc/sys/kernel/random/boot_id")
-            .trim_end()
-            .to_owned()
+        self.read_text(BOOT_ID).trim_end().to_owned()
+    }
+
+    /// Waits until it has started anew since `boot`, a [`boot_id`](Self::boot_id), and can be entered; whether that was
+    /// within `patience`.
+    #[must_use]
+    pub fn is_back_since(&self, boot: &str, patience: Duration) -> bool {
+        // Looked at from outside: a command that runs in the guest would be one more that its shutdown waits for.
+        self.wait_until(patience, |guest| {
+            let Some(pid) = guest.pid() else { return false };
+            fs::read_to_string(format!("/proc/{pid}/root{BOOT_ID}"))
+                .is_ok_and(|found| found.trim_end() != boot)
+        }) && self.settle().is_ok()
     }
 
     /// Ends every process at once, with no time to clean up. The disk stays, `/run` does not.
-    pub fn power_cut(&mut self) {
-        self.running = None;
+    ///
+    /// In a lab its connections do not end: nobody is there any more who could say so.
+    pub fn power_cut(&self) {
+        if self.plug.is_some() {
+            // A guest that is off already has no port.
+            let _ = self.cable("down");
+        }
+        // Not while the lock is held: whoever asks for the guest meanwhile is to hear that it is off.
+        let running = self.running().take();
+        if let Some(running) = running {
+            running.end();
+        }
     }
 
     /// Starts it on the disk as it is, with a new boot id; does nothing while it runs.
     #[track_caller]
-    pub fn power_on(&mut self) {
-        if self.running.is_some() {
-            return;
+    pub fn power_on(&self) {
+        self.boot()
+            .unwrap_or_else(|e| broken("starting a guest", e));
+    }
+
+    fn boot(&self) -> Result<(), String> {
+        let mut running = self.running();
+        if running.as_ref().is_some_and(|running| !running.is_over()) {
+            return Ok(());
         }
-        let mut boot = self.disk.enter();
-        boot.args([
-            "unshare",
-            "--mount",
-            "--pid",
-            "--uts",
-            "--ipc",
-            "--net",
-            "--fork",
-            "--kill-child",
-        ])
-        .args(["sh", "-c", BOOT, "sh"])
-        .arg(self.base.mount_point())
-        .arg(&self.host_name);
-        self.running =
-            Some(Holder::start(&mut boot).unwrap_or_else(|e| broken("starting a guest", e)));
+        let address = self.address().map(|address| address.to_string());
+        let mut boot = self.disk.enter()?;
+        let (script, last) = match self.init {
+            Init::Tini => (BOOT, RESTART),
+            Init::Systemd => (BOOT_SYSTEMD, &*self.mark),
+        };
+        boot.args(["sh", "-c", SUPERVISE, "sh", script])
+            .arg(self.base.mount_point())
+            .args([&self.host_name, &address.unwrap_or_default()])
+            .args([MACHINE, last]);
+        let holder = Holder::start(&mut boot).map_err(|e| format!("{}: {e}", self.host_name))?;
+        *running = Some(Arc::new(holder));
+        drop(running);
+        self.settle()
+    }
+
+    /// Waits until systemd has started all that it starts.
+    fn settle(&self) -> Result<(), String> {
+        if self.init == Init::Tini {
+            return Ok(());
+        }
+        let state = self.run(["timeout", "60", "systemctl", "is-system-running", "--wait"]);
+        match state.stdout.trim_end() {
+            // What a test broke before is not for us to judge.
+            "running" | "degraded" => Ok(()),
+            other => Err(format!("{}: systemd says {other}", self.host_name)),
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Arc<Holder>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a script beside the guest: on its disk, whose root is `root`, and in the network of its lab.
+    pub(in crate::peers) fn beside(&self, script: &str, arguments: &[&str]) -> Result<(), String> {
+        let mut command = self.disk.enter()?;
+        command
+            .args(["sh", "-euc"])
+            .arg(format!("cd \"$1\"; shift; {script}"))
+            .arg("sh")
+            .arg(self.base.mount_point())
+            .args(arguments)
+            .stdin(Stdio::null());
+        match command.output() {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// Sets the lab's end of its cable `up` or `down`.
+    pub(in crate::peers) fn cable(&self, state: &str) -> Result<(), String> {
+        let Some(address) = self.address() else {
+            return Err("it is no guest of a lab".to_owned());
+        };
+        let port = format!("port{}", address.octets()[3]);
+        self.beside("chroot lower ip link set \"$1\" \"$2\"", &[&port, state])
     }
 
     /// The version of each of these packages that is installed and configured; others are absent.
@@ -332,6 +460,6 @@ impl Guest {
     clippy::panic,
     reason = "a broken stand ends the test, with what was wrong"
 )]
-fn broken(what: &str, why: impl fmt::Display) -> ! {
+pub(in crate::peers) fn broken(what: &str, why: impl fmt::Display) -> ! {
     panic!("{what}: {why}")
 }
