@@ -7,6 +7,7 @@
 
 mod local;
 mod script;
+pub mod ssh;
 
 use std::{fmt::Debug, time::Duration};
 
