@@ -5,7 +5,7 @@ use std::{future::Future, io, pin::Pin, time::Duration};
 use patchcore::{Error, ErrorKind, Result, Run, Standing, report::Lines};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::{Screen, block::block};
+use super::{Interrupts, Screen, block::block};
 
 /// The block is drawn so often: seconds are counted smoothly, and a remote terminal is not busy with it.
 const DRAWN_EVERY: Duration = Duration::from_millis(250);
@@ -33,10 +33,10 @@ pub struct Follow<'f, W: io::Write> {
 }
 
 impl<'f, W: io::Write> Follow<'f, W> {
-    /// Shows a run from its first event on.
+    /// Shows what is new of a run: all of one that was started here, and what follows its taking over of another.
     pub fn new(run: &'f Run, screen: &'f mut Screen<W>) -> Self {
         Self {
-            lines: run.lines(),
+            lines: run.new_lines(),
             run,
             screen,
             patience: None,
@@ -70,7 +70,7 @@ impl<'f, W: io::Write> Follow<'f, W> {
             Some(patience) => Box::pin(run.finished_or_parked(patience)),
             None => Box::pin(run.finished()),
         };
-        let mut signals = Signals::new()?;
+        let mut interrupts = Interrupts::new()?;
         let every = if self.screen.is_live() {
             DRAWN_EVERY
         } else {
@@ -87,7 +87,7 @@ impl<'f, W: io::Write> Follow<'f, W> {
                 },
                 standing = &mut rests, if rested.is_none() => rested = Some(standing?),
                 _ = tick.tick() => self.beat().await?,
-                () = signals.interrupt() => {
+                () = interrupts.next() => {
                     let in_flight = self.in_flight().await?;
                     if interrupted {
                         self.screen.close().map_err(gone)?;
@@ -160,51 +160,5 @@ impl<W: io::Write> std::fmt::Debug for Follow<'_, W> {
         f.debug_struct("Follow")
             .field("run", &self.run.id())
             .finish_non_exhaustive()
-    }
-}
-
-/// What asks a program to come to an end.
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind).map_err(|e| {
-                Error::new(ErrorKind::Io, "this system tells no signals").source_error(e)
-            })
-        };
-        Ok(Self([
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn interrupt(&mut self) {
-        let [interrupt, terminate, hang_up] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> Result<Self> {
-        Ok(Self)
-    }
-
-    async fn interrupt(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }

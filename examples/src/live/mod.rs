@@ -2,10 +2,12 @@
 
 mod block;
 mod follow;
+mod interrupts;
 mod screen;
 mod styled;
 
 pub use block::block;
 pub use follow::{Follow, Left};
+pub use interrupts::Interrupts;
 pub use screen::{Screen, Size};
 pub use styled::{Line, Style};

@@ -65,13 +65,9 @@ impl fmt::Display for Mistake {
 pub struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
-    /// `None` where there is none.
-    pub(super) fn new(mistakes: Vec<Mistake>) -> Option<Self> {
-        (!mistakes.is_empty()).then(|| Self::of(mistakes))
-    }
-
     /// Mistakes of which there is at least one.
-    pub(super) fn of(mut mistakes: Vec<Mistake>) -> Self {
+    #[must_use]
+    pub fn new(mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by(|a, b| match (&a.place, &b.place) {
             (
                 Place::Line { line, column, .. },

@@ -67,7 +67,7 @@ impl Form {
         self.short(text, file)?;
         toml::read(text, file)
             .map(|root| self.nodes(&root))
-            .map_err(Mistakes::of)
+            .map_err(Mistakes::new)
     }
 
     /// Reads JSON, which has the same keys.
@@ -78,7 +78,7 @@ impl Form {
         self.short(text, file)?;
         json::read(text, file)
             .map(|root| self.nodes(&root))
-            .map_err(Mistakes::of)
+            .map_err(Mistakes::new)
     }
 
     /// Reads a value that is in memory; mistakes are pointed at after its name.
@@ -94,7 +94,7 @@ impl Form {
                     pointer: String::new(),
                 };
                 let noun = self.noun;
-                Mistakes::of(vec![Mistake::new(
+                Mistakes::new(vec![Mistake::new(
                     place,
                     format!("this {noun} cannot be written down: {error}"),
                 )])
@@ -156,7 +156,7 @@ impl Form {
         };
         let what = self.with_article;
         let message = format!("{what} has at most {LONGEST} bytes, not {}", text.len());
-        Err(Mistakes::of(vec![Mistake::new(beginning, message)]))
+        Err(Mistakes::new(vec![Mistake::new(beginning, message)]))
     }
 }
 
@@ -236,9 +236,9 @@ impl Document {
     /// # Errors
     /// Every mistake, in the order of the file.
     pub fn finish<T>(self, value: T) -> Result<T, Mistakes> {
-        match Mistakes::new(self.mistakes) {
-            None => Ok(value),
-            Some(mistakes) => Err(mistakes),
+        match self.mistakes.is_empty() {
+            true => Ok(value),
+            false => Err(Mistakes::new(self.mistakes)),
         }
     }
 

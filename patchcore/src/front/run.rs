@@ -31,6 +31,8 @@ struct Inner {
     journal: Journal,
     clock: SharedClock,
     reins: Reins,
+    /// What was recorded before this process began to drive it.
+    before: u64,
     /// The story as far as [`Run::progress`] read it: a screen asks again and again, and reads only what is new.
     watched: Mutex<Option<Story>>,
 }
@@ -95,7 +97,7 @@ impl Run {
             })
             .await?;
         let story = Story::read(journal, id).await?;
-        Self::drive(story, journal, clock, tools)
+        Self::drive(story, 0, journal, clock, tools)
     }
 
     /// Goes on with the run that is open in a journal, if one is.
@@ -110,6 +112,7 @@ impl Run {
         let mut story = Story::read(journal, row.id).await?;
         story.approved()?;
         missing_tools(&story.plan, &tools)?;
+        let before = story.seq;
         let taken = RunEvent::TakenOver {
             epoch: journal.epoch(),
         };
@@ -135,10 +138,16 @@ impl Run {
                 zone: jiff::tz::TimeZone::UTC,
             })?;
         }
-        Self::drive(story, journal, clock, tools).map(Some)
+        Self::drive(story, before, journal, clock, tools).map(Some)
     }
 
-    fn drive(story: Story, journal: &Journal, clock: SharedClock, tools: Tools) -> Result<Self> {
+    fn drive(
+        story: Story,
+        before: u64,
+        journal: &Journal,
+        clock: SharedClock,
+        tools: Tools,
+    ) -> Result<Self> {
         let (id, plan) = (story.run, story.plan.clone());
         let (driver, reins) = Driver::new(journal.clone(), Arc::clone(&clock), tools, story)?;
         supervise::detached(driver.drive());
@@ -148,6 +157,7 @@ impl Run {
             journal: journal.clone(),
             clock,
             reins,
+            before,
             watched: Mutex::new(None),
         })))
     }
@@ -195,6 +205,12 @@ impl Run {
     pub fn lines(&self) -> Lines {
         let timeline = Timeline::of(&self.0.plan, self.0.id);
         Lines::new(self.events(), timeline, Arc::clone(&self.0.clock))
+    }
+
+    /// The lines of what is new: of a run that was reopened, from its taking over on; of one that was started here, all.
+    #[must_use]
+    pub fn new_lines(&self) -> Lines {
+        self.lines().after(self.0.before)
     }
 
     /// How it stands at this moment, in one line and in the zone of its window, for a terminal that shows

@@ -11,10 +11,19 @@
 //! let transport = connections.host(target);
 //! ```
 
-mod connections;
-mod host;
-mod target;
-
 pub use connections::Connections;
+mod answer;
+mod channel;
+mod connection;
+mod connections;
+mod fault;
+mod host;
+mod host_key;
+mod known_hosts;
+mod link;
+mod login;
+mod target;
+mod task;
+
 pub use host::Ssh;
 pub use target::{Become, Fingerprint, HostKeyCheck, SshTarget};

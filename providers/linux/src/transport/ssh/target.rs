@@ -3,6 +3,8 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use patchcore::{Error, ErrorKind, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How a machine is reached over ssh. Everything but its name, address and user has a default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +107,8 @@ impl SshTarget {
 }
 
 /// How scripts become root on a machine where another user logs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Become {
     /// By `sudo -n`: sudo must not ask for a password.
