@@ -5,7 +5,7 @@ use std::{fs, io, process::ExitCode};
 use patchcore_examples::picture::{Terminal, svg};
 
 /// As wide as the terminal that was recorded.
-const COLUMNS: usize = 100;
+const COLUMNS: usize = 120;
 /// So many lines are shown: what was said before, and the block.
 const ROWS: usize = 22;
 /// Where a drawing of the block ends.
@@ -39,7 +39,8 @@ fn picture(from: &str, to: &str) -> io::Result<()> {
     fs::write(to, svg(shown, COLUMNS, title))
 }
 
-/// The recording up to the moment that shows most: the middle one of those with the most machines at work.
+/// The recording up to the moment that shows most: the middle one of those with the most machines at work while a ring
+/// is partly done.
 fn chosen(recorded: &str) -> Option<&str> {
     let mut terminal = Terminal::new(COLUMNS);
     let mut moments = Vec::new();
@@ -49,7 +50,12 @@ fn chosen(recorded: &str) -> Option<&str> {
         at += drawing.len();
         let text = terminal.text();
         let block = text.iter().rposition(|line| line.starts_with("── run"));
-        let lines = block.map_or(0, |from| text.len() - from);
+        let is_in_the_middle = text
+            .iter()
+            .any(|line| line.contains('█') && line.contains('▓'));
+        let lines = block
+            .filter(|_| is_in_the_middle)
+            .map_or(0, |from| text.len() - from);
         moments.push((lines, at));
     }
     let most = moments
