@@ -15,6 +15,7 @@ const PACKAGES: &[(&str, &str)] = &[
         "a second shell that the scripts sent to a machine must run under",
     ),
     ("dpkg-dev", "builds the packages that the tests install"),
+    ("g++", "builds the engine of the fuzzer"),
     ("gpg", "signs the package repositories of the tests"),
     ("mmdebstrap", "makes the file systems of Debian guests"),
     (

@@ -3,6 +3,7 @@
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
 //! - [`demo`] shows patchcore at work.
+//! - [`fuzz`] tries inputs on the parsers.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
 //! - [`tidy`] holds the rules that no compiler checks.
@@ -10,6 +11,7 @@
 mod demo;
 mod evidence;
 mod examples;
+mod fuzz;
 mod install;
 mod ladder;
 mod light;
@@ -26,6 +28,8 @@ use workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
+       cargo xtask fuzz [TARGET] [--minutes N] [--write]
+                                         tries inputs on every parser of what comes from outside
        cargo xtask tidy                  checks the rules that no compiler checks
 NAME is one step of the test, or `trouble`: what is said when things go wrong";
 
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Demo => demo::demo(&workspace),
+        Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
         Command::Tidy => tidy::command(&workspace),
         Command::Test { full, name } => ladder::command(&workspace, full, name.as_deref()),
@@ -62,6 +67,7 @@ fn refuse(mistake: &str) -> ExitCode {
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
     Demo,
+    Fuzz(fuzz::Wish),
     Test { full: bool, name: Option<String> },
     Trouble,
     Tidy,
@@ -75,6 +81,9 @@ impl Command {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["demo"] => Ok(Self::Demo),
             ["tidy"] => Ok(Self::Tidy),
+            ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
+                .map(Self::Fuzz)
+                .map_err(|mistake| format!("{mistake}\n{USAGE}")),
             ["test", "trouble"] => Ok(Self::Trouble),
             ["test"] => Ok(Self::Test {
                 full: false,
@@ -148,6 +157,15 @@ mod tests {
             }),
         );
         check("test trouble", Some(Command::Trouble));
+        check(
+            "fuzz scan",
+            Some(Command::Fuzz(fuzz::Wish {
+                target: Some("scan".to_owned()),
+                minutes: 10,
+                write: false,
+            })),
+        );
+        check("fuzz --minute 3", None);
         check("test tydi", None);
         check("test --fast", None);
         check("demo now", None);
