@@ -50,22 +50,29 @@ async fn one(info: &ProviderInfo, ports: &Ports, clock: &SharedClock) -> Answers
     let Some(inventory) = &ports.inventory else {
         return answers;
     };
-    let listing = within(&ctx, inventory.list(&ctx)).await;
+    let mut listing = within(&ctx, inventory.list(&ctx)).await;
     let names: Vec<ComponentId> = listing
         .iter()
         .flat_map(|l| &l.sightings)
         .map(|s| s.component.clone())
         .collect();
-    answers.listing = Some(listing.map_err(|e| Failure::from(&e)));
-    if names.is_empty() {
-        return answers;
+    // What was read together with the list is not read a second time.
+    if let Ok(listing) = &mut listing {
+        answers.scans = std::mem::take(&mut listing.scans);
+        answers.scans.retain(|name, _| names.contains(name));
     }
-    if let Some(deployer) = &ports.deployer {
-        answers.scans = spread(
-            &names,
-            within(&ctx, deployer.scan(&ctx, &names)).await,
+    answers.listing = Some(listing.map_err(|e| Failure::from(&e)));
+    let open: Vec<ComponentId> = names
+        .iter()
+        .filter(|name| !answers.scans.contains_key(*name))
+        .cloned()
+        .collect();
+    if let (Some(deployer), false) = (&ports.deployer, open.is_empty()) {
+        answers.scans.extend(spread(
+            &open,
+            within(&ctx, deployer.scan(&ctx, &open)).await,
             "scan",
-        );
+        ));
     }
     // Where the scan learned what is on offer too, nobody is asked a second time.
     let open: Vec<ComponentId> = names

@@ -35,7 +35,7 @@ fn a_command_can_be_killed_in_the_middle() {
 
 #[test]
 fn a_power_cut_keeps_the_disk_and_nothing_else() {
-    let Some(mut guest) = guest() else { return };
+    let Some(guest) = guest() else { return };
     let (boot, machine) = (guest.boot_id(), guest.read_text("/etc/machine-id"));
     apt(&guest, &["install", "pc-kernel"]).ok();
     assert_eq!(guest.read_text("/run/reboot-required.pkgs"), "pc-kernel\n");

@@ -19,11 +19,11 @@ use patchcore::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    client::Machine,
+    client::{Fleet, Machine},
     error,
     job::{Job, JobId, JobSpec, JobStatus, Phase, Poll},
     pm::{
-        apt::{self, Old, PackageName, reading},
+        apt::{self, Old, PackageName},
         classify::failed_job,
     },
     vercmp::deb::DebVersion,
@@ -44,10 +44,10 @@ struct JobHandle {
 }
 
 #[async_trait]
-impl Deployer for Machine {
+impl Deployer for Fleet {
     fn capabilities(&self) -> DeployerCapabilities {
         let mut can = DeployerCapabilities::all();
-        can.reboot = self.restarts;
+        can.reboot = self.machines().any(|machine| machine.restarts);
         can
     }
 
@@ -56,27 +56,20 @@ impl Deployer for Machine {
         ctx: &OpContext,
         components: &[ComponentId],
     ) -> Result<PerComponent<Scan>> {
-        let at = ctx.now();
-        let read = Self::scan(self, ctx, &[])
-            .await
-            .map_err(|e| e.operation("scan"))?;
-        let own = self.name(&read.facts);
-        Ok(components
-            .iter()
-            .map(|component| {
-                let answer = if *component == own {
-                    Ok(reading::scan(&read, at))
-                } else {
-                    Err(error::unknown(component, &own))
-                };
-                (component.clone(), answer)
-            })
-            .collect())
+        let answers = self.each(ctx, components, |machine, component, ctx| async move {
+            let look = machine.look(&ctx, &[]).await;
+            let scan = look.and_then(|look| {
+                machine.is_meant(component, &look.facts)?;
+                machine.reading(&look)
+            });
+            scan.map_err(|e| e.operation("scan"))
+        });
+        Ok(answers.await)
     }
 }
 
 #[async_trait]
-impl Operations<DeployRequest> for Machine {
+impl Operations<DeployRequest> for Fleet {
     fn guarantee(&self, _: &Op<DeployRequest>) -> Guarantee {
         // Healing work may be kept where a restart forgets it; it may be done twice, and a restart is seen by
         // the boot id.
@@ -108,21 +101,78 @@ impl Operations<DeployRequest> for Machine {
     }
 
     async fn prepare(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
-        self.prepared(ctx, request)
-            .await
-            .map_err(|e| e.operation("prepare"))
+        let prepared = async { self.subject(request)?.prepared(ctx, request).await };
+        prepared.await.map_err(|e| e.operation("prepare"))
     }
 
     async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
+        match self.subject(&op.request) {
+            Ok(machine) => machine
+                .begun(ctx, op)
+                .await
+                .map_err(|e| e.operation("begin")),
+            // Nothing was sent.
+            Err(error) => Ok(Begun::Refused(Failure::from(&error))),
+        }
+    }
+
+    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+        let located = async { self.subject(&op.request)?.located(ctx, op).await };
+        located.await.map_err(|e| e.operation("locate"))
+    }
+
+    async fn observe(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DeployRequest>,
+        handle: &Handle,
+    ) -> Result<Observed> {
+        let observed = async { self.subject(&op.request)?.observed(ctx, op, handle).await };
+        observed.await.map_err(|e| e.operation("observe"))
+    }
+}
+
+impl Machine {
+    async fn prepared(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
+        let names = readiness::names(request)?;
+        if matches!(request, DeployRequest::Reboot { .. }) && !self.restarts {
+            let name = match &self.config.name {
+                Some(name) => name.clone(),
+                None => self.name(&self.facts(ctx).await?),
+            };
+            return Err(error::no_restart(&name, self.is_own));
+        }
+        let (read, clocks) = self.scan(ctx, &names).await?;
+        let own = self.name(&read.facts);
+        let before = readiness::before(&read, &own, self.config.jobs.base(), request)?;
+        let mut subjects = BTreeMap::new();
+        for subject in request.subjects() {
+            let readiness = if subject == own {
+                match readiness::standing(&read, &before, request, &clocks)? {
+                    Standing::Ready => Readiness::Ready,
+                    Standing::Holds(evidence) => Readiness::AlreadyHolds(evidence),
+                    Standing::Blocked(reasons) => {
+                        Readiness::Blocked(reasons.iter().map(Blocker::from_error).collect())
+                    }
+                }
+            } else {
+                Readiness::Blocked(vec![Blocker::from_error(&error::unknown(&subject, [&own]))])
+            };
+            subjects.insert(subject, readiness);
+        }
+        let mut prepared = Prepared::blocked(own, Vec::new());
+        prepared.baseline = Baseline::new(V, &before)?;
+        prepared.subjects = subjects;
+        Ok(prepared)
+    }
+
+    async fn begun(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
         let job = match self.job(op) {
             Ok(job) => job,
             // Nothing was sent.
             Err(error) => return Ok(Begun::Refused(Failure::from(&error))),
         };
-        let status = self
-            .start(ctx, &job)
-            .await
-            .map_err(|e| e.operation("begin"))?;
+        let status = self.start(ctx, &job).await?;
         Ok(match status.phase {
             Phase::Conflict | Phase::Refused => {
                 let error = failed_job(op.request.verb(), &job.id, &status, "")
@@ -133,61 +183,10 @@ impl Operations<DeployRequest> for Machine {
                 return Err(Error::new(
                     ErrorKind::ProviderFault,
                     format!("job {} was started and is not there", job.id),
-                )
-                .operation("begin"));
+                ));
             }
             _ => Begun::Started(Handle::new(V, &JobHandle { job: job.id })?),
         })
-    }
-
-    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
-        self.located(ctx, op)
-            .await
-            .map_err(|e| e.operation("locate"))
-    }
-
-    async fn observe(
-        &self,
-        ctx: &OpContext,
-        op: &Op<DeployRequest>,
-        handle: &Handle,
-    ) -> Result<Observed> {
-        self.observed(ctx, op, handle)
-            .await
-            .map_err(|e| e.operation("observe"))
-    }
-}
-
-impl Machine {
-    async fn prepared(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
-        let names = readiness::names(request)?;
-        let now = ctx.now();
-        if !Deployer::capabilities(self).claims(request) {
-            let facts = self.facts(ctx).await?;
-            return Err(error::no_restart(&self.name(&facts), self.is_own));
-        }
-        let read = Self::scan(self, ctx, &names).await?;
-        let own = self.name(&read.facts);
-        let before = readiness::before(&read, &own, self.config.jobs.base(), request)?;
-        let mut subjects = BTreeMap::new();
-        for subject in request.subjects() {
-            let readiness = if subject == own {
-                match readiness::standing(&read, &before, request, now)? {
-                    Standing::Ready => Readiness::Ready,
-                    Standing::Holds(evidence) => Readiness::AlreadyHolds(evidence),
-                    Standing::Blocked(reasons) => {
-                        Readiness::Blocked(reasons.iter().map(Blocker::from_error).collect())
-                    }
-                }
-            } else {
-                Readiness::Blocked(vec![Blocker::from_error(&error::unknown(&subject, &own))])
-            };
-            subjects.insert(subject, readiness);
-        }
-        let mut prepared = Prepared::blocked(own, Vec::new());
-        prepared.baseline = Baseline::new(V, &before)?;
-        prepared.subjects = subjects;
-        Ok(prepared)
     }
 
     async fn located(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
@@ -289,7 +288,7 @@ impl Machine {
             .iter()
             .find(|s| **s != before.component)
         {
-            return Err(error::unknown(other, &before.component));
+            return Err(error::unknown(other, [&before.component]));
         }
         if before.jobs != self.config.jobs.base() {
             return Err(Error::new(

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error,
-    pm::apt::{AptScan, Architecture, PackageName, reading},
+    pm::apt::{AptScan, Architecture, Clocks, PackageName, reading},
     vercmp::deb::DebVersion,
 };
 
@@ -141,7 +141,7 @@ pub(crate) fn standing(
     read: &AptScan,
     before: &Before,
     request: &DeployRequest,
-    now: Timestamp,
+    clocks: &Clocks,
 ) -> Result<Standing> {
     let component = &before.component;
     let changes = changes_for(request, component);
@@ -149,7 +149,7 @@ pub(crate) fn standing(
         request,
         DeployRequest::Stage { .. } | DeployRequest::Apply { .. } | DeployRequest::RollBack { .. }
     );
-    if moves && let Some(evidence) = holds(read, &changes, now) {
+    if moves && let Some(evidence) = holds(read, &changes, clocks.at) {
         return Ok(Standing::Holds(evidence));
     }
     let mut reasons = Vec::new();
@@ -157,7 +157,7 @@ pub(crate) fn standing(
         reasons.push(error::no_root(component, request.verb()));
     }
     if !matches!(request, DeployRequest::Discard { .. })
-        && let Some(busy) = reading::busy(read)
+        && let Some(busy) = reading::busy(read, clocks)
     {
         reasons.push(reading::held(component, &busy));
     }
@@ -167,7 +167,7 @@ pub(crate) fn standing(
             reasons.extend(no_space(read, component, &changes));
         }
         DeployRequest::Apply { .. } => {
-            let broken = reading::scan(read, now).unhealthy;
+            let broken = reading::scan(read, clocks).unhealthy;
             reasons.extend(broken.into_iter().map(|fault| {
                 Error::new(ErrorKind::Unhealthy, format!("{component}: {}", fault.what))
                     .consequence("nothing was changed")

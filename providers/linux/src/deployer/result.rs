@@ -39,10 +39,10 @@ impl Machine {
         let as_of = ctx.now();
         let done = match &op.request {
             DeployRequest::Apply { .. } | DeployRequest::RollBack { .. } => {
-                let read = self.scan(ctx, &[]).await?;
+                let (read, clocks) = self.scan(ctx, &[]).await?;
                 if status.phase == Phase::LostDied
                     && status.ran
-                    && let Some(busy) = reading::busy(&read)
+                    && let Some(busy) = reading::busy(&read, &clocks)
                 {
                     // dpkg is never killed: what the dead runner started goes on, and is waited for.
                     return Err(reading::held(&component, &busy));
@@ -62,8 +62,8 @@ impl Machine {
             DeployRequest::Refresh { .. } => match failed {
                 Some(error) => Err(error),
                 None => {
-                    let read = self.scan(ctx, &[]).await?;
-                    let as_said = read.lists.refreshed;
+                    let (read, clocks) = self.scan(ctx, &[]).await?;
+                    let as_said = read.lists.refreshed.map(|at| clocks.ours(at));
                     Ok(Evidence::observed(
                         as_of,
                         match as_said {

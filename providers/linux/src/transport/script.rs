@@ -115,6 +115,11 @@ impl Script {
         wire
     }
 
+    /// Whether the script itself began, by what came back.
+    pub(crate) fn has_begun(&self, stdout: &[u8]) -> bool {
+        find(stdout, format!("\n{}\n", begin_mark(&self.id)).as_bytes()).is_some()
+    }
+
     /// Takes the script's own output out of all that came back.
     ///
     /// # Errors

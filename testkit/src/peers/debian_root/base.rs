@@ -11,23 +11,30 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::Guest;
+use super::{Guest, guest::broken};
 use crate::peers::Missing;
 
 /// The suite of Debian that guests run.
 const SUITE: &str = "bookworm";
 /// What a guest has beyond Debian's minimal base: an init that reaps, process tools, `sudo` for an
-/// operator, `ip` for the loopback, and what the repository is built with inside the guest, so that
-/// the machine that runs the tests needs none of it.
-const PACKAGES: &str = "tini,procps,sudo,iproute2,apt-utils,gpg,gpg-agent";
+/// operator, `ip` for the networks, and what the repository is built with inside the guest, so that
+/// the machine that runs the tests needs none of it. For the guests of a lab: an SSH server, systemd
+/// as an init with what belongs to it, Python for the tools of others, the patcher that Debian brings
+/// along, and a clock that can be wrong.
+const PACKAGES: &str = "tini,procps,sudo,iproute2,apt-utils,gpg,gpg-agent,openssh-server,\
+    systemd-sysv,dbus,libpam-systemd,python3,python3-apt,unattended-upgrades,libfaketime";
 
 const ENTER_TREE: &str = include_str!("scripts/enter_tree.sh");
 const PROBE: &str = include_str!("scripts/probe.sh");
-/// The scripts that stay in the tree, because guests publish packages with them.
-const IN_TREE: [(&str, &str); 3] = [
+/// The scripts that stay in the tree, because guests use them.
+const IN_TREE: [(&str, &str); 7] = [
     ("package.sh", include_str!("scripts/package.sh")),
     ("index.sh", include_str!("scripts/index.sh")),
     ("prepare.sh", include_str!("scripts/prepare.sh")),
+    ("network.sh", include_str!("scripts/network.sh")),
+    ("login.sh", include_str!("scripts/login.sh")),
+    ("restart.sh", include_str!("scripts/restart.sh")),
+    ("serve.py", include_str!("scripts/serve.py")),
 ];
 const TREE_HOME: &str = "srv/patchcore";
 
@@ -61,7 +68,12 @@ impl DebianRoot {
                 build(&peers, &name, &lock)?;
             }
         }
-        Ok(Base(Arc::new(Places { tree, mount_point })))
+        let labs = peers.join("labs");
+        Ok(Base(Arc::new(Places {
+            tree,
+            mount_point,
+            labs,
+        })))
     }
 }
 
@@ -72,6 +84,7 @@ pub struct Base(Arc<Places>);
 struct Places {
     tree: PathBuf,
     mount_point: PathBuf,
+    labs: PathBuf,
 }
 
 impl Base {
@@ -82,13 +95,18 @@ impl Base {
     #[must_use]
     #[track_caller]
     pub fn guest(&self) -> Guest {
-        Guest::start(self)
+        Guest::start(self, None, None).unwrap_or_else(|e| broken("starting a guest", e))
     }
 
     /// The tree as it lies on this machine's disk.
     #[must_use]
     pub fn tree(&self) -> &Path {
         &self.0.tree
+    }
+
+    /// Where labs have their folders.
+    pub(in crate::peers) fn labs(&self) -> PathBuf {
+        self.0.labs.clone()
     }
 
     /// An empty directory that every guest mounts over in its own namespace.

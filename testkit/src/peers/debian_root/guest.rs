@@ -6,19 +6,28 @@ use std::{
     fmt,
     fs::File,
     io::Write,
+    net::Ipv4Addr,
     path::Path,
     process::{self, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use super::{Base, Child, Output, Repository, Transaction, history, holder::Holder};
+use super::{
+    Base, Child, Output, Repository, Transaction, history,
+    holder::{self, Holder},
+};
 
 const DISK: &str = include_str!("scripts/disk.sh");
 const BOOT: &str = include_str!("scripts/boot.sh");
+const SUPERVISE: &str = include_str!("scripts/supervise.sh");
 const AS_USER: &str = include_str!("scripts/as_user.sh");
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
@@ -33,62 +42,94 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 pub struct Guest {
     base: Base,
     host_name: String,
+    plug: Option<Plug>,
     // Off before the disk goes: fields are dropped in this order.
-    running: Option<Holder>,
+    running: Mutex<Option<Arc<Holder>>>,
     disk: Holder,
 }
 
+/// Where a guest of a lab is plugged in.
+#[derive(Debug, Clone)]
+pub(in crate::peers) struct Plug {
+    /// The network namespace of the lab.
+    pub(in crate::peers) network: Arc<File>,
+    /// The guest's own address in it.
+    pub(in crate::peers) address: Ipv4Addr,
+}
+
 impl Guest {
-    #[track_caller]
-    pub(super) fn start(base: &Base) -> Self {
+    /// Starts a machine, which without a name is called after this process and its number in it.
+    ///
+    /// # Errors
+    /// What was said instead of coming up.
+    pub(in crate::peers) fn start(
+        base: &Base,
+        name: Option<&str>,
+        plug: Option<Plug>,
+    ) -> Result<Self, String> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let host_name = format!("guest-{}-{number}", process::id());
-        let mut disk = Command::new("unshare");
-        disk.args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "sh",
-            "-c",
-            DISK,
-            "sh",
-        ])
-        .args([base.mount_point(), base.tree(), Path::new(&host_name)]);
-        let disk = Holder::start(&mut disk).unwrap_or_else(|e| broken("making a guest's disk", e));
-        let mut guest = Self {
+        // No two disks of this machine are called the same, though guests of two labs may be.
+        let mark = format!("guest-{}-{number}", process::id());
+        let mut disk = match &plug {
+            None => Command::new("unshare"),
+            Some(plug) => {
+                let mut disk = Command::new("nsenter");
+                disk.arg(format!("--net={}", holder::path(&plug.network)))
+                    .arg("unshare");
+                disk
+            }
+        };
+        disk.args(["--mount", "--pid", "--fork", "--kill-child"])
+            .args(["sh", "-c", DISK, "sh"])
+            .args([base.mount_point(), base.tree(), Path::new(&mark)]);
+        let disk = Holder::start(&mut disk).map_err(|e| format!("making a guest's disk: {e}"))?;
+        let guest = Self {
             base: base.clone(),
-            host_name,
-            running: None,
+            host_name: name.map_or(mark, str::to_owned),
+            plug,
+            running: Mutex::new(None),
             disk,
         };
-        guest.power_on();
-        guest
+        guest.boot()?;
+        Ok(guest)
     }
 
-    /// Its host name, which no other guest of this machine has.
+    /// Its host name. Outside a lab no other guest of this machine has it.
     #[must_use]
     pub fn host_name(&self) -> &str {
         &self.host_name
     }
 
+    /// Its address in the network of its lab; `None` outside a lab.
+    #[must_use]
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.plug.as_ref().map(|plug| plug.address)
+    }
+
     /// The process id of its init as seen from outside; `None` while its power is off.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(Holder::pid)
+        let running = self.running();
+        let running = running.as_ref().filter(|running| !running.is_over());
+        running.and_then(|running| running.pid())
     }
 
     /// A command that enters the guest as a user, for callers who start processes in their own way.
+    ///
+    /// A guest that restarts at this moment is waited for. A command that was made before a restart
+    /// fails after it.
     #[track_caller]
     pub fn command<A: AsRef<OsStr>>(
         &self,
         user: &str,
         argv: impl IntoIterator<Item = A>,
     ) -> Command {
-        let Some(running) = &self.running else {
+        let Some(running) = self.running().clone() else {
             broken(&self.host_name, "its power is off");
         };
-        let mut command = running.enter();
+        let mut command = running
+            .enter()
+            .unwrap_or_else(|e| broken(&self.host_name, e));
         command
             .env_clear()
             .env("PATH", PATH)
@@ -223,38 +264,85 @@ impl Guest {
     #[must_use]
     #[track_caller]
     pub fn boot_id(&self) -> String {
-        self.read_text("/proc/sys/kernel/random/boot_id")
-            .trim_end()
-            .to_owned()
+        self.read_text(BOOT_ID).trim_end().to_owned()
+    }
+
+    /// Waits until it has started anew since `boot`, a [`boot_id`](Self::boot_id), and can be entered; whether that was
+    /// within `patience`.
+    #[must_use]
+    pub fn is_back_since(&self, boot: &str, patience: Duration) -> bool {
+        // It may go down in the middle of this very question.
+        self.wait_until(patience, |guest| {
+            let answer = guest.run(["cat", BOOT_ID]);
+            answer.status.success() && answer.stdout.trim_end() != boot
+        })
     }
 
     /// Ends every process at once, with no time to clean up. The disk stays, `/run` does not.
-    pub fn power_cut(&mut self) {
-        self.running = None;
+    ///
+    /// In a lab its connections do not end: nobody is there any more who could say so.
+    pub fn power_cut(&self) {
+        if self.plug.is_some() {
+            // A guest that is off already has no port.
+            let _ = self.cable("down");
+        }
+        // Not while the lock is held: whoever asks for the guest meanwhile is to hear that it is off.
+        let running = self.running().take();
+        if let Some(running) = running {
+            running.end();
+        }
     }
 
     /// Starts it on the disk as it is, with a new boot id; does nothing while it runs.
     #[track_caller]
-    pub fn power_on(&mut self) {
-        if self.running.is_some() {
-            return;
+    pub fn power_on(&self) {
+        self.boot()
+            .unwrap_or_else(|e| broken("starting a guest", e));
+    }
+
+    fn boot(&self) -> Result<(), String> {
+        let mut running = self.running();
+        if running.as_ref().is_some_and(|running| !running.is_over()) {
+            return Ok(());
         }
-        let mut boot = self.disk.enter();
-        boot.args([
-            "unshare",
-            "--mount",
-            "--pid",
-            "--uts",
-            "--ipc",
-            "--net",
-            "--fork",
-            "--kill-child",
-        ])
-        .args(["sh", "-c", BOOT, "sh"])
-        .arg(self.base.mount_point())
-        .arg(&self.host_name);
-        self.running =
-            Some(Holder::start(&mut boot).unwrap_or_else(|e| broken("starting a guest", e)));
+        let address = self.address().map(|address| address.to_string());
+        let mut boot = self.disk.enter()?;
+        boot.args(["sh", "-c", SUPERVISE, "sh", BOOT])
+            .arg(self.base.mount_point())
+            .args([&self.host_name, &address.unwrap_or_default()]);
+        let holder = Holder::start(&mut boot).map_err(|e| format!("{}: {e}", self.host_name))?;
+        *running = Some(Arc::new(holder));
+        Ok(())
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Arc<Holder>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a script beside the guest: on its disk, whose root is `root`, and in the network of its lab.
+    pub(in crate::peers) fn beside(&self, script: &str, arguments: &[&str]) -> Result<(), String> {
+        let mut command = self.disk.enter()?;
+        command
+            .args(["sh", "-euc"])
+            .arg(format!("cd \"$1\"; shift; {script}"))
+            .arg("sh")
+            .arg(self.base.mount_point())
+            .args(arguments)
+            .stdin(Stdio::null());
+        match command.output() {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// Sets the lab's end of its cable `up` or `down`.
+    pub(in crate::peers) fn cable(&self, state: &str) -> Result<(), String> {
+        let Some(address) = self.address() else {
+            return Err("it is no guest of a lab".to_owned());
+        };
+        let port = format!("port{}", address.octets()[3]);
+        self.beside("chroot lower ip link set \"$1\" \"$2\"", &[&port, state])
     }
 
     /// The version of each of these packages that is installed and configured; others are absent.
@@ -332,6 +420,6 @@ impl Guest {
     clippy::panic,
     reason = "a broken stand ends the test, with what was wrong"
 )]
-fn broken(what: &str, why: impl fmt::Display) -> ! {
+pub(in crate::peers) fn broken(what: &str, why: impl fmt::Display) -> ! {
     panic!("{what}: {why}")
 }

@@ -51,5 +51,7 @@ mod repository;
 pub use base::{Base, DebianRoot};
 pub use child::{Child, Output};
 pub use guest::Guest;
+pub(super) use guest::{Plug, broken};
 pub use history::{PackageChange, Transaction};
+pub(super) use holder::path;
 pub use repository::Repository;

@@ -1,4 +1,5 @@
-# boot.sh MOUNT_POINT HOST_NAME: starts a guest on its disk; it runs while standard input stays open.
+# boot.sh MOUNT_POINT HOST_NAME ADDRESS: starts a guest on its disk; it runs while standard input stays open.
+# With an address it is a guest of a lab, whose network is descriptor 3.
 set -eu
 exec 2>&1
 cd "$1"
@@ -8,6 +9,8 @@ printf '%s\n' "$2" >/proc/sys/kernel/hostname
 boot_id=$(mktemp boot_id.XXXXXX)
 cat /proc/sys/kernel/random/uuid >"$boot_id"
 chmod 444 "$boot_id"
+link=up
+[ ! -e unplugged ] || link=down
 
 mount -t proc -o nosuid,nodev,noexec proc root/proc
 # Root in the guest is root of this machine: its kernel's settings stay out of reach.
@@ -28,16 +31,11 @@ ln -s /proc/self/fd root/dev/fd
 ln -s fd/0 root/dev/stdin
 ln -s fd/1 root/dev/stdout
 ln -s fd/2 root/dev/stderr
-while read -r name major minor; do
-    mknod -m 666 "root/dev/$name" c "$major" "$minor"
-done <<'DEVICES'
-null 1 3
-zero 1 5
-full 1 7
-random 1 8
-urandom 1 9
-tty 5 0
-DEVICES
+# Bound and not made: who is root in a user namespace only may not make devices.
+for name in null zero full random urandom tty; do
+    : >"root/dev/$name"
+    mount --bind "/dev/$name" "root/dev/$name"
+done
 
 cd root
 pivot_root . .
@@ -45,6 +43,10 @@ umount -l .
 ip link set dev lo up
 printf '%s\n' "$2" >/etc/hostname
 printf '127.0.0.1 localhost %s\n' "$2" >/etc/hosts
+# The tree's own are systemd's, which is not here. They are links, so that nothing of the tree is written over.
+for program in reboot shutdown poweroff halt; do
+    ln -sf /srv/patchcore/restart.sh "/usr/sbin/$program"
+done
 # apt draws 0 to 100 from the machine id and lets a machine in up to the percentage, so that one in 101 would be
 # in a rollout of 0 %: such an id is drawn again.
 while [ ! -s /etc/machine-id ]; do
@@ -54,5 +56,14 @@ while [ ! -s /etc/machine-id ]; do
 		: >/etc/machine-id
 	fi
 done
+if [ -n "$3" ]; then
+    sh /srv/patchcore/network.sh "$3" "$link"
+    sh /srv/patchcore/login.sh
+    mkdir -p /run/sshd
+    /usr/sbin/sshd 3<&- </dev/null >/dev/null 2>&1
+fi
+exec 3<&-
 echo "ready $pid"
+# `reboot` tells every process of the guest to end, and this one is what its init waits for.
+trap '' TERM
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin tini -- cat >/dev/null 2>&1

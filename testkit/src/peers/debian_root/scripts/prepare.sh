@@ -36,6 +36,27 @@ apt-get -q update
 useradd --create-home --groups adm --shell /bin/sh op
 echo 'op ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/op
 chmod 440 /etc/sudoers.d/op
+useradd --create-home --shell /bin/sh nosudo
+useradd --create-home --groups sudo --shell /bin/sh pwsudo
+printf '%s:patchcore\n' nosudo pwsudo | chpasswd
+
+# In a lab one key opens all of them. Each guest makes its own host key.
+rm -f /etc/ssh/ssh_host_*
+cat >/etc/ssh/sshd_config.d/patchcore.conf <<'CONFIG'
+HostKey /etc/ssh/ssh_host_ed25519_key
+AuthorizedKeysFile /etc/ssh/authorized_keys
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+MaxStartups 100:30:200
+UseDNS no
+CONFIG
+
+# Nothing patches by itself, unless a test asks for it.
+rm -f /etc/apt/apt.conf.d/20auto-upgrades
+systemctl mask apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service
+# What is not there or costs every start a second.
+systemctl mask systemd-timesyncd.service e2scrub_all.timer fstrim.timer dpkg-db-backup.timer getty.target console-getty.service
+chmod 755 restart.sh
 
 # Each guest gets its own identity when it starts, and starts with an empty history.
 apt-get clean

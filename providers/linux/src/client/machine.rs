@@ -13,8 +13,9 @@ use patchcore::{Error, ErrorKind, Result, id::ComponentId, provider::OpContext};
 
 use crate::{
     config::LocalConfig,
+    error,
     job::{Job, JobId, JobStatus, Poll},
-    pm::apt::{AptScan, Facts, PackageName, facts_script, scan_script_about},
+    pm::apt::{AptScan, Clocks, Facts, PackageName, facts_script, scan_script_about},
     transport::{Output, Script, Transport},
 };
 
@@ -34,12 +35,23 @@ const LONGEST_LOG: u64 = 16 << 20;
 /// One machine.
 pub(crate) struct Machine {
     pub(crate) config: LocalConfig,
+    /// Where it is reached, as far as somebody said so.
+    pub(crate) address: Option<String>,
     transport: Arc<dyn Transport>,
     /// Whether it is the one that we run on.
     pub(crate) is_own: bool,
     /// Whether it is restarted when asked.
     pub(crate) restarts: bool,
     asked: AtomicU64,
+}
+
+/// What one script read.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) facts: Facts,
+    pub(crate) clocks: Clocks,
+    /// The error where only the facts were understood.
+    pub(crate) scan: Result<AptScan>,
 }
 
 impl fmt::Debug for Machine {
@@ -56,6 +68,7 @@ impl Machine {
         let config_restarts = config.reboot;
         Self {
             config,
+            address: is_own.then(|| "127.0.0.1".to_owned()),
             transport,
             restarts: config_restarts && !is_own,
             is_own,
@@ -78,21 +91,63 @@ impl Machine {
         AptScan::parse_facts(&id, &output.stdout)
     }
 
+    /// Where it is reached.
+    pub(crate) fn at(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+
+    /// An error where a component is not this machine. One that has a name was found by it.
+    pub(crate) fn is_meant(&self, component: &ComponentId, facts: &Facts) -> Result<()> {
+        let own = self.name(facts);
+        match *component == own {
+            true => Ok(()),
+            false => Err(error::unknown(component, [&own])),
+        }
+    }
+
     /// All that apt, dpkg and the system say; also which versions of these packages can be had.
-    pub(crate) async fn scan(&self, ctx: &OpContext, about: &[PackageName]) -> Result<AptScan> {
+    pub(crate) async fn scan(
+        &self,
+        ctx: &OpContext,
+        about: &[PackageName],
+    ) -> Result<(AptScan, Clocks)> {
+        let look = self.look(ctx, about).await?;
+        Ok((look.scan?, look.clocks))
+    }
+
+    /// The same, where what the machine is can be known though what apt says is not understood.
+    pub(crate) async fn look(&self, ctx: &OpContext, about: &[PackageName]) -> Result<Look> {
         let mut nth = 1;
         loop {
             ctx.check()?;
             let id = self.ask_id("scan");
             let script = scan_script_about(&id, self.config.jobs.base(), about)?;
+            let asked = ctx.now();
             let output = self.run(ctx, &script, SCAN_WITHIN).await?;
-            match AptScan::parse(&id, &output.stdout) {
+            let answered = ctx.now();
+            let scan = match AptScan::parse(&id, &output.stdout) {
                 Err(error) if error.kind() == ErrorKind::Busy && nth < SCANS => {
                     nth += 1;
                     ctx.sleep(Duration::from_secs(1)).await;
+                    continue;
                 }
-                answer => return answer,
-            }
+                answer => answer,
+            };
+            let facts = match &scan {
+                Ok(scan) => scan.facts.clone(),
+                Err(_) => AptScan::parse_facts(&id, &output.stdout)?,
+            };
+            // Our own machine has no other clock, whatever time the caller plays with.
+            let clocks = match self.is_own {
+                true => Clocks::agreed(asked),
+                false => Clocks::compared(asked, answered, &facts),
+            };
+            return Ok(Look {
+                facts,
+                clocks,
+                scan,
+            });
         }
     }
 

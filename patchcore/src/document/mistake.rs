@@ -1,8 +1,8 @@
-//! What is wrong with a policy: every mistake, each with its place.
+//! What is wrong with a document: every mistake, each with its place.
 
 use std::{error::Error as StdError, fmt};
 
-use super::place::Place;
+use super::Place;
 use crate::{Error, ErrorKind};
 
 /// One mistake.
@@ -20,7 +20,8 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
+    /// A mistake at a place.
+    pub fn new(place: Place, message: impl Into<String>) -> Self {
         Self {
             place,
             message: message.into(),
@@ -29,12 +30,16 @@ impl Mistake {
         }
     }
 
-    pub(crate) fn expected_one_of(mut self, words: &[&str]) -> Self {
+    /// The words one of which could have stood there.
+    #[must_use]
+    pub fn expected_one_of(mut self, words: &[&str]) -> Self {
         self.expected = words.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
-    pub(crate) fn suggesting(mut self, suggestion: Option<String>) -> Self {
+    /// What was probably meant.
+    #[must_use]
+    pub fn suggesting(mut self, suggestion: Option<String>) -> Self {
         self.suggestion = suggestion;
         self
     }
@@ -53,15 +58,16 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Every mistake of a policy, in the order of the file; never empty.
+/// Every mistake of a document, in the order of the file; never empty.
 ///
 /// `Display` is the whole listing, and its last line says how many there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
-    /// `None` where there is none.
-    pub(crate) fn new(mut mistakes: Vec<Mistake>) -> Option<Self> {
+    /// Mistakes of which there is at least one.
+    #[must_use]
+    pub fn new(mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by(|a, b| match (&a.place, &b.place) {
             (
                 Place::Line { line, column, .. },
@@ -74,7 +80,7 @@ impl Mistakes {
             // Pointers carry no order of the file; the reading order is kept.
             _ => std::cmp::Ordering::Equal,
         });
-        (!mistakes.is_empty()).then_some(Self(mistakes))
+        Self(mistakes)
     }
 
     /// The mistakes in the order of the file.
@@ -117,7 +123,8 @@ impl From<Mistakes> for Error {
 }
 
 /// The known word nearest to a mistyped one, where one is near enough to be meant.
-pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+#[must_use]
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let typed = typed.to_lowercase();
     // One slip in three characters: more would offer words that merely look alike.
     let most = (typed.chars().count() / 3).max(1);

@@ -4,7 +4,10 @@ use std::{ops::Range, sync::Arc};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Entry, Mistake, Node, Place, Value, too_long};
+use super::{
+    Mistake, Place,
+    node::{Entry, Node, Value},
+};
 
 /// Turns byte offsets into lines and columns.
 struct Lines<'t> {
@@ -40,10 +43,7 @@ impl<'t> Lines<'t> {
 }
 
 /// Reads a document; the mistakes are those of the format.
-pub(crate) fn read(text: &str, file: &str) -> Result<Node, Vec<Mistake>> {
-    if let Some(mistake) = too_long(text, file) {
-        return Err(vec![mistake]);
-    }
+pub(super) fn read(text: &str, file: &str) -> Result<Node, Vec<Mistake>> {
     let lines = Lines::new(text, file);
     let (document, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {

@@ -35,17 +35,19 @@ impl fmt::Display for Place {
     }
 }
 
-/// The places of a policy's items by pointer. They are not what the policy says: two policies that
-/// say the same are equal wherever it stands.
+/// The places of a document's items by pointer. They are not what the document says: two that say the same
+/// are equal wherever it stands.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Places(Arc<BTreeMap<String, Place>>);
+pub struct Places(Arc<BTreeMap<String, Place>>);
 
 impl Places {
-    pub(crate) fn new(places: BTreeMap<String, Place>) -> Self {
+    pub(super) fn new(places: BTreeMap<String, Place>) -> Self {
         Self(Arc::new(places))
     }
 
-    pub(crate) fn get(&self, pointer: &str) -> Option<&Place> {
+    /// Where an item stands, by JSON pointer such as `/ring/1/start_after`; `None` for what was not written.
+    #[must_use]
+    pub fn get(&self, pointer: &str) -> Option<&Place> {
         self.0.get(pointer)
     }
 }

@@ -8,19 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    document::{Entry, Node, Value, under},
-    mistake::{Mistake, nearest},
-    place::Place,
-    vocabulary::{Kind, Table, Word},
+    Kind, Mistake, Place, Table, Word, nearest,
+    node::{Entry, Node, Value, shortened, under},
 };
 
 /// What a walk found.
-#[derive(Debug, Default)]
-pub(crate) struct Walk {
-    pub(crate) mistakes: Vec<Mistake>,
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// What the document is, with its article.
+    with_article: &'static str,
+    noun: &'static str,
+    pub(super) mistakes: Vec<Mistake>,
     /// The pointers of values that are stand-ins.
-    pub(crate) damaged: BTreeSet<String>,
-    pub(crate) places: BTreeMap<String, Place>,
+    pub(super) damaged: BTreeSet<String>,
+    pub(super) places: BTreeMap<String, Place>,
 }
 
 /// How a table is called in messages.
@@ -32,13 +33,27 @@ struct Called {
 }
 
 impl Walk {
+    pub(super) fn new(with_article: &'static str, noun: &'static str) -> Self {
+        Self {
+            with_article,
+            noun,
+            mistakes: Vec::new(),
+            damaged: BTreeSet::new(),
+            places: BTreeMap::new(),
+        }
+    }
+
     /// Walks the whole document.
-    pub(crate) fn document(&mut self, table: &'static Table, root: &Node) -> Json {
+    pub(super) fn document(&mut self, table: &'static Table, root: &Node) -> Json {
         self.places.insert(String::new(), root.at.clone());
         let Value::Table(entries) = &root.value else {
             self.mistake(
                 root,
-                format!("a policy is a table of keys, not {}", root.value.shown()),
+                format!(
+                    "{} is a table of keys, not {}",
+                    self.with_article,
+                    root.value.shown()
+                ),
             );
             return Json::Object(Map::new());
         };
@@ -112,10 +127,7 @@ impl Walk {
             )
         } else {
             let words: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
-            let message = format!(
-                "unknown key {:?}{within}",
-                super::document::shortened(&entry.key)
-            );
+            let message = format!("unknown key {:?}{within}", shortened(&entry.key));
             Mistake::new(entry.key_at.clone(), message)
                 .suggesting(nearest(&entry.key, words.iter().copied()))
                 .expected_one_of(&words)
@@ -212,10 +224,14 @@ impl Walk {
                     })
                     .collect();
             }
+            (Kind::Pairs(word), Value::Table(entries)) => {
+                return self.pairs(word, key, entries, pointer, called);
+            }
             (Kind::Flag, Value::Flag(flag)) => return Json::Bool(*flag),
             (Kind::Version, Value::Number(number)) if number == "1" => return Json::from(1),
-            (Kind::Count, Value::Number(number)) => {
-                if let Some(count) = number.parse::<u32>().ok().filter(|count| *count > 0) {
+            (Kind::Count { most }, Value::Number(number)) => {
+                let right = |count: &u32| (1..=*most).contains(count);
+                if let Some(count) = number.parse::<u32>().ok().filter(right) {
                     return Json::from(count);
                 }
             }
@@ -231,9 +247,49 @@ impl Walk {
             }
             _ => {}
         }
-        let mistake = wrong_value(kind, key, node, called);
+        let mistake = wrong_value(kind, key, node, called, self.noun);
         self.mistakes.push(mistake);
         self.stand_in(kind, pointer)
+    }
+
+    /// Keys of the author's own choice.
+    fn pairs(
+        &mut self,
+        word: &'static Word,
+        key: &str,
+        entries: &[Entry],
+        pointer: &str,
+        called: &Called,
+    ) -> Json {
+        let mut read = Map::new();
+        for entry in entries {
+            let pointer = under(pointer, &entry.key);
+            let own = format!("{key} of {}", called.header);
+            if self.places.contains_key(&pointer) {
+                let message = format!("{}key {:?} is given twice", called.subject, entry.key);
+                self.mistakes
+                    .push(Mistake::new(entry.key_at.clone(), message));
+                continue;
+            }
+            self.places.insert(pointer.clone(), entry.key_at.clone());
+            if let Err(wrong) = (word.check)(&entry.key) {
+                let detail = wrong.detail.map(|detail| format!(": {detail}"));
+                let message = format!(
+                    "{own}: {:?} is not {}, expected such as {:?}{}",
+                    shortened(&entry.key),
+                    word.what,
+                    word.example,
+                    detail.unwrap_or_default()
+                );
+                self.mistakes
+                    .push(Mistake::new(entry.key_at.clone(), message).suggesting(wrong.suggestion));
+                self.damaged.insert(pointer);
+                continue;
+            }
+            let value = self.value(&Kind::Name, &entry.key, &entry.node, &pointer, called);
+            read.insert(entry.key.clone(), value);
+        }
+        Json::Object(read)
     }
 
     fn item(
@@ -263,7 +319,7 @@ impl Walk {
                 .iter()
                 .filter(|entry| entry.key == title)
                 .find_map(|entry| match &entry.node.value {
-                    Value::Text(text) => Some(format!("{:?}", super::document::shortened(text))),
+                    Value::Text(text) => Some(format!("{:?}", shortened(text))),
                     _ => None,
                 })
         });
@@ -279,7 +335,7 @@ impl Walk {
     fn stand_in(&mut self, kind: &'static Kind, pointer: &str) -> Json {
         self.damaged.insert(pointer.to_owned());
         match kind {
-            Kind::Version | Kind::Count => Json::from(1),
+            Kind::Version | Kind::Count { .. } => Json::from(1),
             Kind::Flag => Json::Bool(false),
             // The pointer is a name that no other item has.
             Kind::Name | Kind::Prose => Json::from(pointer),
@@ -288,6 +344,7 @@ impl Walk {
             Kind::List(inner) => Json::Array(vec![self.stand_in(inner, &under(pointer, "0"))]),
             Kind::Tables(_) => Json::Array(Vec::new()),
             Kind::Table(table) => Json::Object(self.table_stand_in(table, pointer)),
+            Kind::Pairs(_) => Json::Object(Map::new()),
         }
     }
 
@@ -328,7 +385,7 @@ fn example(kind: &Kind) -> Option<&'static str> {
     }
 }
 
-fn wrong_value(kind: &Kind, key: &str, node: &Node, called: &Called) -> Mistake {
+fn wrong_value(kind: &Kind, key: &str, node: &Node, called: &Called, noun: &str) -> Mistake {
     let shown = node.value.shown();
     let (subject, at) = (&called.subject, node.at.clone());
     let plain = |what: &str| {
@@ -338,8 +395,11 @@ fn wrong_value(kind: &Kind, key: &str, node: &Node, called: &Called) -> Mistake 
         )
     };
     match kind {
-        Kind::Version => plain("a version of the policy vocabulary that is known here, expected 1"),
-        Kind::Count => plain("a whole number from 1 on, without quotes"),
+        Kind::Version => plain(&format!(
+            "a version of the {noun} vocabulary that is known here, expected 1"
+        )),
+        Kind::Count { most: u32::MAX } => plain("a whole number from 1 on, without quotes"),
+        Kind::Count { most } => plain(&format!("a whole number from 1 to {most}, without quotes")),
         Kind::Flag => plain("true or false, without quotes"),
         Kind::Name if matches!(&node.value, Value::Text(text) if !text.trim().is_empty()) => {
             plain("text of one line without control characters")
@@ -365,7 +425,7 @@ fn wrong_value(kind: &Kind, key: &str, node: &Node, called: &Called) -> Mistake 
             at.clone(),
             format!("{subject}{key} = {shown} is not a list in square brackets"),
         ),
-        Kind::Table(_) => Mistake::new(
+        Kind::Table(_) | Kind::Pairs(_) => Mistake::new(
             at.clone(),
             format!("{subject}{key} is a table of keys, not {shown}"),
         ),
@@ -406,83 +466,5 @@ fn wrong_word(word: &Word, key: &str, node: &Node, called: &Called) -> Mistake {
             node.at.clone(),
             format!("{subject}{key} = {shown} is not {what}, expected such as {example:?}"),
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::policy::Policy;
-
-    #[test]
-    fn every_mistake_has_its_answer() {
-        let cases: Vec<&str> = include_str!("mistakes.txt").split("\n\n").skip(1).collect();
-        assert!(cases.len() > 60, "the cases are not read");
-        let mut differing = String::new();
-        for case in cases {
-            let (text, answers) = case.trim_end().split_once("\n=> ").unwrap();
-            let count = answers.matches("\n=> ").count() + 1;
-            let expected = format!(
-                "policy.toml:{}\n{count} mistake{}; nothing was done",
-                answers.replace("\n=> ", "\npolicy.toml:"),
-                if count == 1 { "" } else { "s" }
-            );
-            let found = match Policy::check_toml(text, "policy.toml") {
-                Ok(_) => "no mistake".to_owned(),
-                Err(mistakes) => mistakes.to_string(),
-            };
-            if found != expected {
-                differing.push_str(&format!(
-                    "{text}\n  expected {expected}\n  found    {found}\n\n"
-                ));
-            }
-        }
-        assert!(differing.is_empty(), "{differing}");
-    }
-
-    #[test]
-    fn json_mistakes_are_pointed_at() {
-        for (text, answer) in [
-            (
-                r#"{"ring":[{"name":"a","select":"*","at_onec":1}]}"#,
-                "#/ring/0/at_onec: unknown key \"at_onec\" in [[ring]] \"a\"",
-            ),
-            (
-                r#"{"on_fail":{"tolerate":0}}"#,
-                "#/on_fail/tolerate: [on_fail]: tolerate = 0 is a bare number",
-            ),
-            (
-                r#"{"name":"a","name":"b"}"#,
-                "#/name: key \"name\" is given twice",
-            ),
-            (
-                r#"{"owner":null}"#,
-                "#/owner: owner = null is not text in quotes",
-            ),
-            (r#"{"a/b~":1}"#, "#/a~1b~0: unknown key \"a/b~\""),
-            (r#"[]"#, "#: a policy is a table of keys, not a list"),
-            (
-                r#"{"policy":1.0}"#,
-                "#/policy: policy = 1.0 is not a version",
-            ),
-            ("{\n\"name\": }", ":2:9: this is not JSON: expected value"),
-            ("", ":1:1: this is not JSON: EOF while parsing a value"),
-        ] {
-            let mistakes = Policy::check_json(text, "policy.json").unwrap_err();
-            assert!(
-                mistakes
-                    .to_string()
-                    .starts_with(&format!("policy.json{answer}")),
-                "{text}: {mistakes}"
-            );
-            assert_eq!(mistakes.as_slice().len(), 1, "{mistakes}");
-        }
-    }
-
-    #[test]
-    fn a_deep_document_is_refused_and_not_followed() {
-        let deep = format!("name = {}{}", "[".repeat(5_000), "]".repeat(5_000));
-        assert!(Policy::check_toml(&deep, "p").is_err());
-        let deep = format!("{{\"name\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000));
-        assert!(Policy::check_json(&deep, "p").is_err());
     }
 }

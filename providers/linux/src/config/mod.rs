@@ -1,4 +1,8 @@
-//! What a person says about the machine.
+//! What a person says about the machine, or about the machines of a fleet.
+
+mod inventory;
+mod list;
+mod vocabulary;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,6 +10,8 @@ use patchcore::{
     Result,
     id::{ComponentId, PersonId},
 };
+
+pub use inventory::{Host, Inventory, inventory_schema};
 
 use crate::{job::Jobs, pm::apt::Apt};
 

@@ -7,13 +7,13 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-use super::{Entry, Mistake, Node, Place, Value, too_long, under};
+use super::{
+    Mistake, Place,
+    node::{Entry, Node, Value, under},
+};
 
 /// Reads a document; the mistakes are those of the format.
-pub(crate) fn read(text: &str, file: &str) -> Result<Node, Vec<Mistake>> {
-    if let Some(mistake) = too_long(text, file) {
-        return Err(vec![mistake]);
-    }
+pub(super) fn read(text: &str, file: &str) -> Result<Node, Vec<Mistake>> {
     match serde_json::from_str::<Raw>(text) {
         Ok(raw) => Ok(placed(raw, &file.into(), String::new())),
         Err(error) => {
@@ -34,7 +34,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Node, Vec<Mistake>> {
 }
 
 /// The same of a value that is in memory; its fields keep their order.
-pub(crate) fn from_memory(value: &impl Serialize, file: &str) -> serde_json::Result<Node> {
+pub(super) fn from_memory(value: &impl Serialize, file: &str) -> serde_json::Result<Node> {
     let raw = serde_json::from_str::<Raw>(&serde_json::to_string(value)?)?;
     Ok(placed(raw, &file.into(), String::new()))
 }
