@@ -13,6 +13,7 @@
 )]
 
 mod apt;
+mod fleet;
 mod job;
 mod log;
 mod policy;
@@ -37,6 +38,8 @@ pub const TARGETS: &[Target] = &[
     target("version", version::order),
     target("log", log::classify),
     target("policy", policy::policy),
+    target("inventory", fleet::inventory),
+    target("known_hosts", fleet::known_hosts),
     target("selector", policy::selector),
     target("stored", stored::stored),
 ];

@@ -26,13 +26,7 @@ pub(crate) fn policy(input: &[u8]) -> bool {
             true
         }
         Err(mistakes) => {
-            assert!(!mistakes.as_slice().is_empty());
-            for mistake in &mistakes {
-                assert!(!mistake.message.is_empty());
-                assert!(mistake.to_string().starts_with(FILE), "{mistake}");
-            }
-            let shown = mistakes.to_string();
-            assert!(shown.ends_with("nothing was done"), "{shown}");
+            rules::mistakes(&mistakes, FILE);
             false
         }
     }

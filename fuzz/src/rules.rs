@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use patchcore::{Error, ErrorKind};
+use patchcore::{Error, ErrorKind, document::Mistakes};
 use patchcore_linux::job::JobId;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -32,8 +32,16 @@ pub(crate) fn written_alike<T>(value: &T, input: usize)
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
 {
+    bounded(written(value).len(), input);
+    written_as_read(value);
+}
+
+/// What is written is read alike.
+pub(crate) fn written_as_read<T>(value: &T)
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
     let text = written(value);
-    bounded(text.len(), input);
     match serde_json::from_str::<T>(&text) {
         Ok(again) => assert_eq!(&again, value, "read again it is another value"),
         Err(error) => panic!("what was written is not read again: {error}\n{text}"),
@@ -54,4 +62,15 @@ pub(crate) fn bounded(output: usize, input: usize) {
         output <= most,
         "{input} bytes became {output}, more than {most}"
     );
+}
+
+/// Every mistake names its place and what is wrong, and the listing ends with what came of it.
+pub(crate) fn mistakes(mistakes: &Mistakes, file: &str) {
+    assert!(!mistakes.as_slice().is_empty());
+    for mistake in mistakes {
+        assert!(!mistake.message.is_empty());
+        assert!(mistake.to_string().starts_with(file), "{mistake}");
+    }
+    let shown = mistakes.to_string();
+    assert!(shown.ends_with("nothing was done"), "{shown}");
 }

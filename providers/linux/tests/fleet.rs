@@ -108,7 +108,10 @@ async fn labels_of_the_file_stand_before_those_of_the_machine() {
     assert!(text.contains("\"tier\" = \"web\""), "{text}");
     fs::write(
         &path,
-        text.replace("\"tier\" = \"web\"", "\"tier\" = \"web\", release = \"own\""),
+        text.replace(
+            "\"tier\" = \"web\"",
+            "\"tier\" = \"web\", release = \"own\"",
+        ),
     )
     .unwrap();
     let estate = Estate::named("lab").with(Linux::from_file(&path).unwrap());
