@@ -174,18 +174,17 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>, String> {
 }
 
 fn build(workspace: &Workspace) -> Result<PathBuf, String> {
-    if prints(Command::new("c++").arg("--version")).is_none() {
-        let packages = install::packages(workspace);
-        if let Outcome::Failed { output, .. } = packages {
+    let compiles = || prints(Command::new("c++").arg("--version")).is_some();
+    if !compiles() {
+        let brought = install::bring(workspace, &["g++"]);
+        if !compiles() {
+            let why = match brought {
+                Outcome::Failed { output, .. } | Outcome::Skipped(output) => output,
+                Outcome::Passed(_) => "g++ is installed, and there is no c++".to_owned(),
+            };
             return Err(format!(
-                "a C++ compiler is missing, and it cannot be installed\n{output}"
+                "a C++ compiler is missing: libFuzzer is built with it\n   {why}"
             ));
-        }
-        if prints(Command::new("c++").arg("--version")).is_none() {
-            return Err(
-                "a C++ compiler is missing: libFuzzer is built with it\n   install g++ or clang"
-                    .to_owned(),
-            );
         }
     }
     let version = prints(workspace.program("rustc").arg("-vV")).unwrap_or_default();

@@ -2,12 +2,14 @@
 //!
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
+//! - [`bench`] measures patchcore beside other tools.
 //! - [`demo`] shows patchcore at work.
 //! - [`fuzz`] tries inputs on the parsers.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
 //! - [`tidy`] holds the rules that no compiler checks.
 
+mod bench;
 mod demo;
 mod evidence;
 mod examples;
@@ -28,6 +30,8 @@ use workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
+       cargo xtask bench linux [--guests N] [--rounds N] [--json FILE] [--write]
+                                         measures patchcore beside other tools on real guests
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
                                          tries inputs on every parser of what comes from outside
        cargo xtask tidy                  checks the rules that no compiler checks
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Demo => demo::demo(&workspace),
+        Command::Bench(words) => bench::linux(&workspace, &words),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
         Command::Tidy => tidy::command(&workspace),
@@ -66,9 +71,14 @@ fn refuse(mistake: &str) -> ExitCode {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
+    /// What the measuring program is told.
+    Bench(Vec<String>),
     Demo,
     Fuzz(fuzz::Wish),
-    Test { full: bool, name: Option<String> },
+    Test {
+        full: bool,
+        name: Option<String>,
+    },
     Trouble,
     Tidy,
     Help,
@@ -81,6 +91,9 @@ impl Command {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["demo"] => Ok(Self::Demo),
             ["tidy"] => Ok(Self::Tidy),
+            ["bench", "linux", words @ ..] => Ok(Self::Bench(
+                words.iter().map(|&word| word.to_owned()).collect(),
+            )),
             ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
                 .map(Self::Fuzz)
                 .map_err(|mistake| format!("{mistake}\n{USAGE}")),
@@ -166,6 +179,11 @@ mod tests {
             })),
         );
         check("fuzz --minute 3", None);
+        check(
+            "bench linux --rounds 1",
+            Some(Command::Bench(vec!["--rounds".to_owned(), "1".to_owned()])),
+        );
+        check("bench", None);
         check("test tydi", None);
         check("test --fast", None);
         check("demo now", None);
