@@ -85,7 +85,7 @@ impl Linux {
             .with_evidence("roll_back", tried)
             .with_evidence("discard", tried);
         if machines.iter().any(|machine| machine.restarts) {
-            info = info.with_evidence("reboot", EvidenceLabel::DocumentOnly);
+            info = info.with_evidence("reboot", tried);
         }
         Self {
             info,

@@ -155,3 +155,65 @@ async fn two_names_for_one_machine_and_a_clone_are_told_apart() {
         assert!(said.contains(part), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_by_years_is_named_and_ages_are_right() {
+    let Some(lab) = enter(guests(&["web-1", "web-2"])) else {
+        return;
+    };
+    // The kernel's clock is that of this machine, so that the program is played that tells the time.
+    lab.guest("web-1").put(
+        "/usr/local/bin/date",
+        "#!/bin/sh\nexec /usr/bin/date -d '-800 days' \"$@\"\n",
+    );
+    lab.guest("web-1")
+        .run(["chmod", "755", "/usr/local/bin/date"])
+        .ok();
+    let plan = plan(&Linux::from_file(lab.inventory()).unwrap()).await;
+    assert_eq!(planned(&plan), ["web-2"]);
+    let (kind, said) = blocked(&plan, "web-1");
+    assert_eq!(kind, ErrorKind::Unhealthy);
+    assert!(
+        said.contains("web-1: its clock is 2 years 70 days behind") && said.contains("timedatectl"),
+        "{said}"
+    );
+}
+
+/// Takes the lock of dpkg as apt does, under the name that a process of this program has.
+const LOCK: &str = "import fcntl,time\nopen('/proc/self/comm','w').write('unattended-upgr')\nf=open('/var/lib/dpkg/lock-frontend','w')\nfcntl.lockf(f,fcntl.LOCK_EX)\nopen('/run/locked','w')\ntime.sleep(3600)\n";
+
+#[tokio::test]
+async fn unattended_upgrades_are_named_where_they_are_on_and_where_they_hold_the_lock() {
+    let Some(lab) = enter(guests(&["web-1", "web-2"])) else {
+        return;
+    };
+    let guest = lab.guest("web-1");
+    // Switched on as its own package does it; the program only has to be there.
+    guest.put("/usr/bin/unattended-upgrade", "#!/bin/sh\n");
+    guest
+        .run(["chmod", "755", "/usr/bin/unattended-upgrade"])
+        .ok();
+    guest.put(
+        "/etc/apt/apt.conf.d/20auto-upgrades",
+        "APT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\n",
+    );
+    let _locked = guest.spawn(["python3", "-c", LOCK]);
+    assert!(guest.wait_until(std::time::Duration::from_secs(10), |g| {
+        g.exists("/run/locked")
+    }));
+    let plan = plan(&Linux::from_file(lab.inventory()).unwrap()).await;
+    let text = plan.to_string();
+    println!("{text}");
+    let busy = plan.busy.get("web-1").map(ToString::to_string);
+    let busy = busy.unwrap_or_default();
+    assert!(
+        busy.starts_with("dpkg is locked by unattended-upgrade (pid "),
+        "{busy}"
+    );
+    assert!(
+        text.contains(
+            "unattended-upgrades is at work too on web-1, and heeds neither windows nor rings"
+        ),
+        "{text}"
+    );
+}

@@ -211,7 +211,15 @@ mod tests {
             .text("touch \"$WITNESS\"\ntrue\n");
         let wire = script.wire();
         let cut = wire.rfind(") </dev/null").unwrap();
-        for part in [&wire[..cut], &wire] {
+        let line = |nth| wire.match_indices('\n').nth(nth).unwrap().0 + 1;
+        // Without its end; without its first bytes, its first line and three; and whole.
+        for part in [
+            &wire[..cut],
+            &wire[1..],
+            &wire[line(0)..],
+            &wire[line(2)..],
+            &wire,
+        ] {
             let mut child = std::process::Command::new("/bin/sh")
                 .arg("-s")
                 .stdin(Stdio::piped())

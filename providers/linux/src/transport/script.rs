@@ -91,6 +91,9 @@ impl Script {
     /// The script stands in one pair of parentheses, so that a shell that receives only a part of
     /// it finds a syntax error and runs nothing, and so that an `exit` in it still ends at the
     /// end mark. Standard input is closed to it: a command that reads would eat the script.
+    ///
+    /// A login shell has start files, and one of them may read: a shell that did not receive the first line, in which the
+    /// parenthesis opens, stops before the script's own text.
     #[must_use]
     pub fn wire(&self) -> String {
         let Self { id, body } = self;
@@ -100,11 +103,12 @@ impl Script {
         // one variable too many is harmless.
         let _ = write!(
             wire,
-            "(\ncd / || exit 1\nPATH={PATH}\nIFS=' \t\n'\nexport PATH\n\
+            "patchcore_whole={id}; (\ncd / || exit 1\nPATH={PATH}\nIFS=' \t\n'\nexport PATH\n\
              for patchcore_name in $(env | sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*\\)=.*/\\1/p'); do\n\
              case $patchcore_name in PATH|PWD|IFS|{INHERITED}) ;; *) command unset -v \"$patchcore_name\" 2>/dev/null || : ;; esac\n\
              done\n\
              LC_ALL=C HOME=/\nexport LC_ALL HOME\numask 022\n\
+             [ \"${{patchcore_whole-}}\" = {id} ] || exit 1\n\
              printf '\\n%s\\n' '{begin}'\n\
              {body}\
              ) </dev/null\n\

@@ -75,3 +75,96 @@ pub(super) fn answer(
     ));
     Err(error.retryable(None))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(stdout: &str, stderr: &str, end: ChannelEnd) -> Result<Output> {
+        let target = SshTarget::new("web-1", "192.0.2.1", "op");
+        let heard = Heard {
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            end,
+        };
+        answer(&target, &Script::new("a-1"), heard, &End::default())
+    }
+
+    const WHOLE: &str = "hi\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== 3\n";
+
+    #[test]
+    fn a_whole_answer_counts_also_where_the_connection_broke_after_it() {
+        for end in [ChannelEnd::Closed(Some(0)), ChannelEnd::Broken] {
+            let output = of(WHOLE, "", end).unwrap();
+            assert_eq!(
+                (output.status, output.stdout.as_slice()),
+                (3, b"x".as_slice())
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_says_why() {
+        fn check(stdout: &str, stderr: &str, end: ChannelEnd, kind: ErrorKind, part: &str) {
+            let error = of(stdout, stderr, end).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error:?}");
+            let text = format!("{error:?}");
+            assert!(text.contains(part), "{part}: {text}");
+            assert!(text.contains("web-1"), "{text}");
+        }
+        let half = &WHOLE[..WHOLE.len() - 10];
+        let closed = ChannelEnd::Closed(Some(1));
+        let unknown = "whether the script had an effect is unknown";
+        check(
+            half,
+            "",
+            ChannelEnd::Broken,
+            ErrorKind::Unreachable,
+            unknown,
+        );
+        check(half, "", closed, ErrorKind::Unreachable, "the end mark");
+        check(
+            half,
+            "sudo: a password is required",
+            closed,
+            ErrorKind::Unreachable,
+            "the end mark",
+        );
+        check(
+            "",
+            "noise\nsudo: a password is required\n",
+            closed,
+            ErrorKind::AuthzDenied,
+            "nothing was changed",
+        );
+        check(
+            "This account is currently not available.\n",
+            "",
+            closed,
+            ErrorKind::AuthzDenied,
+            "login shell",
+        );
+        check(
+            "",
+            "",
+            closed,
+            ErrorKind::Unreachable,
+            "status 1 and no output",
+        );
+        check("", "?\n", closed, ErrorKind::Unreachable, "\"?\"");
+        check(
+            "",
+            "",
+            ChannelEnd::Refused,
+            ErrorKind::Unreachable,
+            "did not start the command",
+        );
+        check(
+            "",
+            "",
+            ChannelEnd::TooLong,
+            ErrorKind::ProviderFault,
+            "too long",
+        );
+    }
+}

@@ -358,3 +358,46 @@ impl AsyncWrite for Heard {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use patchcore::ErrorKind;
+
+    use super::*;
+
+    #[tokio::test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "stands for the task that the ssh library spawns"
+    )]
+    async fn a_panic_of_the_ssh_library_is_told_from_a_connection_that_closed() {
+        let target = SshTarget::new("web-1", "192.0.2.1", "op");
+        let host_key = HostKey::of(&target).await.unwrap();
+        let end = End::default();
+        let peer = Peer {
+            host_key,
+            end: end.clone(),
+        };
+        let task = tokio::spawn(async move {
+            let _peer = peer;
+            panic!("planted");
+        });
+        assert!(task.await.is_err());
+        let error = fault::broken(&target, "t-1", &end);
+        assert_eq!(error.kind(), ErrorKind::ProviderFault);
+        assert_eq!(error.message(), "web-1: the ssh library panicked");
+        let Handshake::Failed(error) = fault::handshake(&target, russh::Error::HUP, "", &end)
+        else {
+            panic!("a panic does not pass by itself");
+        };
+        assert_eq!(error.kind(), ErrorKind::ProviderFault);
+    }
+
+    #[test]
+    fn the_first_reason_for_an_end_counts() {
+        let end = End::default();
+        end.set(Ended::Closed("first".to_owned()));
+        end.set(Ended::Panicked("second".to_owned()));
+        assert!(matches!(end.get(), Some(Ended::Closed(why)) if why == "first"));
+    }
+}

@@ -228,3 +228,78 @@ pub(super) fn in_words(error: &russh::Error) -> String {
         error => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> SshTarget {
+        SshTarget::new("web-1", "192.0.2.1", "op")
+    }
+
+    #[test]
+    fn each_failure_to_connect_has_words_of_its_own() {
+        fn check(kind: io::ErrorKind, part: &str) {
+            let error = not_connected(&target(), kind.into());
+            assert_eq!(error.kind(), ErrorKind::Unreachable);
+            assert!(error.is_retryable());
+            assert_eq!(
+                error.message(),
+                format!("web-1 could not be reached over ssh: {part}")
+            );
+            assert!(error.remedy().is_some());
+            assert!(format!("{error:?}").contains("nothing was sent to it"));
+        }
+        check(io::ErrorKind::ConnectionRefused, "connection refused");
+        check(io::ErrorKind::HostUnreachable, "no route to host");
+        check(io::ErrorKind::NetworkUnreachable, "network unreachable");
+        check(io::ErrorKind::TimedOut, "no answer on its port");
+        check(io::ErrorKind::ConnectionReset, "connection reset");
+        check(io::ErrorKind::Other, "the connection could not be opened");
+    }
+
+    #[test]
+    fn only_a_connection_that_was_dropped_is_worth_another_try() {
+        fn check(error: russh::Error, greeting: &str, dropped: bool, part: &str) {
+            let (found, error) = match handshake(&target(), error, greeting, &End::default()) {
+                Handshake::Dropped(error) => (true, error),
+                Handshake::Failed(error) => (false, error),
+            };
+            assert_eq!(found, dropped, "{error:?}");
+            assert!(format!("{error:?}").contains(part), "{part}: {error:?}");
+        }
+        let reset = || russh::Error::IO(io::ErrorKind::ConnectionReset.into());
+        check(russh::Error::Disconnect, "", true, "dropped the connection");
+        check(reset(), "SSH-2.0-x\r\n", true, "dropped the connection");
+        check(
+            russh::Error::HUP,
+            "Exceeded MaxStartups\r\n",
+            true,
+            "\"Exceeded MaxStartups\"",
+        );
+        check(russh::Error::Version, "220 mail\r\n", false, "\"220 mail\"");
+        check(
+            russh::Error::WrongServerSig,
+            "SSH-2.0-x\r\n",
+            false,
+            "Wrong server signature",
+        );
+        let none = |kind| russh::Error::NoCommonAlgo {
+            kind,
+            ours: vec!["a".to_owned()],
+            theirs: vec!["b".to_owned()],
+        };
+        check(
+            none(russh::AlgorithmKind::Kex),
+            "SSH-2.0-x\r\n",
+            false,
+            "no common Kex",
+        );
+        check(
+            none(russh::AlgorithmKind::Key),
+            "SSH-2.0-x\r\n",
+            false,
+            "no host key of a type",
+        );
+    }
+}

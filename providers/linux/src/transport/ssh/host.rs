@@ -74,8 +74,9 @@ impl Ssh {
     }
 
     async fn exchange(&self, script: &Script, sent: &Arc<AtomicBool>) -> Result<Output> {
-        let mut link = self.link();
+        let mut end = None;
         for _ in 0..CONNECTIONS {
+            let link = self.link();
             let (reply, heard) = oneshot::channel();
             let request = Request {
                 wire: script.wire(),
@@ -91,9 +92,9 @@ impl Ssh {
                     Err(_) => {}
                 }
             }
-            link = self.link();
+            end = Some(link.end().clone());
         }
-        Err(fault::not_sent(&self.target, link.end()))
+        Err(fault::not_sent(&self.target, &end.unwrap_or_default()))
     }
 }
 
@@ -119,5 +120,45 @@ impl Transport for Ssh {
                     "it was not sent yet"
                 })),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use patchcore::ErrorKind;
+
+    use super::*;
+
+    /// A host at a port where nobody listens, over a connection whose task panics.
+    async fn run(after_sending: bool) -> patchcore::Error {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let target = SshTarget::new("web-1", "127.0.0.1", "op").with_port(port);
+        let ssh = Connections::new().host(target);
+        *ssh.link.lock().unwrap() = Some(Link::panicking(after_sending));
+        let script = Script::new("t-1").text("true");
+        ssh.run(&script, Duration::from_secs(10)).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_panic_over_a_script_that_was_sent_is_an_error_and_its_effect_unknown() {
+        let error = run(true).await;
+        assert_eq!(error.kind(), ErrorKind::ProviderFault);
+        let text = format!("{error:?}");
+        assert!(
+            text.contains("web-1: its connection (planted) panicked"),
+            "{text}"
+        );
+        assert!(
+            text.contains("whether the script had an effect is unknown"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn after_a_panic_before_anything_was_sent_a_new_connection_is_opened() {
+        let error = run(false).await;
+        assert!(error.message().contains("connection refused"), "{error:?}");
     }
 }

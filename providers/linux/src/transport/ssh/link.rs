@@ -1,17 +1,22 @@
 //! The task that owns one connection, and what is asked of it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    future::pending,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use std::{future::pending, pin::pin, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use patchcore::{Error, Result};
+use russh::client::Msg;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    channel::{Channel, Heard},
+    channel::{Channel, ChannelEnd, Heard},
     connection::{Connection, End, Ended, within},
     connections::Connections,
     fault,
@@ -21,6 +26,16 @@ use super::{
 
 /// How many scripts run at once on one machine. sshd allows ten channels of a connection by default (`MaxSessions`).
 const SCRIPTS_AT_ONCE: usize = 8;
+
+/// Pauses before a channel is asked for again. sshd counts a channel that was just closed for a moment longer, so that
+/// scripts which end together and are followed by others can meet its limit.
+const CHANNEL_PAUSES: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(80),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_millis(1200),
+];
 
 /// After how long without a script a connection is closed. Between two steps of one component pass seconds; a soak takes
 /// hours, and a thousand idle connections are 70 MB and a question every 15 s each.
@@ -107,15 +122,19 @@ async fn serve(
                 Some(request) if !connection.handle.is_closed() => {
                     running.push(exchange(&connection, target, request));
                 }
-                // The connection is gone: the request goes back unanswered and is asked again on a new one.
-                Some(_) => break,
+                // The connection is gone: the request goes back unanswered and is asked again on a new one, which
+                // whoever asked opens as soon as this one takes no more.
+                Some(_unanswered) => {
+                    inbox.close();
+                    break;
+                }
                 // Nobody holds the other end any more; what runs is waited for by nobody either.
                 None => break,
             },
             () = idle(), if running.is_empty() => break,
         }
     }
-    inbox.close();
+    drop(inbox);
     // Others may be in the middle of theirs; each ends by itself, since a broken connection ends its channels.
     while running.next().await.is_some() {}
     drop(running);
@@ -138,6 +157,22 @@ async fn refuse(first: Request, mut inbox: mpsc::Receiver<Request>, error: &Erro
     }
 }
 
+/// Opens a channel, on which nothing is sent yet.
+async fn open_channel(connection: &Connection) -> Result<russh::Channel<Msg>, russh::Error> {
+    let mut pauses = CHANNEL_PAUSES.iter();
+    loop {
+        match (
+            connection.handle.channel_open_session().await,
+            pauses.next(),
+        ) {
+            (Err(russh::Error::ChannelOpenFailure(_)), Some(pause)) => {
+                within(*pause, pending::<()>()).await;
+            }
+            (opened, _) => return opened,
+        }
+    }
+}
+
 /// Runs one script. `false`: the connection is gone.
 async fn exchange(connection: &Connection, target: &SshTarget, request: Request) -> bool {
     let Request {
@@ -146,7 +181,7 @@ async fn exchange(connection: &Connection, target: &SshTarget, request: Request)
         mut reply,
     } = request;
     let opened = tokio::select! {
-        opened = connection.handle.channel_open_session() => opened,
+        opened = open_channel(connection) => opened,
         () = reply.closed() => return true,
     };
     let mut channel = match opened {
@@ -169,8 +204,8 @@ async fn exchange(connection: &Connection, target: &SshTarget, request: Request)
         channel.cut().await;
         return true;
     };
-    let is_open = heard.end != super::channel::ChannelEnd::Broken;
-    if heard.end == super::channel::ChannelEnd::TooLong {
+    let is_open = heard.end != ChannelEnd::Broken;
+    if heard.end == ChannelEnd::TooLong {
         channel.cut().await;
     }
     if !is_open && !sent.load(Ordering::Acquire) {
@@ -178,4 +213,25 @@ async fn exchange(connection: &Connection, target: &SshTarget, request: Request)
     }
     let _ = reply.send(Ok(heard));
     is_open
+}
+
+#[cfg(test)]
+impl Link {
+    /// One whose task panics over the first script, before or after a byte of it left.
+    pub(super) fn panicking(after_sending: bool) -> Self {
+        let (requests, mut inbox) = mpsc::channel::<Request>(1);
+        let end = End::default();
+        let told = end.clone();
+        task::supervised(
+            async move {
+                let request = inbox.recv().await;
+                if let Some(request) = &request {
+                    request.sent.store(after_sending, Ordering::Release);
+                }
+                panic!("planted");
+            },
+            move |words| told.set(Ended::Panicked(format!("its connection ({words})"))),
+        );
+        Self { requests, end }
+    }
 }

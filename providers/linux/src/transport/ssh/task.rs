@@ -29,3 +29,17 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "without a message".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_told_in_its_words_and_goes_no_further() {
+        let (told, words) = tokio::sync::oneshot::channel();
+        supervised(async { panic!("planted {}", 7) }, move |words| {
+            let _ = told.send(words);
+        });
+        assert_eq!(words.await.unwrap(), "planted 7");
+    }
+}

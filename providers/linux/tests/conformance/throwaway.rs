@@ -1,33 +1,30 @@
-//! The conformance suites, against real apt and dpkg in a throw-away Debian.
+//! A throw-away Debian as the outside of the conformance suites, however it is reached.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "the functions around the tests are tests too"
-)]
-
-use std::{
-    io::Write,
-    process::Stdio,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
+use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
 use patchcore::{
-    Error, ErrorKind, Result, SystemClock,
+    Result, SystemClock,
     clock::SharedClock,
     estate::{PatchChange, Pin},
     id::{ComponentId, PatchId, Version},
     provider::{Change, ProbeKind, ProbeRequest, Provider},
 };
-use patchcore_linux::{
-    Linux, LocalConfig,
-    transport::{COMMAND, Output, Script, Transport},
-};
+use patchcore_linux::{Linux, LocalConfig, transport::Transport};
 use patchcore_testkit::{
-    Fixture, Made, NoFixture, ProbeCase, Seen, Stock, Trouble, conformance,
-    peers::debian_root::{Child, DebianRoot, Guest},
+    Fixture, Made, ProbeCase, Seen, Stock, Trouble,
+    peers::debian_root::{Child, Guest},
 };
+
+/// Where the machine is, and the way to it.
+pub(crate) trait Place: Debug + Send + Sync + 'static {
+    fn guest(&self) -> &Guest;
+    /// A new way to it, as of a new process.
+    fn transport(&self) -> Arc<dyn Transport>;
+    /// What the provider is told about it.
+    fn config(&self) -> LocalConfig;
+}
 
 /// The packages that the checks look at.
 const NAMES: [&str; 6] = [
@@ -47,46 +44,18 @@ const TRACE: &str = "dpkg-query -W -f='${Package} ${Version} ${Status}\\n' | sha
 const LOCK: &str = "import fcntl,time\nf=open('/var/lib/dpkg/lock-frontend','w')\nfcntl.lockf(f,fcntl.LOCK_EX)\nopen('/run/locked','w')\ntime.sleep(3600)\n";
 
 #[derive(Debug)]
-struct Throwaway {
-    guest: Arc<Guest>,
+pub(crate) struct Throwaway<P> {
+    place: P,
     holder: Mutex<Option<Child>>,
 }
 
-/// Runs scripts in the guest, as ssh would on a machine far away.
-#[derive(Debug)]
-struct Inside(Arc<Guest>);
-
-#[async_trait]
-impl Transport for Inside {
-    async fn run(&self, script: &Script, deadline: Duration) -> Result<Output> {
-        let mut child = self
-            .0
-            .command("root", COMMAND)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(broken)?;
-        let mut stdin = child.stdin.take().unwrap();
-        let wire = script.wire();
-        let answer = tokio::task::spawn_blocking(move || {
-            stdin.write_all(wire.as_bytes())?;
-            drop(stdin);
-            child.wait_with_output()
-        });
-        let output = tokio::time::timeout(deadline, answer)
-            .await
-            .map_err(|_| {
-                Error::new(ErrorKind::Timeout, "the guest did not answer").retryable(None)
-            })?
-            .unwrap()
-            .map_err(broken)?;
-        script.unwrap_output(&output.stdout, output.stderr)
+impl<P: Place> Throwaway<P> {
+    pub(crate) fn at(place: P) -> Self {
+        Self {
+            place,
+            holder: Mutex::default(),
+        }
     }
-}
-
-fn broken(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, "the guest cannot be entered").source_error(error)
 }
 
 fn change(guest: &Guest, names: &[&str]) -> Change {
@@ -100,7 +69,7 @@ fn change(guest: &Guest, names: &[&str]) -> Change {
 }
 
 #[async_trait]
-impl Fixture for Throwaway {
+impl<P: Place> Fixture for Throwaway<P> {
     fn clock(&self) -> SharedClock {
         Arc::new(SystemClock)
     }
@@ -109,41 +78,43 @@ impl Fixture for Throwaway {
         let command = |argv: &[&str]| ProbeKind::Command {
             argv: argv.iter().map(|w| (*w).to_owned()).collect(),
         };
-        let on = |argv: &[&str]| ProbeRequest::new(self.guest.host_name(), command(argv));
-        Stock::of(vec![change(&self.guest, &["pc-hello", "pc-conf"])], "0.9-1")
-            .with_bad(
-                change(&self.guest, &["pc-hello", "pc-badpost"]),
-                "pc-badpost",
-            )
-            .with_probe(ProbeCase {
-                healthy: on(&["test", "-d", "/etc"]),
-                unhealthy: on(&["test", "-d", "/it's not there; true"]),
-                cannot_run: on(&["no-such-program", "x"]),
-            })
+        let on = |argv: &[&str]| ProbeRequest::new(self.place.guest().host_name(), command(argv));
+        Stock::of(
+            vec![change(self.place.guest(), &["pc-hello", "pc-conf"])],
+            "0.9-1",
+        )
+        .with_bad(
+            change(self.place.guest(), &["pc-hello", "pc-badpost"]),
+            "pc-badpost",
+        )
+        .with_probe(ProbeCase {
+            healthy: on(&["test", "-d", "/etc"]),
+            unhealthy: on(&["test", "-d", "/it's not there; true"]),
+            cannot_run: on(&["no-such-program", "x"]),
+        })
     }
 
     async fn connect(&self) -> Result<Arc<dyn Provider>> {
-        let transport = Arc::new(Inside(Arc::clone(&self.guest)));
-        Ok(Arc::new(Linux::over(
-            transport,
-            LocalConfig::new().without_reboot(),
-        )))
+        let place = &self.place;
+        Ok(Arc::new(Linux::over(place.transport(), place.config())))
     }
 
     async fn look(&self, _: &ComponentId) -> Result<Seen> {
         let versions = self
-            .guest
+            .place
+            .guest()
             .versions(NAMES)
             .into_iter()
             .map(|(name, version)| (PatchId::from(name), Version::from(version)))
             .collect();
-        let trace = self.guest.script(TRACE, []).ok().into();
+        let trace = self.place.guest().script(TRACE, []).ok().into();
         Ok(Seen { versions, trace })
     }
 
     async fn meddle(&self, _: &ComponentId, patch: &PatchId, version: &Version) -> Result<()> {
         let word = format!("{patch}={version}");
-        self.guest
+        self.place
+            .guest()
             .run([
                 "apt-get",
                 "-y",
@@ -160,8 +131,8 @@ impl Fixture for Throwaway {
         match trouble {
             // Another dpkg says that all went well.
             Trouble::ToolLies(_) => {
-                self.guest.put("/usr/local/sbin/apt-get.lies", "");
-                self.guest
+                self.place.guest().put("/usr/local/sbin/apt-get.lies", "");
+                self.place.guest()
                     .script(
                         "printf '#!/bin/sh\\ncase \"$*\" in *-s*|*download*|*update*) exec /usr/bin/apt-get \"$@\";; esac\\necho done\\n' >/usr/local/sbin/apt-get\nchmod 755 /usr/local/sbin/apt-get",
                         [],
@@ -170,17 +141,20 @@ impl Fixture for Throwaway {
                 Ok(Made::Yes)
             }
             Trouble::LockTaken(_) => {
-                if !self.guest.exists("/usr/bin/python3") && !self.guest.exists("/usr/bin/perl") {
+                if !self.place.guest().exists("/usr/bin/python3")
+                    && !self.place.guest().exists("/usr/bin/perl")
+                {
                     return Ok(Made::CannotBeMade);
                 }
-                let child = if self.guest.exists("/usr/bin/python3") {
-                    self.guest.spawn(["python3", "-c", LOCK])
+                let child = if self.place.guest().exists("/usr/bin/python3") {
+                    self.place.guest().spawn(["python3", "-c", LOCK])
                 } else {
-                    self.guest.spawn(["perl", "-e", PERL_LOCK])
+                    self.place.guest().spawn(["perl", "-e", PERL_LOCK])
                 };
                 *self.holder.lock().unwrap() = Some(child);
                 assert!(
-                    self.guest
+                    self.place
+                        .guest()
                         .wait_until(Duration::from_secs(10), |g| g.exists("/run/locked"))
                 );
                 Ok(Made::Yes)
@@ -189,7 +163,7 @@ impl Fixture for Throwaway {
                 *self.holder.lock().unwrap() = None;
                 // The child that entered the guest may outlive its way in by a moment.
                 let script = "rm -f /run/locked; for p in /proc/[0-9]*; do case $(tr '\\0' ' ' <$p/cmdline 2>/dev/null) in *lock-frontend*) kill -9 ${p#/proc/};; esac; done; :";
-                self.guest.script(script, []);
+                self.place.guest().script(script, []);
                 Ok(Made::Yes)
             }
             _ => Ok(Made::CannotBeMade),
@@ -199,20 +173,3 @@ impl Fixture for Throwaway {
 
 /// The same in Perl, which every Debian has: a lock by fcntl(2), F_SETLK of F_WRLCK over the whole file.
 const PERL_LOCK: &str = "use Fcntl; open(my $f, '+>', '/var/lib/dpkg/lock-frontend'); my $l = pack('s s x4 q q l x4', F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die $!; open(my $r, '>', '/run/locked'); sleep 3600;";
-
-async fn outside() -> std::result::Result<Throwaway, NoFixture> {
-    let base = DebianRoot::base().map_err(NoFixture::PeerMissing)?;
-    let guest = base.guest();
-    guest.repository().publish("pc-hello", "0.9-1");
-    guest.repository().publish("pc-hello", "1.2-1");
-    guest.run(["apt-get", "-qq", "update"]).ok();
-    Ok(Throwaway {
-        guest: Arc::new(guest),
-        holder: Mutex::new(None),
-    })
-}
-
-conformance!(inventory, outside);
-conformance!(source, outside);
-conformance!(deployer, outside);
-conformance!(probe, outside);
