@@ -63,18 +63,24 @@ pub(crate) fn toolchain(workspace: &Workspace) -> Outcome {
     }
 }
 
-/// Installs the Debian packages that are missing, where this is Debian or a child of it and we are root.
+/// Installs the Debian packages that tests need and that are missing, where this is Debian or a child of it and we are
+/// root.
 pub(crate) fn packages(workspace: &Workspace) -> Outcome {
-    let missing = match missing_packages() {
+    let names: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+    bring(workspace, &names)
+}
+
+/// The same for packages that only one command needs.
+pub(crate) fn bring(workspace: &Workspace, names: &[&str]) -> Outcome {
+    let missing = match missing_packages(names) {
         Some(missing) if missing.is_empty() => {
-            return Outcome::passed(format!("{} present", PACKAGES.len()));
+            return Outcome::passed(format!("{} present", names.len()));
         }
         Some(missing) => missing,
         None => {
-            let wanted: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
             return Outcome::Skipped(format!(
-                "no dpkg here; tests that need {} skip or fail by themselves",
-                wanted.join(", ")
+                "no dpkg here; what needs {} skips or fails by itself",
+                names.join(", ")
             ));
         }
     };
@@ -115,7 +121,7 @@ pub(crate) fn packages(workspace: &Workspace) -> Outcome {
         Err(outcome) => return outcome,
     }
     // An exit code is a hint: what is installed now is asked again.
-    match missing_packages() {
+    match missing_packages(names) {
         Some(still) if still.is_empty() => {
             Outcome::passed(format!("installed {}", missing.join(", ")))
         }
@@ -135,26 +141,28 @@ fn apt_get(workspace: &Workspace) -> Command {
 }
 
 /// The packages that are not installed; none where there is no dpkg to ask.
-fn missing_packages() -> Option<Vec<&'static str>> {
-    let names = PACKAGES.iter().map(|(name, _)| *name);
+fn missing_packages<'a>(names: &[&'a str]) -> Option<Vec<&'a str>> {
     let mut query = Command::new("dpkg-query");
     query
         .args(["--show", "--showformat=${Package} ${db:Status-Status}\\n"])
         .args(names);
     // It exits with 1 when one package is unknown, and still names the others.
     let output = query.output().ok()?;
-    Some(not_installed(&String::from_utf8_lossy(&output.stdout)))
+    Some(not_installed(
+        names,
+        &String::from_utf8_lossy(&output.stdout),
+    ))
 }
 
 /// Which packages are not among the lines `NAME installed`.
-fn not_installed(answer: &str) -> Vec<&'static str> {
+fn not_installed<'a>(names: &[&'a str], answer: &str) -> Vec<&'a str> {
     let installed: BTreeSet<&str> = answer
         .lines()
         .filter_map(|line| line.strip_suffix(" installed"))
         .collect();
-    PACKAGES
+    names
         .iter()
-        .map(|(name, _)| *name)
+        .copied()
         .filter(|name| !installed.contains(name))
         .collect()
 }
@@ -222,7 +230,8 @@ mod tests {
     use super::*;
 
     fn check(answer: &str, expect: &[&str]) {
-        assert_eq!(not_installed(answer), expect, "{answer}");
+        let names: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(not_installed(&names, answer), expect, "{answer}");
     }
 
     #[test]

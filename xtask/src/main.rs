@@ -2,14 +2,18 @@
 //!
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
+//! - [`bench`] measures patchcore beside other tools.
 //! - [`demo`] shows patchcore at work, and makes a picture of it.
+//! - [`fuzz`] tries inputs on the parsers.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
 //! - [`tidy`] holds the rules that no compiler checks.
 
+mod bench;
 mod demo;
 mod evidence;
 mod examples;
+mod fuzz;
 mod install;
 mod ladder;
 mod light;
@@ -27,6 +31,10 @@ const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
        cargo xtask picture               makes the picture of a run in the README anew, from the demo
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
+       cargo xtask bench linux [--guests N] [--rounds N] [--json FILE] [--write]
+                                         measures patchcore beside other tools on real guests
+       cargo xtask fuzz [TARGET] [--minutes N] [--write]
+                                         tries inputs on every parser of what comes from outside
        cargo xtask tidy                  checks the rules that no compiler checks
 NAME is one step of the test, or `trouble`: what is said when things go wrong";
 
@@ -46,6 +54,8 @@ fn main() -> ExitCode {
     match command {
         Command::Demo => demo::demo(&workspace),
         Command::Picture => demo::picture(&workspace),
+        Command::Bench(words) => bench::linux(&workspace, &words),
+        Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
         Command::Tidy => tidy::command(&workspace),
         Command::Test { full, name } => ladder::command(&workspace, full, name.as_deref()),
@@ -63,9 +73,15 @@ fn refuse(mistake: &str) -> ExitCode {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
+    /// What the measuring program is told.
+    Bench(Vec<String>),
     Demo,
     Picture,
-    Test { full: bool, name: Option<String> },
+    Fuzz(fuzz::Wish),
+    Test {
+        full: bool,
+        name: Option<String>,
+    },
     Trouble,
     Tidy,
     Help,
@@ -79,6 +95,12 @@ impl Command {
             ["demo"] => Ok(Self::Demo),
             ["picture"] => Ok(Self::Picture),
             ["tidy"] => Ok(Self::Tidy),
+            ["bench", "linux", words @ ..] => Ok(Self::Bench(
+                words.iter().map(|&word| word.to_owned()).collect(),
+            )),
+            ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
+                .map(Self::Fuzz)
+                .map_err(|mistake| format!("{mistake}\n{USAGE}")),
             ["test", "trouble"] => Ok(Self::Trouble),
             ["test"] => Ok(Self::Test {
                 full: false,
@@ -153,6 +175,20 @@ mod tests {
             }),
         );
         check("test trouble", Some(Command::Trouble));
+        check(
+            "fuzz scan",
+            Some(Command::Fuzz(fuzz::Wish {
+                target: Some("scan".to_owned()),
+                minutes: 10,
+                write: false,
+            })),
+        );
+        check("fuzz --minute 3", None);
+        check(
+            "bench linux --rounds 1",
+            Some(Command::Bench(vec!["--rounds".to_owned(), "1".to_owned()])),
+        );
+        check("bench", None);
         check("test tydi", None);
         check("test --fast", None);
         check("demo now", None);

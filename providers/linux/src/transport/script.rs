@@ -127,7 +127,8 @@ impl Script {
     /// Takes the script's own output out of all that came back.
     ///
     /// # Errors
-    /// [`ErrorKind::Unreachable`] where a mark is missing: the output is not whole.
+    /// - [`ErrorKind::Unreachable`] where a mark is missing: the output is not whole.
+    /// - [`ErrorKind::ProviderFault`] where a mark stands within: somebody else wrote it.
     pub fn unwrap_output(&self, stdout: &[u8], stderr: Vec<u8>) -> Result<Output> {
         let cut = |what: &str, found: &[u8]| {
             Error::new(
@@ -137,6 +138,7 @@ impl Script {
             .expected(format!("the {what} mark of the script"))
             .found(excerpt(found, &stderr))
             .consequence("whether the script had an effect is unknown")
+            .hint("look whether the machine and the way to it are up, then ask again")
             .retryable(None)
         };
         let begin = format!("\n{}\n", begin_mark(&self.id));
@@ -153,6 +155,23 @@ impl Script {
             .ok()
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| cut("end", body))?;
+        // With a line feed before and after, so that a mark at either end is seen.
+        let within = &body[..=stop];
+        if find(within, begin.as_bytes()).is_some() || find(within, end.as_bytes()).is_some() {
+            return Err(Error::new(
+                ErrorKind::ProviderFault,
+                format!(
+                    "script {}: its answer has a mark of its own within",
+                    self.id
+                ),
+            )
+            .expected("each mark of the script once")
+            .found("one of them twice")
+            .consequence("whether the script had an effect is unknown")
+            .hint(
+                "look at what the machine printed: something there writes the marks of patchcore",
+            ));
+        }
         Ok(Output {
             status,
             stdout: body[..stop].get(1..).unwrap_or_default().to_vec(),
@@ -254,6 +273,17 @@ mod tests {
             "\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== ",
             Err("end mark"),
         );
+        for within in [
+            "x\n==patchcore a-1 begin==\ny",
+            "==patchcore a-1 begin==\ny",
+            "x\n==patchcore a-1 end== 0\ny",
+            "==patchcore a-1 end== 0\ny",
+        ] {
+            check(
+                &format!("\n==patchcore a-1 begin==\n{within}\n==patchcore a-1 end== 0\n"),
+                Err("a mark of its own within"),
+            );
+        }
         check(
             "\n==patchcore b-2 begin==\nx\n==patchcore b-2 end== 0\n",
             Err("begin mark"),

@@ -27,3 +27,21 @@ mod task;
 
 pub use host::Ssh;
 pub use target::{Become, Fingerprint, HostKeyCheck, SshTarget};
+
+/// How many keys, keys without port, revoked keys, authorities and unreadable lines a text of known hosts has for a
+/// host: what the fuzzer of this project looks at, and no part of the interface.
+///
+/// # Errors
+/// As for a connection: a line that may revoke a key of this host and cannot be read.
+#[doc(hidden)]
+pub fn known_hosts_of(text: &str, address: &str, port: u16) -> patchcore::Result<[usize; 5]> {
+    let mut known = known_hosts::KnownHost::default();
+    known.read(std::path::Path::new("known_hosts"), text, address, port)?;
+    Ok([
+        known.keys.len(),
+        known.without_port.len(),
+        known.revoked.len(),
+        known.authorities.len(),
+        known.unreadable.len(),
+    ])
+}
