@@ -1,1 +1,7 @@
-//! Nothing here: the programs stand in `examples/`.
+//! What several programs of `examples/` share and what is not the point of any of them.
+//!
+//! - [`live`] shows a run on a terminal while it goes on.
+//! - [`picture`] makes a picture of what a program wrote on a terminal.
+
+pub mod live;
+pub mod picture;

@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::{
     approve::ApprovedPlan,
     clock::{SharedClock, later},
     error::{Error, ErrorKind, Result},
     execute::{
-        Driver, Events, Message, RUN_STREAM, Reins, Standing, Story, Told, Tools, denials,
+        Driver, Events, Message, RUN_STREAM, Reins, RunProgress, Standing, Story, Told, Tools,
+        denials,
         journal::{Durability, Journal, NewEvent, NewRun},
         kernel::{self, Command, Event, Resolution, RunEvent},
         standing_words, supervise,
@@ -30,6 +31,8 @@ struct Inner {
     journal: Journal,
     clock: SharedClock,
     reins: Reins,
+    /// The story as far as [`Run::progress`] read it: a screen asks again and again, and reads only what is new.
+    watched: Mutex<Option<Story>>,
 }
 
 impl Run {
@@ -145,6 +148,7 @@ impl Run {
             journal: journal.clone(),
             clock,
             reins,
+            watched: Mutex::new(None),
         })))
     }
 
@@ -199,6 +203,27 @@ impl Run {
     pub fn heartbeat(&self) -> String {
         let times = Times::of(&self.0.plan.envelope, None);
         standing_words(&self.standing(), &times)
+    }
+
+    /// How far it is at this moment, as figures: each ring's counts, what is done to which component since when,
+    /// and the estimated end. Cheap to ask again and again: only what is new in the journal is read.
+    ///
+    /// # Errors
+    /// As [`Story::read`], and `InvalidInput` for windows that cannot be read.
+    pub async fn progress(&self) -> Result<RunProgress> {
+        let mut watched = self.0.watched.lock().await;
+        let mut story = match watched.take() {
+            Some(story) => story,
+            None => self.story().await?,
+        };
+        story.read_on(&self.0.journal).await?;
+        let said = self.0.reins.progress.borrow().clone();
+        for (component, state) in &mut story.components {
+            state.progress = said.get(component).cloned();
+        }
+        let progress = story.progress(&self.standing(), self.0.clock.now());
+        *watched = Some(story);
+        progress
     }
 
     /// Everything the journal says of it.
