@@ -46,6 +46,8 @@ pub use duration::{duration_words, parse_duration};
 pub use exception::ExceptionRule;
 pub use glob::Glob;
 pub use lack::Lack;
+#[cfg(feature = "sqlite")]
+pub(crate) use mistake::nearest;
 pub use mistake::{Mistake, Mistakes};
 pub use on_fail::{OnComponentFailure, OnFail};
 pub use order::Order;
