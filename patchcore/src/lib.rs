@@ -88,7 +88,7 @@ pub use error::{Error, ErrorKind, Failure, Result, Retry};
 #[cfg(feature = "sqlite")]
 pub use execute::{Standing, journal::Journal};
 #[cfg(feature = "sqlite")]
-pub use front::{Estate, PlanRequest, Run};
+pub use front::{Answer, Estate, Operator, PlanRequest, Run, RunView};
 pub use jiff::Timestamp;
 pub use plan::Plan;
 pub use policy::Policy;

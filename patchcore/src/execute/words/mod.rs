@@ -4,14 +4,16 @@
 //! says so; [`Told`] knows its zone.
 
 mod component;
+mod operator;
 mod run;
 mod stand;
 
 use std::fmt;
 
 pub(crate) use component::{end, phase, said, without};
+pub(crate) use operator::{RESUME, asked, command, decide, next, progress};
 pub(crate) use run::run_event;
-pub(crate) use stand::{standing, wait, waits};
+pub(crate) use stand::{standing, stands, wait, waits};
 
 use super::{
     Standing,

@@ -197,11 +197,11 @@ impl Timeline {
             .filter_map(|told| told.component.as_ref())
             .filter(|c| self.phase(c) == Phase::Quarantined)
             .collect();
-        lines.extend(quarantined.into_iter().map(|c| {
-            format!(
-                "next: why {c} · resolve {c} with a reason: adopt-done, retry, roll-back or abandon"
-            )
-        }));
+        lines.extend(
+            quarantined
+                .into_iter()
+                .map(|c| format!("next: {}", words::decide(c.as_str()))),
+        );
         let halted = matches!(self.state.status, RunStatus::Halted { .. });
         if !halted || self.said_next || self.components.keys().any(|c| self.is_at_work(c)) {
             return lines;
