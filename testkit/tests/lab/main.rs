@@ -8,7 +8,9 @@ use patchcore_testkit::peers::{
     need,
 };
 
+mod faults;
 mod network;
+mod systemd;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

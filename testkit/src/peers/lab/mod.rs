@@ -54,7 +54,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use self::folder::Folder;
 use super::{
     Missing,
-    debian_root::{self, Base, DebianRoot, Guest, Plug, broken},
+    debian_root::{self, Base, DebianRoot, Guest, Init, Plug, broken},
 };
 
 pub use recipe::{GuestRecipe, Kind, Recipe};
@@ -102,7 +102,7 @@ impl Lab {
         recipe.check()?;
         let folder = Folder::make(folder.clone())
             .unwrap_or_else(|e| broken(&folder.display().to_string(), e));
-        let made = Guest::start(base, Some("repository"), None)
+        let made = Guest::start(base, Some("repository"), None, Init::Tini)
             .and_then(|repository| Self::plug_in(base, recipe, folder, repository));
         Ok(made.unwrap_or_else(|e| broken("starting a lab", e)))
     }
@@ -120,6 +120,7 @@ impl Lab {
         repository
             .script(include_str!("scripts/network.sh"), [])
             .ok();
+        Repository::of(&repository).serve();
         let key = |name| {
             repository
                 .read(name)
@@ -133,7 +134,12 @@ impl Lab {
                 network: Arc::clone(&network),
                 address: address(number),
             };
-            let guest = Guest::start(base, Some(&recipe.guests[number].name), Some(plug))?;
+            let wanted = &recipe.guests[number];
+            let init = match wanted.kind {
+                Kind::Bare => Init::Tini,
+                Kind::Systemd => Init::Systemd,
+            };
+            let guest = Guest::start(base, Some(&wanted.name), Some(plug), init)?;
             guest.put("/etc/ssh/authorized_keys", &public);
             Ok(guest)
         };
@@ -221,6 +227,17 @@ impl Lab {
     pub fn enter_thread(&self) {
         move_into_link_name_space(self.network.as_fd(), Some(LinkNameSpaceType::Network))
             .unwrap_or_else(|e| broken("entering the lab's network", e));
+    }
+
+    /// Writes the host keys as they are now to `known_hosts`, as somebody would who checked a changed one.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[track_caller]
+    pub fn trust_host_keys(&self) {
+        self.folder
+            .write("known_hosts", &self.known_hosts())
+            .unwrap_or_else(|e| broken("writing known_hosts", e));
     }
 
     /// The host keys as they are now, one guest a line.
