@@ -9,7 +9,8 @@
 use std::{sync::Arc, time::Duration};
 
 use patchcore::{
-    ErrorKind, Estate, Journal, Policy, SystemClock, Timestamp,
+    ErrorKind, Estate, Journal, Policy, SystemClock,
+    clock::Clock,
     id::{ComponentId, OpKey},
     provider::{
         Begun, CancelToken, DeployRequest, Deployer, Observed, Op, OpContext, Provider, Readiness,
@@ -34,7 +35,7 @@ fn enter() -> Option<(Lab, Linux)> {
 }
 
 fn ctx() -> OpContext {
-    let deadline = Timestamp::now() + Duration::from_secs(600);
+    let deadline = SystemClock.now() + Duration::from_secs(600);
     OpContext::reading(Arc::new(SystemClock), deadline, CancelToken::new())
 }
 
@@ -50,16 +51,16 @@ async fn restart(deployer: &dyn Deployer, key: &str) -> (SubjectResult, Vec<Stri
         panic!("it did not begin");
     };
     let mut said = Vec::new();
-    let until = Timestamp::now() + Duration::from_secs(120);
+    let until = SystemClock.now() + Duration::from_secs(120);
     loop {
-        assert!(Timestamp::now() < until, "it does not end: {said:?}");
+        assert!(SystemClock.now() < until, "it does not end: {said:?}");
         match deployer.observe(&ctx(), &op, &handle).await.unwrap() {
             Observed::Running {
                 progress,
                 poll_after,
             } => {
                 said.extend(progress.message);
-                tokio::time::sleep(poll_after).await;
+                ctx().sleep(poll_after).await;
             }
             Observed::Settled(mut settled) => {
                 return (settled.subjects.remove(NAME).unwrap(), said);

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use patchcore::Timestamp;
+use patchcore::{SystemClock, Timestamp, clock::Clock};
 use patchcore_linux::{
     job::{Job, JobId, JobSpec, JobStatus, Jobs, MEMORY, Phase, Poll},
     transport::{Local, Transport},
@@ -72,7 +72,7 @@ impl Stand {
 #[tokio::test]
 async fn what_is_over_and_older_than_the_promise_is_forgotten_except_the_last_twenty() {
     let stand = Stand::new();
-    let now = Timestamp::now();
+    let now = SystemClock.now();
     let old = now - MEMORY - Duration::from_secs(3600);
     // One that is still at work is not forgotten, however old it is.
     stand
@@ -109,7 +109,7 @@ async fn what_is_over_and_older_than_the_promise_is_forgotten_except_the_last_tw
 #[tokio::test]
 async fn the_clock_of_the_machine_makes_no_job_old() {
     let stand = Stand::new();
-    let now = Timestamp::now();
+    let now = SystemClock.now();
     for n in 0..22 {
         let id = format!("op-{n:04}");
         stand.done(&id, now).await;
@@ -133,6 +133,6 @@ async fn a_claim_from_before_the_clock_was_set_back_is_not_waited_for_for_ever()
         .arg(stand.folder("op-stuck").join("claim"))
         .status();
     assert!(date.unwrap().success());
-    let status = stand.start("op-stuck", "true", Timestamp::now()).await;
+    let status = stand.start("op-stuck", "true", SystemClock.now()).await;
     assert_eq!((status.phase, status.ran), (Phase::LostDied, false));
 }

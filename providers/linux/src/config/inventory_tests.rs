@@ -272,6 +272,53 @@ fn the_published_schema_is_that_of_the_types() {
     );
 }
 
+#[test]
+fn the_page_about_inventory_files_says_what_is_so() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/inventory.md");
+    let page = fs::read_to_string(path).unwrap();
+    let block = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let folder = folder();
+    let inventory = Inventory::check(&block("toml"), "i.toml", folder.path()).unwrap();
+    assert_eq!(inventory.hosts().len(), 3);
+    // Every key has its row, and every row is a key.
+    let mut rows: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .filter(|(_, rest)| {
+            ["host |", "both |", "the file |"]
+                .iter()
+                .any(|w| rest.starts_with(w))
+        })
+        .map(|(key, _)| key)
+        .collect();
+    rows.sort_unstable();
+    let mut keys = vec!["inventory"];
+    for key in INVENTORY.keys {
+        if let Kind::Tables(host) = &key.kind {
+            keys.extend(host.keys.iter().map(|key| key.name));
+            for later in host.later {
+                assert!(
+                    page.contains(&format!("`{}`", later.name)),
+                    "{}",
+                    later.name
+                );
+            }
+        }
+    }
+    keys.sort_unstable();
+    assert_eq!(rows, keys);
+    // The mistakes are those of an inventory with these two lines.
+    let text = format!(
+        "{}[[host]]\nname = \"web-1\"\nadress = \"10.0.0.11\"\n[[host]]\n\nname = \"web-2\"\nport = 99999\n",
+        "\n".repeat(6)
+    );
+    let mistakes = check(&text, "inventory.toml").unwrap_err().to_string();
+    assert_eq!(format!("{mistakes}\n"), block("text"));
+}
+
 proptest! {
     #[test]
     fn any_text_is_an_inventory_or_a_list_of_mistakes(

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use patchcore::Timestamp;
+use patchcore::{SystemClock, clock::Clock};
 use patchcore_linux::{
     job::{Job, JobId, JobSpec, JobStatus, Jobs, Phase, Poll},
     pm::apt::{Apt, AptScan, Architecture, Change, PackageName, Pending, scan_script},
@@ -284,7 +284,7 @@ impl Installation {
         };
         self.local
             .run(
-                &self.jobs.start(&job, Timestamp::now()).unwrap(),
+                &self.jobs.start(&job, SystemClock.now()).unwrap(),
                 Duration::from_secs(60),
             )
             .await
