@@ -117,7 +117,7 @@ fn a_narrower_terminal_keeps_one_block() {
         quoted(&this),
     );
     tmux.run(&[
-        "new-session",
+        "new",
         "-d",
         "-s",
         "it",
