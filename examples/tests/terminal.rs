@@ -116,17 +116,7 @@ fn a_narrower_terminal_keeps_one_block() {
         quoted(folder.path()),
         quoted(&this),
     );
-    tmux.run(&[
-        "new-session",
-        "-d",
-        "-s",
-        "it",
-        "-x",
-        "80",
-        "-y",
-        "24",
-        &program,
-    ]);
+    tmux.run(&["new", "-d", "-s", "it", "-x", "80", "-y", "24", &program]);
 
     let mut seen = Vec::new();
     for (step, columns) in [(1, 80), (2, 80), (3, 40), (4, 100)] {

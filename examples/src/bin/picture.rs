@@ -50,12 +50,13 @@ fn chosen(recorded: &str) -> Option<&str> {
         at += drawing.len();
         let text = terminal.text();
         let block = text.iter().rposition(|line| line.starts_with("── run"));
-        let is_in_the_middle = text
-            .iter()
-            .any(|line| line.contains('█') && line.contains('▓'));
-        let lines = block
-            .filter(|_| is_in_the_middle)
-            .map_or(0, |from| text.len() - from);
+        let block = block.map_or(&[][..], |from| &text[from..]);
+        let bar = |line: &String| line.contains('█') && line.contains('▓');
+        let is_in_the_middle = block.iter().any(bar)
+            && block.iter().any(|line| line.contains("is being patched"))
+            && block.iter().filter(|line| line.contains('▓')).count() == 1
+            && block.last().is_some_and(|line| line.contains("ends about"));
+        let lines = if is_in_the_middle { block.len() } else { 0 };
         moments.push((lines, at));
     }
     let most = moments
