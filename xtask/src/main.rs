@@ -3,7 +3,7 @@
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
 //! - [`bench`] measures patchcore beside other tools.
-//! - [`demo`] shows patchcore at work.
+//! - [`demo`] shows patchcore at work, and makes a picture of it.
 //! - [`fuzz`] tries inputs on the parsers.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
@@ -29,6 +29,7 @@ use workspace::Workspace;
 
 const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
+       cargo xtask picture               makes the picture of a run in the README anew, from the demo
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
        cargo xtask bench linux [--guests N] [--rounds N] [--json FILE] [--write]
                                          measures patchcore beside other tools on real guests
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Demo => demo::demo(&workspace),
+        Command::Picture => demo::picture(&workspace),
         Command::Bench(words) => bench::linux(&workspace, &words),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
@@ -74,6 +76,7 @@ enum Command {
     /// What the measuring program is told.
     Bench(Vec<String>),
     Demo,
+    Picture,
     Fuzz(fuzz::Wish),
     Test {
         full: bool,
@@ -90,6 +93,7 @@ impl Command {
         match words.as_slice() {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["demo"] => Ok(Self::Demo),
+            ["picture"] => Ok(Self::Picture),
             ["tidy"] => Ok(Self::Tidy),
             ["bench", "linux", words @ ..] => Ok(Self::Bench(
                 words.iter().map(|&word| word.to_owned()).collect(),
@@ -141,6 +145,7 @@ mod tests {
     fn command_lines() {
         check("", Some(Command::Help));
         check("demo", Some(Command::Demo));
+        check("picture", Some(Command::Picture));
         check(
             "test",
             Some(Command::Test {
