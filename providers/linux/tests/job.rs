@@ -191,7 +191,7 @@ async fn a_new_process_finds_it_by_id_and_goes_on_in_its_log() {
         .poll(
             &job.id,
             Poll {
-                offset: 2,
+                offset: Some(2),
                 most: 3,
                 ..Poll::default()
             },
@@ -202,7 +202,7 @@ async fn a_new_process_finds_it_by_id_and_goes_on_in_its_log() {
         .poll(
             &job.id,
             Poll {
-                offset: 11,
+                offset: Some(11),
                 wait: Duration::from_secs(30),
                 ..Poll::default()
             },

@@ -170,7 +170,7 @@ impl Machine {
         let mut log = Vec::new();
         loop {
             let poll = Poll {
-                offset: log.len() as u64,
+                offset: Some(log.len() as u64),
                 most: 1 << 20,
                 wait: Duration::ZERO,
             };

@@ -32,7 +32,7 @@ use crate::{
 
 /// How long the machine itself waits for a job's end before it answers: most jobs are short, and each question is
 /// a process.
-const WAIT: Duration = Duration::from_secs(2);
+const WAIT: Duration = Duration::from_secs(5);
 
 use self::readiness::{Before, Standing, V, changes_for};
 
@@ -229,9 +229,9 @@ impl Machine {
             return self.observed_restart(ctx, op, &id, begun).await;
         }
         let poll = Poll {
-            most: 0,
+            offset: None,
+            most: 500,
             wait: WAIT.min(ctx.time_left() / 4),
-            ..Poll::default()
         };
         let status = self.poll(ctx, &id, poll).await?;
         Ok(match status.phase {
@@ -239,25 +239,12 @@ impl Machine {
                 why: format!("the machine does not know job {id} any more"),
             },
             Phase::Claimed | Phase::Running => Observed::Running {
-                progress: self.progress(ctx, &id, &status).await?,
+                progress: last_line(&status),
                 poll_after: Duration::from_millis(500),
             },
             Phase::Refused => return Err(unseen(&id, &status)),
             _ => Observed::Settled(self.settled(ctx, op, &id).await?),
         })
-    }
-
-    /// The last line that the job wrote.
-    async fn progress(&self, ctx: &OpContext, id: &JobId, status: &JobStatus) -> Result<Progress> {
-        let poll = Poll {
-            offset: status.log_size.saturating_sub(500),
-            most: 500,
-            ..Poll::default()
-        };
-        let tail = self.poll(ctx, id, poll).await?.log;
-        let tail = String::from_utf8_lossy(&tail);
-        let line = tail.lines().rev().find(|l| !l.trim().is_empty());
-        Ok(Progress::message(line.unwrap_or("begins").trim()))
     }
 
     /// The job of an operation: from its key, request and baseline only, so that it is the same every time.
@@ -319,6 +306,13 @@ impl Machine {
         };
         Ok(Job { id, spec })
     }
+}
+
+/// The last line that the job wrote.
+fn last_line(status: &JobStatus) -> Progress {
+    let tail = String::from_utf8_lossy(&status.log);
+    let line = tail.lines().rev().find(|l| !l.trim().is_empty());
+    Progress::message(line.unwrap_or("begins").trim())
 }
 
 fn unseen(id: &JobId, status: &JobStatus) -> Error {

@@ -169,8 +169,8 @@ pub struct Job {
 /// How long and from where a job is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
-    /// The first byte of the log that is wanted.
-    pub offset: u64,
+    /// The first byte of the log that is wanted; none for its end.
+    pub offset: Option<u64>,
     /// The most bytes of the log that are wanted.
     pub most: u32,
     /// How long the machine may wait for the end before it answers, at most ten minutes.
@@ -181,7 +181,7 @@ impl Default for Poll {
     /// From the start of the log, 64 KiB of it, without waiting.
     fn default() -> Self {
         Self {
-            offset: 0,
+            offset: Some(0),
             most: 64 << 10,
             wait: Duration::ZERO,
         }
@@ -294,7 +294,10 @@ impl Jobs {
                     .filter(|_| fallback)
                     .unwrap_or_default(),
             )?
-            .set("OFF", &poll.offset.to_string())?
+            .set(
+                "OFF",
+                &poll.offset.map_or_else(|| "end".to_owned(), |o| o.to_string()),
+            )?
             .set("MAX", &poll.most.to_string())
     }
 }

@@ -16,7 +16,7 @@ use russh::{
     keys::{Algorithm, PublicKeyOrCertificate},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, BufReader, ReadBuf},
     net::{TcpStream, lookup_host},
 };
 
@@ -34,6 +34,10 @@ const WINDOW: u32 = 512 << 10;
 
 /// How many packets wait for the reader of a channel before the machine is made to wait: half a megabyte.
 const PACKETS: usize = 16;
+
+/// The ssh library reads the length of a packet and then the packet; two reads of the system for each would be most of
+/// what a scan costs here. Larger packets pass this by.
+const PIECE: usize = 4 << 10;
 
 /// Pauses before a machine is asked again that dropped the connection before the login. sshd does that at random when
 /// too many have not logged in yet: by default (`MaxStartups 10:30:100`) three times in ten from ten on. Whoever is
@@ -159,7 +163,7 @@ async fn handshake(
     };
     match within(
         limit,
-        client::connect_stream(Arc::new(config), stream, peer),
+        client::connect_stream(Arc::new(config), BufReader::with_capacity(PIECE, stream), peer),
     )
     .await
     {
