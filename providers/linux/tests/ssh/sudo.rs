@@ -67,7 +67,9 @@ fn each_refusal_of_sudo_is_told_with_its_remedy() {
 #[test]
 fn sudo_is_understood_where_it_speaks_another_language() {
     let Some(stand) = stand() else { return };
-    stand.sh("usermod -s /bin/bash pwsudo; echo 'export LC_ALL=C.UTF-8 LANGUAGE=de' >/home/pwsudo/.bashrc");
+    stand.sh(
+        "usermod -s /bin/bash pwsudo; echo 'export LC_ALL=C.UTF-8 LANGUAGE=de' >~pwsudo/.bashrc",
+    );
     let spoken = stand.guest().run_as(
         "pwsudo",
         ["env", "LC_ALL=C.UTF-8", "LANGUAGE=de", "sudo", "-n", "true"],
