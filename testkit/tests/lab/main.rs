@@ -8,6 +8,7 @@ use patchcore_testkit::peers::{
     need,
 };
 
+mod faults;
 mod network;
 mod systemd;
 

@@ -1,6 +1,6 @@
 //! How a script reaches a machine and its output comes back.
 //!
-//! Every transport does the same: it starts one constant command, [`COMMAND`], writes the whole
+//! Every transport does the same: it starts one constant command, [`COMMAND`] or that behind `sudo`, writes the whole
 //! script to its standard input and reads what comes back. Nothing user-given is ever part of a
 //! command line, there is never a terminal, and nothing needs to be installed on the target
 //! beyond a POSIX shell.
@@ -17,7 +17,7 @@ use patchcore::{Error, ErrorKind, Result};
 pub use local::Local;
 pub use script::{Output, Script, quote};
 
-/// The one command line of every transport; the script itself comes on standard input.
+/// The one command line of every transport, which ssh puts behind `exec` and `sudo -n`; the script itself comes on standard input.
 pub const COMMAND: &[&str] = &["/bin/sh", "-s"];
 
 /// The most that a script may answer on standard output, in bytes.

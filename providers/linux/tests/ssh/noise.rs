@@ -7,10 +7,10 @@ fn greetings_and_start_files_are_cut_off() {
     let Some(stand) = stand() else { return };
     stand.sh(
         "usermod -s /bin/bash op; echo 'property of example.org' >/etc/banner; echo welcome >/etc/motd
-        for f in .bashrc .profile .bash_profile; do printf 'echo out of %s; echo err of %s >&2; printf \"no line end\"\\n' $f $f >/home/op/$f; done
-        cp /home/op/.bashrc /home/op/.bash_logout
-        mkdir -p /home/op/.ssh; echo 'echo rc; cat >/dev/null <&-' >/home/op/.ssh/rc
-        chown -R op /home/op",
+        for f in .bashrc .profile .bash_profile; do printf 'echo out of %s; echo err of %s >&2; printf \"no line end\"\\n' $f $f >~op/$f; done
+        cp ~op/.bashrc ~op/.bash_logout
+        mkdir -p ~op/.ssh; echo 'echo rc; cat >/dev/null <&-' >~op/.ssh/rc
+        chown -R op ~op",
     );
     stand.configure_sshd("Banner /etc/banner\nPrintMotd yes\n");
     let ssh = plain().host(stand.target("op"));
@@ -30,7 +30,7 @@ fn a_start_file_that_reads_the_script_stops_it() {
     for lines in 1..=3 {
         let reads = "read -r x; ".repeat(lines);
         stand.sh(&format!(
-            "usermod -s /bin/bash op; echo '{reads}' >/home/op/.bashrc"
+            "usermod -s /bin/bash op; echo '{reads}' >~op/.bashrc"
         ));
         let ssh = plain().host(stand.target("op"));
         let error = block(run(&ssh, "touch /reached")).unwrap_err();
@@ -44,7 +44,7 @@ fn a_start_file_that_reads_the_script_stops_it() {
 fn a_foreign_or_missing_language_changes_nothing() {
     let Some(stand) = stand() else { return };
     stand.sh(
-        "usermod -s /bin/bash op; printf 'export LANG=de_DE.UTF-8 LC_ALL=xx_YY.UTF-8 LANGUAGE=de POSIXLY_CORRECT=1 GREP_OPTIONS=-v IFS=x PATH=/nowhere\\n' >/home/op/.bashrc
+        "usermod -s /bin/bash op; printf 'export LANG=de_DE.UTF-8 LC_ALL=xx_YY.UTF-8 LANGUAGE=de POSIXLY_CORRECT=1 GREP_OPTIONS=-v IFS=x PATH=/nowhere\\n' >~op/.bashrc
         printf 'LANG=de_DE.UTF-8\\nLC_ALL=tr_TR.UTF-8\\n' >/etc/default/locale",
     );
     let ssh = plain().host(stand.target("op"));

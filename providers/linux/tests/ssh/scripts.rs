@@ -34,6 +34,22 @@ fn many_scripts_share_one_connection() {
 }
 
 #[test]
+fn a_host_that_opens_few_channels_is_waited_for() {
+    let Some(stand) = stand() else { return };
+    stand.configure_sshd("MaxSessions 2\n");
+    let ssh = plain().host(stand.target("op"));
+    let twelve = (0..12).map(|_| run(&ssh, "sleep 0.1; id -u"));
+    for output in block(futures_util::future::join_all(twelve)) {
+        assert_eq!(output.unwrap().stdout, b"0\n");
+    }
+    stand.configure_sshd("MaxSessions 0\n");
+    let ssh = plain().host(stand.target("op"));
+    let error = block(run(&ssh, "true")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert!(format!("{error:?}").contains("MaxSessions"), "{error:?}");
+}
+
+#[test]
 fn a_long_script_and_a_long_answer_come_whole() {
     let Some(stand) = stand() else { return };
     let ssh = plain().host(stand.target("op"));

@@ -68,7 +68,15 @@ fn each_refusal_of_sudo_is_told_with_its_remedy() {
 fn sudo_is_understood_where_it_speaks_another_language() {
     let Some(stand) = stand() else { return };
     stand.sh(
-        "printf 'export LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8 LANGUAGE=de\\n' >/home/pwsudo/.bashrc",
+        "usermod -s /bin/bash pwsudo; echo 'export LC_ALL=C.UTF-8 LANGUAGE=de' >~pwsudo/.bashrc",
+    );
+    let spoken = stand.guest().run_as(
+        "pwsudo",
+        ["env", "LC_ALL=C.UTF-8", "LANGUAGE=de", "sudo", "-n", "true"],
+    );
+    assert!(
+        !spoken.stderr.contains("a password is required"),
+        "it speaks English: {spoken:?}"
     );
     refused(&stand, "pwsudo", &["sudo: a password is required"]);
 }

@@ -355,6 +355,10 @@ impl Guest {
         }
     }
 
+    pub(super) const fn init(&self) -> Init {
+        self.init
+    }
+
     fn running(&self) -> MutexGuard<'_, Option<Arc<Holder>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

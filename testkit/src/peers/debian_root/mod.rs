@@ -43,6 +43,7 @@
 
 mod base;
 mod child;
+mod faults;
 mod guest;
 mod history;
 mod holder;

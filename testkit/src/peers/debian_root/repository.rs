@@ -25,6 +25,18 @@ impl<'a> Repository<'a> {
             .ok();
     }
 
+    /// Offers other content under a version of a package that is offered in `pc-security` already, as a vendor should not
+    /// do: its size and digest change, its number does not.
+    ///
+    /// # Panics
+    /// When it was not offered.
+    #[track_caller]
+    pub fn replace(&self, name: &str, version: &str) {
+        self.guest
+            .script(include_str!("scripts/replace.sh"), [name, version])
+            .ok();
+    }
+
     /// Stops offering a version of a package, in both suites.
     ///
     /// # Panics

@@ -60,8 +60,6 @@ use super::{
 pub use recipe::{GuestRecipe, Kind, Recipe};
 pub use repository::{Breakage, Repository};
 
-const SERVE: &str = include_str!("scripts/serve.py");
-
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// The address of a guest by its place in the recipe, which starts at 0.
@@ -120,8 +118,9 @@ impl Lab {
         let network = File::open(format!("/proc/{pid}/ns/net")).map_err(|e| e.to_string())?;
         let network = Arc::new(network);
         repository
-            .script(include_str!("scripts/network.sh"), [SERVE])
+            .script(include_str!("scripts/network.sh"), [])
             .ok();
+        Repository::of(&repository).serve();
         let key = |name| {
             repository
                 .read(name)
@@ -228,6 +227,17 @@ impl Lab {
     pub fn enter_thread(&self) {
         move_into_link_name_space(self.network.as_fd(), Some(LinkNameSpaceType::Network))
             .unwrap_or_else(|e| broken("entering the lab's network", e));
+    }
+
+    /// Writes the host keys as they are now to `known_hosts`, as somebody would who checked a changed one.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[track_caller]
+    pub fn trust_host_keys(&self) {
+        self.folder
+            .write("known_hosts", &self.known_hosts())
+            .unwrap_or_else(|e| broken("writing known_hosts", e));
     }
 
     /// The host keys as they are now, one guest a line.

@@ -11,6 +11,8 @@ pub struct Repository<'a> {
 /// What a broken repository answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breakage {
+    /// Nothing: connections are refused.
+    Refused,
     /// 404 to everything.
     NotFound,
     /// 200 and noise to everything.
@@ -19,6 +21,7 @@ pub enum Breakage {
     WrongSignature,
 }
 
+const SERVE: &str = include_str!("scripts/serve.py");
 /// Where the server looks what it shall do wrong.
 const FAULT: &str = "/run/patchcore-repository.fault";
 
@@ -46,10 +49,21 @@ impl<'a> Repository<'a> {
         self.guest.repository().withdraw(name, version);
     }
 
+    /// Offers other content under the same version; see
+    /// [`debian_root::Repository::replace`](crate::peers::debian_root::Repository::replace).
+    #[track_caller]
+    pub fn replace(&self, name: &str, version: &str) {
+        self.guest.repository().replace(name, version);
+    }
+
     /// From now on it answers wrongly, until [`mend`](Self::mend).
     #[track_caller]
     pub fn break_by(&self, breakage: Breakage) {
         let word = match breakage {
+            Breakage::Refused => {
+                self.guest.run(["pkill", "-KILL", "python3"]).ok();
+                return;
+            }
             Breakage::NotFound => "not-found",
             Breakage::Garbage => "garbage",
             Breakage::WrongSignature => "wrong-signature",
@@ -61,5 +75,14 @@ impl<'a> Repository<'a> {
     #[track_caller]
     pub fn mend(&self) {
         self.guest.run(["rm", "-f", FAULT]).ok();
+        self.serve();
+    }
+
+    /// Starts the server, unless it runs.
+    #[track_caller]
+    pub(super) fn serve(&self) {
+        self.guest
+            .script(include_str!("scripts/serve.sh"), [SERVE])
+            .ok();
     }
 }

@@ -36,12 +36,15 @@ const WINDOW: u32 = 512 << 10;
 const PACKETS: usize = 16;
 
 /// Pauses before a machine is asked again that dropped the connection before the login. sshd does that at random when
-/// too many have not logged in yet (`MaxStartups`); whoever is refused six times has a sshd that refuses for another reason.
-const PAUSES: [Duration; 5] = [
+/// too many have not logged in yet: by default (`MaxStartups 10:30:100`) three times in ten from ten on. Whoever is
+/// refused eight times has a sshd that refuses for another reason.
+const PAUSES: [Duration; 7] = [
     Duration::from_millis(250),
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
+    Duration::from_secs(3),
+    Duration::from_secs(3),
     Duration::from_secs(3),
 ];
 

@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,7 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use patchcore::{Error, Result};
 use russh::client::Msg;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
     channel::{Channel, ChannelEnd, Heard},
@@ -108,8 +108,9 @@ async fn serve(
             return;
         }
     };
+    let channels = Channels::default();
     let mut running = FuturesUnordered::new();
-    running.push(exchange(&connection, target, first));
+    running.push(exchange(&connection, &channels, target, first));
     loop {
         tokio::select! {
             biased;
@@ -120,7 +121,7 @@ async fn serve(
             }
             request = inbox.recv(), if running.len() < SCRIPTS_AT_ONCE => match request {
                 Some(request) if !connection.handle.is_closed() => {
-                    running.push(exchange(&connection, target, request));
+                    running.push(exchange(&connection, &channels, target, request));
                 }
                 // The connection is gone: the request goes back unanswered and is asked again on a new one, which
                 // whoever asked opens as soon as this one takes no more.
@@ -157,31 +158,70 @@ async fn refuse(first: Request, mut inbox: mpsc::Receiver<Request>, error: &Erro
     }
 }
 
-/// Opens a channel, on which nothing is sent yet.
-async fn open_channel(connection: &Connection) -> Result<russh::Channel<Msg>, russh::Error> {
+/// How many channels of a connection are open, and word when one of them ends.
+#[derive(Default)]
+struct Channels {
+    open: AtomicUsize,
+    ended: Notify,
+}
+
+/// A channel that counts as open.
+struct Counted<'a>(&'a Channels);
+
+impl<'a> Counted<'a> {
+    fn of(channels: &'a Channels) -> Self {
+        channels.open.fetch_add(1, Ordering::Relaxed);
+        Self(channels)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.ended.notify_waiters();
+    }
+}
+
+/// Opens a channel, on which nothing is sent yet. A host that opens few at once is waited for.
+async fn open_channel(
+    connection: &Connection,
+    channels: &Channels,
+) -> Result<russh::Channel<Msg>, russh::Error> {
     let mut pauses = CHANNEL_PAUSES.iter();
     loop {
-        match (
-            connection.handle.channel_open_session().await,
-            pauses.next(),
-        ) {
-            (Err(russh::Error::ChannelOpenFailure(_)), Some(pause)) => {
-                within(*pause, pending::<()>()).await;
+        let mut ended = pin!(channels.ended.notified());
+        ended.as_mut().enable();
+        match connection.handle.channel_open_session().await {
+            Err(russh::Error::ChannelOpenFailure(_))
+                if channels.open.load(Ordering::Relaxed) > 0 =>
+            {
+                ended.await;
             }
-            (opened, _) => return opened,
+            Err(error @ russh::Error::ChannelOpenFailure(_)) => match pauses.next() {
+                Some(pause) => {
+                    within(*pause, pending::<()>()).await;
+                }
+                None => return Err(error),
+            },
+            opened => return opened,
         }
     }
 }
 
 /// Runs one script. `false`: the connection is gone.
-async fn exchange(connection: &Connection, target: &SshTarget, request: Request) -> bool {
+async fn exchange(
+    connection: &Connection,
+    channels: &Channels,
+    target: &SshTarget,
+    request: Request,
+) -> bool {
     let Request {
         wire,
         sent,
         mut reply,
     } = request;
     let opened = tokio::select! {
-        opened = open_channel(connection) => opened,
+        opened = open_channel(connection, channels) => opened,
         () = reply.closed() => return true,
     };
     let mut channel = match opened {
@@ -193,6 +233,7 @@ async fn exchange(connection: &Connection, target: &SshTarget, request: Request)
         // Nothing was sent; dropping the reply says so.
         Err(_) => return false,
     };
+    let _counted = Counted::of(channels);
     let heard = {
         let talk = pin!(channel.talk(target.become_root, wire, &sent));
         tokio::select! {

@@ -147,7 +147,7 @@ async fn candidates(
                     |c| matches!(c, Candidate::Agent(of, _) if of.key_data() == key.public_key().key_data()),
                 );
                 if !is_offered {
-                    found.push(Candidate::File(file, Arc::new(key)));
+                    found.push(Candidate::File(file, key));
                 }
             }
             Ok(Key::Locked(public)) => {
@@ -185,7 +185,7 @@ fn default_files() -> Vec<PathBuf> {
 }
 
 enum Key {
-    Open(PrivateKey),
+    Open(Arc<PrivateKey>),
     /// Behind a passphrase; the form of OpenSSH shows its public half all the same.
     Locked(Option<PublicKey>),
 }
@@ -196,14 +196,14 @@ fn read_key(text: &str) -> Result<Key, String> {
         return Ok(if key.is_encrypted() {
             Key::Locked(Some(key.public_key().clone()))
         } else {
-            Key::Open(key)
+            Key::Open(Arc::new(key))
         });
     }
     if text.contains("ENCRYPTED") && text.contains("PRIVATE KEY-----") {
         return Ok(Key::Locked(None));
     }
     decode_secret_key(text, None)
-        .map(Key::Open)
+        .map(|key| Key::Open(Arc::new(key)))
         .map_err(|e| format!("not a private key: {e}"))
 }
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# package.sh NAME VERSION SUITE: builds one package of the test repository, inside the root.
+# package.sh NAME VERSION SUITE [MARK]: builds one package of the test repository, inside the root.
+# A mark makes its content differ and nothing else.
 # What a package does follows from its name and version alone; 1.0-1 of all of them is harmless.
 set -eu
 name=$1 version=$2 suite=$3
@@ -9,6 +10,7 @@ trap 'rm -rf "$tree"' EXIT
 chmod 755 "$tree"
 mkdir -p "$pool" "$tree/DEBIAN" "$tree/usr/share/$name"
 printf '%s %s\n' "$name" "$version" >"$tree/usr/share/$name/version"
+[ -z "${4:-}" ] || printf '%s\n' "$4" >"$tree/usr/share/$name/mark"
 
 arch=all
 relations=
