@@ -82,7 +82,8 @@ impl Guest {
     /// Whatever starts from now on sees a clock that is so many years ahead, or behind.
     ///
     /// It is libfaketime in every process and not the kernel's clock, which all guests share with this machine: what
-    /// runs already, and file times, stay as they are.
+    /// runs already, and file times, stay as they are. Meanwhile nothing can be written to `/dev/shm`. A restart sets
+    /// it right.
     #[track_caller]
     pub fn set_clock_wrong(&self, years: i32) {
         self.script(WRONG_CLOCK, [&*format!("{years:+}y")]).ok();
@@ -91,8 +92,11 @@ impl Guest {
     /// Whatever starts from now on sees the true time.
     #[track_caller]
     pub fn set_clock_right(&self) {
-        self.run(["rm", "-f", "/etc/ld.so.preload", "/etc/faketimerc"])
-            .ok();
+        self.script(
+            "rm -f /etc/ld.so.preload /etc/faketimerc; mount -o remount,rw /dev/shm",
+            [],
+        )
+        .ok();
     }
 
     /// Its disk has no space left; `/run`, and with systemd `/tmp`, are other file systems and do.
