@@ -9,6 +9,7 @@ use patchcore_testkit::peers::{
 };
 
 mod network;
+mod systemd;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

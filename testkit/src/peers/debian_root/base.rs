@@ -11,7 +11,10 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{Guest, guest::broken};
+use super::{
+    Guest,
+    guest::{Init, broken},
+};
 use crate::peers::Missing;
 
 /// The suite of Debian that guests run.
@@ -26,15 +29,11 @@ const PACKAGES: &str = "tini,procps,sudo,iproute2,apt-utils,gpg,gpg-agent,openss
 
 const ENTER_TREE: &str = include_str!("scripts/enter_tree.sh");
 const PROBE: &str = include_str!("scripts/probe.sh");
-/// The scripts that stay in the tree, because guests use them.
-const IN_TREE: [(&str, &str); 7] = [
+/// The scripts that stay in the tree, because guests publish packages with them.
+const IN_TREE: [(&str, &str); 3] = [
     ("package.sh", include_str!("scripts/package.sh")),
     ("index.sh", include_str!("scripts/index.sh")),
     ("prepare.sh", include_str!("scripts/prepare.sh")),
-    ("network.sh", include_str!("scripts/network.sh")),
-    ("login.sh", include_str!("scripts/login.sh")),
-    ("restart.sh", include_str!("scripts/restart.sh")),
-    ("serve.py", include_str!("scripts/serve.py")),
 ];
 const TREE_HOME: &str = "srv/patchcore";
 
@@ -95,7 +94,7 @@ impl Base {
     #[must_use]
     #[track_caller]
     pub fn guest(&self) -> Guest {
-        Guest::start(self, None, None).unwrap_or_else(|e| broken("starting a guest", e))
+        Guest::start(self, None, None, Init::Tini).unwrap_or_else(|e| broken("starting a guest", e))
     }
 
     /// The tree as it lies on this machine's disk.

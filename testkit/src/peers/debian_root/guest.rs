@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     fmt,
-    fs::File,
+    fs::{self, File},
     io::Write,
     net::Ipv4Addr,
     path::Path,
@@ -24,6 +24,10 @@ use super::{
 
 const DISK: &str = include_str!("scripts/disk.sh");
 const BOOT: &str = include_str!("scripts/boot.sh");
+const BOOT_SYSTEMD: &str = include_str!("scripts/boot_systemd.sh");
+const MACHINE: &str = include_str!("scripts/machine.sh");
+const RESTART: &str = include_str!("scripts/restart.sh");
+const CGROUPS: &str = include_str!("scripts/cgroups.sh");
 const SUPERVISE: &str = include_str!("scripts/supervise.sh");
 const AS_USER: &str = include_str!("scripts/as_user.sh");
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,11 +45,21 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Guest {
     base: Base,
+    /// What the mounts of its disk and its cgroups are called: no two guests of this machine have the same.
+    mark: String,
     host_name: String,
+    init: Init,
     plug: Option<Plug>,
     // Off before the disk goes: fields are dropped in this order.
     running: Mutex<Option<Arc<Holder>>>,
     disk: Holder,
+}
+
+/// What starts the processes of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::peers) enum Init {
+    Tini,
+    Systemd,
 }
 
 /// Where a guest of a lab is plugged in.
@@ -66,26 +80,32 @@ impl Guest {
         base: &Base,
         name: Option<&str>,
         plug: Option<Plug>,
+        init: Init,
     ) -> Result<Self, String> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        // No two disks of this machine are called the same, though guests of two labs may be.
         let mark = format!("guest-{}-{number}", process::id());
-        let mut disk = match &plug {
-            None => Command::new("unshare"),
-            Some(plug) => {
-                let mut disk = Command::new("nsenter");
-                disk.arg(format!("--net={}", holder::path(&plug.network)))
-                    .arg("unshare");
-                disk
-            }
-        };
-        disk.args(["--mount", "--pid", "--fork", "--kill-child"])
+        let mut words = Vec::new();
+        if init == Init::Systemd {
+            words.extend(["sh", "-c", CGROUPS, "sh", &mark]);
+        }
+        let net = plug
+            .as_ref()
+            .map(|plug| format!("--net={}", holder::path(&plug.network)));
+        if let Some(net) = &net {
+            words.extend(["nsenter", net]);
+        }
+        words.push("unshare");
+        let mut disk = Command::new(words[0]);
+        disk.args(&words[1..])
+            .args(["--mount", "--pid", "--fork", "--kill-child"])
             .args(["sh", "-c", DISK, "sh"])
             .args([base.mount_point(), base.tree(), Path::new(&mark)]);
         let disk = Holder::start(&mut disk).map_err(|e| format!("making a guest's disk: {e}"))?;
         let guest = Self {
             base: base.clone(),
-            host_name: name.map_or(mark, str::to_owned),
+            host_name: name.unwrap_or(&mark).to_owned(),
+            mark,
+            init,
             plug,
             running: Mutex::new(None),
             disk,
@@ -271,11 +291,12 @@ impl Guest {
     /// within `patience`.
     #[must_use]
     pub fn is_back_since(&self, boot: &str, patience: Duration) -> bool {
-        // It may go down in the middle of this very question.
+        // Looked at from outside: a command that runs in the guest would be one more that its shutdown waits for.
         self.wait_until(patience, |guest| {
-            let answer = guest.run(["cat", BOOT_ID]);
-            answer.status.success() && answer.stdout.trim_end() != boot
-        })
+            let Some(pid) = guest.pid() else { return false };
+            fs::read_to_string(format!("/proc/{pid}/root{BOOT_ID}"))
+                .is_ok_and(|found| found.trim_end() != boot)
+        }) && self.settle().is_ok()
     }
 
     /// Ends every process at once, with no time to clean up. The disk stays, `/run` does not.
@@ -307,12 +328,31 @@ impl Guest {
         }
         let address = self.address().map(|address| address.to_string());
         let mut boot = self.disk.enter()?;
-        boot.args(["sh", "-c", SUPERVISE, "sh", BOOT])
+        let (script, last) = match self.init {
+            Init::Tini => (BOOT, RESTART),
+            Init::Systemd => (BOOT_SYSTEMD, &*self.mark),
+        };
+        boot.args(["sh", "-c", SUPERVISE, "sh", script])
             .arg(self.base.mount_point())
-            .args([&self.host_name, &address.unwrap_or_default()]);
+            .args([&self.host_name, &address.unwrap_or_default()])
+            .args([MACHINE, last]);
         let holder = Holder::start(&mut boot).map_err(|e| format!("{}: {e}", self.host_name))?;
         *running = Some(Arc::new(holder));
-        Ok(())
+        drop(running);
+        self.settle()
+    }
+
+    /// Waits until systemd has started all that it starts.
+    fn settle(&self) -> Result<(), String> {
+        if self.init == Init::Tini {
+            return Ok(());
+        }
+        let state = self.run(["timeout", "60", "systemctl", "is-system-running", "--wait"]);
+        match state.stdout.trim_end() {
+            // What a test broke before is not for us to judge.
+            "running" | "degraded" => Ok(()),
+            other => Err(format!("{}: systemd says {other}", self.host_name)),
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Arc<Holder>>> {

@@ -51,7 +51,7 @@ mod repository;
 pub use base::{Base, DebianRoot};
 pub use child::{Child, Output};
 pub use guest::Guest;
-pub(super) use guest::{Plug, broken};
+pub(super) use guest::{Init, Plug, broken};
 pub use history::{PackageChange, Transaction};
 pub(super) use holder::path;
 pub use repository::Repository;

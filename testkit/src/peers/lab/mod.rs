@@ -54,11 +54,13 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use self::folder::Folder;
 use super::{
     Missing,
-    debian_root::{self, Base, DebianRoot, Guest, Plug, broken},
+    debian_root::{self, Base, DebianRoot, Guest, Init, Plug, broken},
 };
 
 pub use recipe::{GuestRecipe, Kind, Recipe};
 pub use repository::{Breakage, Repository};
+
+const SERVE: &str = include_str!("scripts/serve.py");
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
@@ -102,7 +104,7 @@ impl Lab {
         recipe.check()?;
         let folder = Folder::make(folder.clone())
             .unwrap_or_else(|e| broken(&folder.display().to_string(), e));
-        let made = Guest::start(base, Some("repository"), None)
+        let made = Guest::start(base, Some("repository"), None, Init::Tini)
             .and_then(|repository| Self::plug_in(base, recipe, folder, repository));
         Ok(made.unwrap_or_else(|e| broken("starting a lab", e)))
     }
@@ -118,7 +120,7 @@ impl Lab {
         let network = File::open(format!("/proc/{pid}/ns/net")).map_err(|e| e.to_string())?;
         let network = Arc::new(network);
         repository
-            .script(include_str!("scripts/network.sh"), [])
+            .script(include_str!("scripts/network.sh"), [SERVE])
             .ok();
         let key = |name| {
             repository
@@ -133,7 +135,12 @@ impl Lab {
                 network: Arc::clone(&network),
                 address: address(number),
             };
-            let guest = Guest::start(base, Some(&recipe.guests[number].name), Some(plug))?;
+            let wanted = &recipe.guests[number];
+            let init = match wanted.kind {
+                Kind::Bare => Init::Tini,
+                Kind::Systemd => Init::Systemd,
+            };
+            let guest = Guest::start(base, Some(&wanted.name), Some(plug), init)?;
             guest.put("/etc/ssh/authorized_keys", &public);
             Ok(guest)
         };

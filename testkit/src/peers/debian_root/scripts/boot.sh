@@ -1,5 +1,5 @@
-# boot.sh MOUNT_POINT HOST_NAME ADDRESS: starts a guest on its disk; it runs while standard input stays open.
-# With an address it is a guest of a lab, whose network is descriptor 3.
+# boot.sh MOUNT_POINT HOST_NAME ADDRESS MACHINE RESTART: starts a guest on its disk; it runs while standard input
+# stays open. MACHINE and RESTART are the scripts of these names.
 set -eu
 exec 2>&1
 cd "$1"
@@ -9,8 +9,8 @@ printf '%s\n' "$2" >/proc/sys/kernel/hostname
 boot_id=$(mktemp boot_id.XXXXXX)
 cat /proc/sys/kernel/random/uuid >"$boot_id"
 chmod 444 "$boot_id"
-link=up
-[ ! -e unplugged ] || link=down
+cable=up
+[ ! -e unplugged ] || cable=down
 
 mount -t proc -o nosuid,nodev,noexec proc root/proc
 # Root in the guest is root of this machine: its kernel's settings stay out of reach.
@@ -40,30 +40,20 @@ done
 cd root
 pivot_root . .
 umount -l .
-ip link set dev lo up
-printf '%s\n' "$2" >/etc/hostname
-printf '127.0.0.1 localhost %s\n' "$2" >/etc/hosts
-# The tree's own are systemd's, which is not here. They are links, so that nothing of the tree is written over.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+env -i "PATH=$PATH" sh -c "$4" sh "$2" "$3" "$cable"
+# What the tree has under these names is systemd's, which is not here.
+printf '%s\n' "$5" >/srv/patchcore/restart.sh
+chmod 755 /srv/patchcore/restart.sh
 for program in reboot shutdown poweroff halt; do
     ln -sf /srv/patchcore/restart.sh "/usr/sbin/$program"
 done
-# apt draws 0 to 100 from the machine id and lets a machine in up to the percentage, so that one in 101 would be
-# in a rollout of 0 %: such an id is drawn again.
-while [ ! -s /etc/machine-id ]; do
-	tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
-	if env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin apt-get -s -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
-		-o Dir::Log::Planner=/dev/null dist-upgrade 2>/dev/null | grep -q '^Inst pc-phased '; then
-		: >/etc/machine-id
-	fi
-done
 if [ -n "$3" ]; then
-    sh /srv/patchcore/network.sh "$3" "$link"
-    sh /srv/patchcore/login.sh
     mkdir -p /run/sshd
-    /usr/sbin/sshd 3<&- </dev/null >/dev/null 2>&1
+    env -i "PATH=$PATH" /usr/sbin/sshd 3<&- </dev/null >/dev/null 2>&1
 fi
 exec 3<&-
 echo "ready $pid"
 # `reboot` tells every process of the guest to end, and this one is what its init waits for.
 trap '' TERM
-exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin tini -- cat >/dev/null 2>&1
+exec env -i "PATH=$PATH" tini -- cat >/dev/null 2>&1

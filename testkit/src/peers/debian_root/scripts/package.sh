@@ -37,6 +37,10 @@ pc-daemon/*)
     cp /bin/sleep "$tree/usr/libexec/pc-daemon"
     printf '#!/bin/sh\nexec env LD_PRELOAD=/usr/lib/libpc.so.1 /usr/libexec/pc-daemon infinity\n' >"$tree/usr/sbin/pc-daemon"
     chmod 755 "$tree/usr/sbin/pc-daemon"
+    # Where there is systemd, it runs from the start on.
+    mkdir -p "$tree/lib/systemd/system/multi-user.target.wants"
+    printf '[Unit]\nDescription=test daemon\n[Service]\nExecStart=/usr/sbin/pc-daemon\n' >"$tree/lib/systemd/system/pc-daemon.service"
+    ln -s ../pc-daemon.service "$tree/lib/systemd/system/multi-user.target.wants/pc-daemon.service"
     ;;
 */1.0-1) ;;
 pc-badpost/*)

@@ -56,7 +56,6 @@ rm -f /etc/apt/apt.conf.d/20auto-upgrades
 systemctl mask apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service
 # What is not there or costs every start a second.
 systemctl mask systemd-timesyncd.service e2scrub_all.timer fstrim.timer dpkg-db-backup.timer getty.target console-getty.service
-chmod 755 restart.sh
 
 # Each guest gets its own identity when it starts, and starts with an empty history.
 apt-get clean
