@@ -120,8 +120,13 @@ fn not_printed<'b>(printed: &str, block: &'b [String]) -> Option<&'b str> {
 
 #[test]
 fn rust_stands_in_a_program_that_is_run() {
-    let sources: Vec<String> = files("examples/examples", "rs")
-        .into_iter()
+    let folders = fs::read_dir(root().join("examples/examples")).unwrap();
+    let folders = folders.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let sources: Vec<String> = folders
+        .map(|name| format!("examples/examples/{name}"))
+        .filter(|folder| root().join(folder).is_dir())
+        .flat_map(|folder| files(&folder, "rs"))
+        .chain(files("examples/examples", "rs"))
         .chain(files("examples/tests", "rs"))
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();

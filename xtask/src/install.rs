@@ -26,6 +26,10 @@ const PACKAGES: &[(&str, &str)] = &[
         "its web server is one that checks by HTTP are tried on",
     ),
     ("shellcheck", "checks shell scripts"),
+    (
+        "tmux",
+        "a terminal that the live block of a run is tried on",
+    ),
     ("uidmap", "lets guests be made without root"),
     (
         "util-linux",

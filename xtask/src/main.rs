@@ -2,7 +2,7 @@
 //!
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
-//! - [`demo`] shows patchcore at work.
+//! - [`demo`] shows patchcore at work, and makes a picture of it.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
 //! - [`tidy`] holds the rules that no compiler checks.
@@ -25,6 +25,7 @@ use workspace::Workspace;
 
 const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
+       cargo xtask picture               makes the picture of a run in the README anew, from the demo
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
        cargo xtask tidy                  checks the rules that no compiler checks
 NAME is one step of the test, or `trouble`: what is said when things go wrong";
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Demo => demo::demo(&workspace),
+        Command::Picture => demo::picture(&workspace),
         Command::Trouble => demo::trouble(&workspace),
         Command::Tidy => tidy::command(&workspace),
         Command::Test { full, name } => ladder::command(&workspace, full, name.as_deref()),
@@ -62,6 +64,7 @@ fn refuse(mistake: &str) -> ExitCode {
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
     Demo,
+    Picture,
     Test { full: bool, name: Option<String> },
     Trouble,
     Tidy,
@@ -74,6 +77,7 @@ impl Command {
         match words.as_slice() {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["demo"] => Ok(Self::Demo),
+            ["picture"] => Ok(Self::Picture),
             ["tidy"] => Ok(Self::Tidy),
             ["test", "trouble"] => Ok(Self::Trouble),
             ["test"] => Ok(Self::Test {
@@ -119,6 +123,7 @@ mod tests {
     fn command_lines() {
         check("", Some(Command::Help));
         check("demo", Some(Command::Demo));
+        check("picture", Some(Command::Picture));
         check(
             "test",
             Some(Command::Test {

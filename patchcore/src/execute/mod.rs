@@ -12,6 +12,8 @@ pub mod kernel;
 #[cfg(feature = "sqlite")]
 mod looks;
 #[cfg(feature = "sqlite")]
+mod progress;
+#[cfg(feature = "sqlite")]
 mod story;
 #[cfg(feature = "sqlite")]
 pub(crate) mod supervise;
@@ -26,6 +28,8 @@ pub use driver::Standing;
 pub(crate) use driver::{Driver, Message, Reins, Tools};
 #[cfg(feature = "sqlite")]
 pub use events::Events;
+#[cfg(feature = "sqlite")]
+pub use progress::{ComponentProgress, RingProgress, RunProgress};
 #[cfg(feature = "sqlite")]
 pub(crate) use story::RUN as RUN_STREAM;
 #[cfg(feature = "sqlite")]

@@ -101,13 +101,22 @@ impl Story {
             .operation("story.read")
         })?;
         let mut story = Self::begin(row)?;
+        story.read_on(journal).await?;
+        Ok(story)
+    }
+
+    /// Reads what its journal holds beyond it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) async fn read_on(&mut self, journal: &Journal) -> Result<()> {
         loop {
-            let page = journal.events(run, story.seq, 1000).await?;
+            let page = journal.events(self.run, self.seq, 1000).await?;
             if page.is_empty() {
-                return Ok(story);
+                return Ok(());
             }
             for stored in page {
-                story.evolve(&Told::read(stored))?;
+                self.evolve(&Told::read(stored))?;
             }
         }
     }

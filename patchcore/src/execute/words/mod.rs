@@ -15,7 +15,7 @@ pub(crate) use stand::{standing, wait, waits};
 
 use super::{
     Standing,
-    kernel::{ComponentEvent, Event, RunEvent, Wait},
+    kernel::{ComponentEvent, Event, Phase, RunEvent, Wait},
     story::Told,
 };
 use crate::{id::ComponentId, plan::text::Times};
@@ -64,6 +64,13 @@ impl fmt::Display for RunEvent {
 impl fmt::Display for ComponentEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&said(self, None).join(" · "))
+    }
+}
+
+/// Where a component is: *is being patched*.
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(phase(*self))
     }
 }
 

@@ -95,6 +95,11 @@ impl Timeline {
         lines
     }
 
+    /// One more event that is known already: what comes after it is told as what follows from it.
+    pub(super) fn skip(&mut self, told: &Told) {
+        self.evolve(told);
+    }
+
     /// When the moment that is being gathered is over; none while nothing is gathered.
     #[must_use]
     pub fn closes(&self) -> Option<Timestamp> {

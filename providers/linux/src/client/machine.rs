@@ -153,9 +153,8 @@ impl Machine {
 
     /// Starts a job, or finds the one that was started under its id.
     pub(crate) async fn start(&self, ctx: &OpContext, job: &Job) -> Result<JobStatus> {
-        let output = self
-            .run(ctx, &self.config.jobs.start(job)?, ASK_WITHIN)
-            .await?;
+        let script = self.config.jobs.start(job, ctx.now())?;
+        let output = self.run(ctx, &script, ASK_WITHIN).await?;
         JobStatus::parse(&job.id, &output.stdout)
     }
 

@@ -422,3 +422,7 @@ impl Host {
         Ok(target)
     }
 }
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

@@ -36,6 +36,9 @@ pub struct LocalConfig {
     pub apt: Apt,
     /// Whether patchcore may restart it. Default yes; the machine that patchcore runs on is never restarted.
     pub reboot: bool,
+    /// How long a restart may take until the machine counts as not coming back. Default 30 minutes: a large server
+    /// checks its memory and its disks for up to twenty.
+    pub restart_within: Duration,
 }
 
 impl LocalConfig {
@@ -49,6 +52,7 @@ impl LocalConfig {
             jobs: Jobs::new(),
             apt: Apt::new(),
             reboot: true,
+            restart_within: Duration::from_secs(30 * 60),
         }
     }
 
@@ -88,6 +92,13 @@ impl LocalConfig {
     #[must_use]
     pub fn without_reboot(mut self) -> Self {
         self.reboot = false;
+        self
+    }
+
+    /// How long a restart may take until the machine counts as not coming back.
+    #[must_use]
+    pub fn with_restart_within(mut self, limit: Duration) -> Self {
+        self.restart_within = limit;
         self
     }
 

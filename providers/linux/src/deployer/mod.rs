@@ -1,19 +1,20 @@
 //! The operation protocol over detached jobs.
 
 mod readiness;
+mod restart;
 mod result;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use patchcore::{
-    Error, ErrorKind, Failure, Result,
+    Error, ErrorKind, Failure, Result, Timestamp,
     estate::{PatchChange, Pin, Scan},
     id::{ComponentId, Version},
     provider::{
-        Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Evidence,
-        Guarantee, Handle, Located, Observed, Op, OpContext, Operations, PerComponent, PortRequest,
-        Prepared, Progress, Readiness, Settled, Undo,
+        Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Guarantee,
+        Handle, Located, Observed, Op, OpContext, Operations, PerComponent, PortRequest, Prepared,
+        Progress, Readiness, Undo,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -21,16 +22,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::{Fleet, Machine},
     error,
-    job::{Job, JobId, JobSpec, JobStatus, Phase, Poll},
+    job::{Job, JobId, JobSpec, JobStatus, MEMORY, Phase, Poll},
     pm::{
         apt::{self, Old, PackageName},
         classify::failed_job,
     },
     vercmp::deb::DebVersion,
 };
-
-/// How long a machine remembers a job. Nothing removes old jobs, so that this is a promise that is easily kept.
-const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long the machine itself waits for a job's end before it answers: most jobs are short, and each question is
 /// a process.
@@ -41,6 +39,14 @@ use self::readiness::{Before, Standing, V, changes_for};
 #[derive(Debug, Serialize, Deserialize)]
 struct JobHandle {
     job: JobId,
+    /// When it was begun or found, by our clock.
+    begun: Timestamp,
+}
+
+impl JobHandle {
+    const fn begun(job: JobId, begun: Timestamp) -> Self {
+        Self { job, begun }
+    }
 }
 
 #[async_trait]
@@ -185,22 +191,22 @@ impl Machine {
                     format!("job {} was started and is not there", job.id),
                 ));
             }
-            _ => Begun::Started(Handle::new(V, &JobHandle { job: job.id })?),
+            _ => Begun::Started(Handle::new(V, &JobHandle::begun(job.id, ctx.now()))?),
         })
     }
 
     async fn located(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
-        if let Some(settled) = self.restarted(ctx, op).await? {
-            return Ok(Located::Settled(settled));
-        }
         let id = JobId::of(&op.key);
+        if matches!(op.request, DeployRequest::Reboot { .. }) {
+            return self.located_restart(ctx, op, id).await;
+        }
         let status = self.poll(ctx, &id, Poll::default()).await?;
         Ok(match status.phase {
             // A start that is still on its way makes the same job as the one that follows, and only one of the
             // two runs it.
             Phase::Absent | Phase::Prepared => Located::NotFound,
             Phase::Claimed | Phase::Running => {
-                Located::Running(Handle::new(V, &JobHandle { job: id })?)
+                Located::Running(Handle::new(V, &JobHandle::begun(id, ctx.now()))?)
             }
             Phase::Refused => return Err(unseen(&id, &status)),
             _ => Located::Settled(self.settled(ctx, op, &id).await?),
@@ -213,14 +219,14 @@ impl Machine {
         op: &Op<DeployRequest>,
         handle: &Handle,
     ) -> Result<Observed> {
-        let JobHandle { job: id } = handle.read(V)?;
+        let JobHandle { job: id, begun } = handle.read(V)?;
         if id != JobId::of(&op.key) {
             return Ok(Observed::Lost {
                 why: format!("job {id} is not of this operation"),
             });
         }
-        if let Some(settled) = self.restarted(ctx, op).await? {
-            return Ok(Observed::Settled(settled));
+        if matches!(op.request, DeployRequest::Reboot { .. }) {
+            return self.observed_restart(ctx, op, &id, begun).await;
         }
         let poll = Poll {
             most: 0,
@@ -236,16 +242,6 @@ impl Machine {
                 progress: self.progress(ctx, &id, &status).await?,
                 poll_after: Duration::from_millis(500),
             },
-            // A restart that was asked for comes after its job's end.
-            Phase::Done
-                if matches!(op.request, DeployRequest::Reboot { .. })
-                    && status.status == Some(0) =>
-            {
-                Observed::Running {
-                    progress: Progress::message("waits for the restart"),
-                    poll_after: Duration::from_secs(5),
-                }
-            }
             Phase::Refused => return Err(unseen(&id, &status)),
             _ => Observed::Settled(self.settled(ctx, op, &id).await?),
         })
@@ -262,20 +258,6 @@ impl Machine {
         let tail = String::from_utf8_lossy(&tail);
         let line = tail.lines().rev().find(|l| !l.trim().is_empty());
         Ok(Progress::message(line.unwrap_or("begins").trim()))
-    }
-
-    /// A restart that is over: the boot id is another one than before, whatever the job says.
-    async fn restarted(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Option<Settled>> {
-        if !matches!(op.request, DeployRequest::Reboot { .. }) {
-            return Ok(None);
-        }
-        let before: Before = op.baseline.read(V)?;
-        let at = ctx.now();
-        let facts = self.facts(ctx).await?;
-        Ok((facts.boot_id != before.boot_id).then(|| {
-            let saw = format!("boot id was {}, is {}", before.boot_id, facts.boot_id);
-            Settled::done(before.component, Evidence::observed(at, saw))
-        }))
     }
 
     /// The job of an operation: from its key, request and baseline only, so that it is the same every time.

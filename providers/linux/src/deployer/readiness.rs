@@ -1,6 +1,6 @@
 //! Whether a verb can begin, by what is there now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchcore::{
     Error, ErrorKind, Result, Timestamp,
@@ -26,6 +26,9 @@ pub(crate) struct Before {
     pub(crate) boot_id: String,
     pub(crate) jobs: String,
     pub(crate) packages: BTreeMap<PatchId, Package>,
+    /// Units of systemd that had failed already.
+    #[serde(default)]
+    pub(crate) failed_units: Option<BTreeSet<String>>,
 }
 
 /// A package that a request names.
@@ -123,6 +126,7 @@ pub(crate) fn before(
         boot_id: read.facts.boot_id.clone(),
         jobs: jobs.to_owned(),
         packages,
+        failed_units: Some(read.facts.failed_units.clone()),
     })
 }
 

@@ -78,10 +78,18 @@ impl Machine {
                 Some(error) => Err(error),
                 None => staged(&log, id, as_of),
             },
-            _ => match failed {
+            DeployRequest::Discard { .. } => match failed {
                 Some(error) => Err(error),
                 None => Ok(Evidence::observed(as_of, "what was kept is given back")),
             },
+            // That its job ended well says nothing of a restart; see `restart`.
+            other => Err(failed.unwrap_or_else(|| {
+                let verb = other.verb();
+                Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("{verb} is not settled by its job"),
+                )
+            })),
         };
         let result = match done {
             Ok(evidence) => SubjectResult::Done(evidence.with_claim(claim)),

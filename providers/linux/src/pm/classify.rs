@@ -110,6 +110,11 @@ const RULES: &[Rule] = &[
         ErrorKind::AuthzDenied,
         "the account has no login shell: give it one, or use another account",
     ),
+    rule(
+        &["exec: restricted"],
+        ErrorKind::AuthzDenied,
+        "the account has a restricted shell: give it another one, or use another account",
+    ),
     rule(&["assword has expired"], ErrorKind::AuthzDenied, ACCOUNT),
     rule(
         &["required to change your password"],

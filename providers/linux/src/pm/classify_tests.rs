@@ -53,7 +53,7 @@ const SEEN: &[(&str, ErrorKind)] = &[
         ErrorKind::AuthzDenied,
     ),
     (
-        "env: 'sudo': No such file or directory",
+        "/usr/bin/env: 'sudo': No such file or directory",
         ErrorKind::AuthzDenied,
     ),
     (
@@ -68,6 +68,7 @@ const SEEN: &[(&str, ErrorKind)] = &[
         "This account is currently not available.",
         ErrorKind::AuthzDenied,
     ),
+    ("rbash: line 1: exec: restricted", ErrorKind::AuthzDenied),
     (
         "WARNING: Your password has expired.",
         ErrorKind::AuthzDenied,

@@ -102,3 +102,45 @@ fn words(of: Duration) -> String {
     }
     said.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pm::apt::AptScan;
+
+    const STATES: &str = include_str!("../../../tests/fixtures/scan-states.txt");
+
+    fn compared(after_seconds: i64) -> (Clocks, Timestamp) {
+        let read = AptScan::parse("fixture", STATES.as_bytes()).unwrap();
+        let asked = read.facts.now - SignedDuration::from_secs(after_seconds);
+        let answered = asked + SignedDuration::from_secs(2);
+        (
+            Clocks::compared(asked, answered, &read.facts),
+            read.facts.now,
+        )
+    }
+
+    #[test]
+    fn a_clock_is_wrong_beyond_five_minutes_and_its_times_are_then_ours() {
+        for (ahead, fault) in [
+            (0, None),
+            (2, None),
+            (300, None),
+            (-300, None),
+            (303, Some("its clock is 5 min 1 s ahead")),
+            (-301, Some("its clock is 5 min 1 s behind")),
+            (-86_400 * 400, Some("its clock is 1 year 35 days behind")),
+            (86_400 * 2 + 7, Some("its clock is 2 days ahead")),
+        ] {
+            let (clocks, theirs) = compared(ahead);
+            let found = clocks.fault().map(|fault| fault.what);
+            assert_eq!(found.as_deref(), fault, "{ahead}");
+            // What the machine calls now is about when it was asked.
+            let off = clocks.ours(theirs).duration_since(clocks.at);
+            assert!(
+                off.unsigned_abs() <= TOLERANCE + Duration::from_secs(2),
+                "{ahead}: {off}"
+            );
+        }
+    }
+}

@@ -431,6 +431,27 @@ mod tests {
     }
 
     #[test]
+    fn another_patcher_is_named_and_so_is_its_lock() {
+        assert!(scan(&read(&[]), &now()).other_patchers.is_empty());
+        let on = [
+            ("periodic 0", "periodic 1"),
+            ("tool no", "tool yes"),
+            (
+                "begin locks\n",
+                "begin locks\n/var/lib/dpkg/lock-frontend 5 = 412 100 unattended-upgr\n",
+            ),
+        ];
+        let scan = scan(&read(&on), &now());
+        assert_eq!(scan.other_patchers, ["unattended-upgrades"]);
+        let busy = scan.busy.unwrap();
+        assert_eq!(
+            busy.to_string(),
+            "dpkg is locked by unattended-upgrade (pid 412)"
+        );
+        assert!(busy.since.is_some());
+    }
+
+    #[test]
     fn what_an_ordinary_user_cannot_see_is_unknown() {
         let user = scan(&read(&[("uid 0", "uid 1000")]), &now());
         assert_eq!(user.running_old, None);

@@ -44,8 +44,18 @@ facts() {
     echo "uid $(id -u)"
     echo "systemd $([ -d /run/systemd/system ] && echo yes || echo no)"
     echo "apt $(apt-get --version | head -n 1)"
-    echo "bios_uuid $(first /sys/class/dmi/id/product_uuid)"
-    echo "serial $(first /sys/class/dmi/id/product_serial)"
+    # A container sees the firmware of the machine that it runs on, which is not its own.
+    dmi=/sys/class/dmi/id
+    [ ! -e /run/systemd/container ] || dmi=/nowhere
+    echo "bios_uuid $(first "$dmi/product_uuid")"
+    echo "serial $(first "$dmi/product_serial")"
+}
+
+# How far systemd has come, and what failed.
+units() {
+    [ -d /run/systemd/system ] || return 0
+    echo "state $(systemctl is-system-running 2>/dev/null)"
+    systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null | awk '{ print "failed " $1 }'
 }
 
 os_release() { cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release; }
@@ -177,6 +187,7 @@ lists=${lists%/} archives=${archives%/} admin=${status%/*}
 
 run facts facts
 run os_release os_release
+run units units
 [ "$ONLY" != facts ] || exit 0
 run locks locks
 run installed installed

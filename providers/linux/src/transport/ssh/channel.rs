@@ -10,10 +10,13 @@ use crate::transport::{MAX_STDERR, MAX_STDOUT};
 /// The command of every script, by how it becomes root. The login shell of the user reads this line, whichever shell
 /// that is, and is replaced by it; the script itself comes on standard input.
 ///
-/// sudo speaks the language of the host otherwise, and its words say why it refuses.
+/// sudo would speak the language of the host, and its words say why it refuses; and a start file may have left no path
+/// to find it by.
 const fn command(become_root: Become) -> &'static str {
     match become_root {
-        Become::Sudo => "exec env LC_ALL=C sudo -n -- /bin/sh -s",
+        Become::Sudo => {
+            "exec /usr/bin/env LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sudo -n -- /bin/sh -s"
+        }
         Become::None => "exec /bin/sh -s",
     }
 }
@@ -108,7 +111,8 @@ impl Channel {
 
     /// Ends what still runs on the other side and closes. What the script detached lives on.
     ///
-    /// sshd passes a signal on to what the user runs; what sudo started is out of its reach and ends on its next write.
+    /// sshd passes a signal on to what an ordinary user runs. What root runs, also by sudo, is out of its reach and ends
+    /// with the next line that it prints.
     pub(super) async fn cut(self) {
         // A reader that no longer reads would hold the connection up.
         drop(self.read);

@@ -1,17 +1,22 @@
 //! The task that owns one connection, and what is asked of it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    future::pending,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use std::{future::pending, pin::pin, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use patchcore::{Error, Result};
+use russh::client::Msg;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    channel::{Channel, Heard},
+    channel::{Channel, ChannelEnd, Heard},
     connection::{Connection, End, Ended, within},
     connections::Connections,
     fault,
@@ -21,6 +26,16 @@ use super::{
 
 /// How many scripts run at once on one machine. sshd allows ten channels of a connection by default (`MaxSessions`).
 const SCRIPTS_AT_ONCE: usize = 8;
+
+/// Pauses before a channel is asked for again. sshd counts a channel that was just closed for a moment longer, so that
+/// scripts which end together and are followed by others can meet its limit.
+const CHANNEL_PAUSES: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(80),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_millis(1200),
+];
 
 /// After how long without a script a connection is closed. Between two steps of one component pass seconds; a soak takes
 /// hours, and a thousand idle connections are 70 MB and a question every 15 s each.
@@ -138,6 +153,22 @@ async fn refuse(first: Request, mut inbox: mpsc::Receiver<Request>, error: &Erro
     }
 }
 
+/// Opens a channel, on which nothing is sent yet.
+async fn open_channel(connection: &Connection) -> Result<russh::Channel<Msg>, russh::Error> {
+    let mut pauses = CHANNEL_PAUSES.iter();
+    loop {
+        match (
+            connection.handle.channel_open_session().await,
+            pauses.next(),
+        ) {
+            (Err(russh::Error::ChannelOpenFailure(_)), Some(pause)) => {
+                within(*pause, pending::<()>()).await;
+            }
+            (opened, _) => return opened,
+        }
+    }
+}
+
 /// Runs one script. `false`: the connection is gone.
 async fn exchange(connection: &Connection, target: &SshTarget, request: Request) -> bool {
     let Request {
@@ -146,7 +177,7 @@ async fn exchange(connection: &Connection, target: &SshTarget, request: Request)
         mut reply,
     } = request;
     let opened = tokio::select! {
-        opened = connection.handle.channel_open_session() => opened,
+        opened = open_channel(connection) => opened,
         () = reply.closed() => return true,
     };
     let mut channel = match opened {
@@ -169,8 +200,8 @@ async fn exchange(connection: &Connection, target: &SshTarget, request: Request)
         channel.cut().await;
         return true;
     };
-    let is_open = heard.end != super::channel::ChannelEnd::Broken;
-    if heard.end == super::channel::ChannelEnd::TooLong {
+    let is_open = heard.end != ChannelEnd::Broken;
+    if heard.end == ChannelEnd::TooLong {
         channel.cut().await;
     }
     if !is_open && !sent.load(Ordering::Acquire) {

@@ -227,70 +227,77 @@ async fn offer(
             Candidate::Agent(key, comment) => (key.clone(), format!("agent: {comment}")),
         };
         let called = format!("{} ({from})", public.fingerprint(HashAlg::Sha256));
-        let hash = if public.algorithm().is_rsa() {
-            match rsa_hash(connection).await.map_err(|_| broke(connection))? {
-                Some(hash) => Some(hash),
-                None => {
-                    tried.unusable.push(format!(
-                        "{called}: the host takes rsa keys with SHA-1 only, which nobody should trust any more"
-                    ));
-                    continue;
-                }
-            }
+        let hashes = if public.algorithm().is_rsa() {
+            rsa_hashes(connection)
+                .await
+                .map_err(|_| broke(connection))?
         } else {
-            None
+            vec![None]
         };
-        let answer = match candidate {
-            Candidate::File(_, key) => {
-                let key = PrivateKeyWithHashAlg::new(key, hash);
-                connection
-                    .handle
-                    .authenticate_publickey(&target.user, key)
-                    .await
-                    .map_err(|_| broke(connection))?
-            }
-            Candidate::Agent(..) => {
-                let Some(agent) = agent.as_mut() else {
-                    continue;
-                };
-                let answer = connection
-                    .handle
-                    .authenticate_publickey_with(&target.user, public, hash, agent)
-                    .await;
-                match answer {
-                    Ok(answer) => answer,
-                    Err(AgentAuthError::Key(e)) => {
-                        tried
-                            .unusable
-                            .push(format!("{called}: the agent did not sign ({e})"));
-                        continue;
-                    }
-                    Err(AgentAuthError::Send(_)) => return Err(broke(connection)),
+        if hashes.is_empty() {
+            tried.unusable.push(format!(
+                "{called}: the host takes rsa keys with SHA-1 only, which nobody should trust any more"
+            ));
+        }
+        for hash in hashes {
+            let answer = match &candidate {
+                Candidate::File(_, key) => {
+                    let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
+                    connection
+                        .handle
+                        .authenticate_publickey(&target.user, key)
+                        .await
+                        .map_err(|_| broke(connection))?
                 }
+                Candidate::Agent(key, _) => {
+                    let Some(agent) = agent.as_mut() else {
+                        continue;
+                    };
+                    let answer = connection
+                        .handle
+                        .authenticate_publickey_with(&target.user, key.clone(), hash, agent)
+                        .await;
+                    match answer {
+                        Ok(answer) => answer,
+                        Err(AgentAuthError::Key(e)) => {
+                            tried
+                                .unusable
+                                .push(format!("{called}: the agent did not sign ({e})"));
+                            continue;
+                        }
+                        Err(AgentAuthError::Send(_)) => return Err(broke(connection)),
+                    }
+                }
+            };
+            if note(answer, tried) {
+                return Ok(true);
             }
-        };
-        if note(answer, tried) {
-            return Ok(true);
-        }
-        if connection.handle.is_closed() && tried.methods.as_ref().is_none_or(|m| m.is_empty()) {
-            // sshd hung up, perhaps for too many keys; this one was not judged.
-            tried.unusable.push(format!("{called}: the host hung up"));
-            return Ok(false);
-        }
-        tried.refused.push(called);
-        if tried.wants_more {
-            return Ok(false);
+            if connection.handle.is_closed() && tried.methods.as_ref().is_none_or(|m| m.is_empty())
+            {
+                // sshd hung up, perhaps for too many keys; this one was not judged.
+                tried.unusable.push(format!("{called}: the host hung up"));
+                return Ok(false);
+            }
+            if !tried.refused.contains(&called) {
+                tried.refused.push(called.clone());
+            }
+            if tried.wants_more {
+                return Ok(false);
+            }
         }
     }
     Ok(false)
 }
 
-/// How to sign with an rsa key: with SHA-512 or SHA-256, whichever the host takes.
-async fn rsa_hash(connection: &Connection) -> Result<Option<HashAlg>, russh::Error> {
+/// How to sign with an rsa key, best first; nothing where the host takes SHA-1 only. A host says which of them it knows,
+/// and not which of them its configuration allows, so that both are tried.
+async fn rsa_hashes(connection: &Connection) -> Result<Vec<Option<HashAlg>>, russh::Error> {
+    let both = vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)];
     Ok(match connection.handle.best_supported_rsa_hash().await? {
-        Some(hash) => hash,
+        Some(None) => Vec::new(),
+        Some(Some(HashAlg::Sha256)) => vec![Some(HashAlg::Sha256)],
         // A host that says nothing about it is asked for what every OpenSSH since 7.2 has.
-        None => Some(HashAlg::Sha512),
+        Some(Some(_)) | None => both,
     })
 }
 
