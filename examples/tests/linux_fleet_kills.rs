@@ -188,7 +188,7 @@ impl Round {
             let runs = db.query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
             let sql = "SELECT kind, coalesce(json_extract(body, '$.step'), '') FROM event WHERE stream = ?1 ORDER BY seq";
             let mut rows = db.prepare(sql)?;
-            let events = rows.query_map([WATCHED], |row| {
+            let events = rows.query_map([format!("component/{WATCHED}")], |row| {
                 let (kind, step): (String, String) = (row.get(0)?, row.get(1)?);
                 Ok(format!("{kind} {step}").trim_end().to_owned())
             })?;
