@@ -12,7 +12,7 @@ use crate::{
     job::{JobId, JobStatus, Phase},
     pm::{
         apt::{AptScan, PackageName, reading},
-        classify::{failed_job, marked},
+        classify::{failed_job, kept_configuration, marked},
     },
 };
 
@@ -49,7 +49,7 @@ impl Machine {
                 }
                 let changes = changes_for(&op.request, &component);
                 match holds(&read, &changes, as_of) {
-                    Some(evidence) if status.ran => Ok(evidence),
+                    Some(evidence) if status.ran => Ok(with_kept(evidence, &log)),
                     _ => Err(blamed(
                         failed.unwrap_or_else(|| not_in(&component, op)),
                         &read,
@@ -99,6 +99,18 @@ impl Machine {
             subjects: [(component, result)].into(),
         })
     }
+}
+
+/// Tells which configuration files somebody had edited: they stay, and may lack what the new version needs.
+fn with_kept(mut evidence: Evidence, log: &str) -> Evidence {
+    let kept = kept_configuration(log);
+    if !kept.is_empty() {
+        evidence.saw += &format!(
+            " · kept as edited: {} (the package's own lies beside, .dpkg-dist)",
+            kept.join(", ")
+        );
+    }
+    evidence
 }
 
 fn claim(status: &JobStatus) -> String {
@@ -220,6 +232,24 @@ fn culprits(log: &str) -> Vec<(PackageName, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edited_configuration_file_that_was_kept_is_told() {
+        let seen = |log| {
+            with_kept(
+                Evidence::observed(patchcore::Timestamp::UNIX_EPOCH, "1 of 1"),
+                log,
+            )
+            .saw
+        };
+        let log = "Configuration file '/etc/pc.conf'\n ==> Modified (by you or by a script) since installation.\n \
+            ==> Package distributor has shipped an updated version.\n ==> Keeping old config file as default.\n";
+        assert_eq!(
+            seen(log),
+            "1 of 1 · kept as edited: /etc/pc.conf (the package's own lies beside, .dpkg-dist)"
+        );
+        assert_eq!(seen("all is well\n"), "1 of 1");
+    }
 
     #[test]
     fn the_one_that_failed_is_blamed_and_not_those_that_wait_for_it() {

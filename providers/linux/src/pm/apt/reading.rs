@@ -19,6 +19,9 @@ use super::{
     Pending, State, Upgrades, impact::impact,
 };
 
+/// What is busy where the lock of dpkg is held.
+const DPKG: &str = "dpkg";
+
 /// The name of a package: without its architecture, unless that is a foreign one.
 pub(crate) fn patch_id(name: &PackageName, arch: &Architecture, facts: &Facts) -> PatchId {
     if arch.is_all() || *arch == facts.arch {
@@ -53,9 +56,13 @@ pub(crate) fn scan(read: &AptScan, clocks: &Clocks) -> Scan {
         .filter_map(|(id, (_, package))| Some((id, version(package.version.as_ref()?))))
         .collect();
     let mut scan = Scan::new(clocks.at, versions);
-    scan.unhealthy = unhealthy(read);
-    scan.unhealthy.extend(clocks.fault());
     scan.busy = busy(read, clocks);
+    // Whoever holds the lock of dpkg is in the middle of it: what is not whole yet is that work, which a repair would
+    // spoil. It is read again when the lock is free.
+    if scan.busy.as_ref().is_none_or(|busy| busy.what != DPKG) {
+        scan.unhealthy = unhealthy(read);
+    }
+    scan.unhealthy.extend(clocks.fault());
     scan.boot_id = Some(read.facts.boot_id.clone());
     scan.reboot_wanted = Some(reboot_wanted(read));
     // An ordinary user sees only their own processes, and one that is not seen may be the one that matters.
@@ -191,12 +198,7 @@ pub(crate) fn busy(read: &AptScan, clocks: &Clocks) -> Option<Busy> {
         None => "another process",
     };
     Some(Busy {
-        what: if path.contains("/dpkg/") {
-            "dpkg"
-        } else {
-            "apt"
-        }
-        .to_owned(),
+        what: if path.contains("/dpkg/") { DPKG } else { "apt" }.to_owned(),
         holder: match pid {
             Some(pid) => format!("{name} (pid {pid})"),
             None => name.to_owned(),
@@ -405,6 +407,27 @@ mod tests {
         };
         let missing: Vec<_> = missing.iter().map(PatchId::as_str).collect();
         assert_eq!(missing, ["pc-badpost", "pc-conf", "pc-removed"]);
+    }
+
+    #[test]
+    fn what_is_not_whole_while_dpkg_is_at_work_is_no_fault_yet() {
+        let broken = (
+            "pc-badpost\tall\t1.0-1\tinstall\tinstalled",
+            "pc-badpost\tall\t1.0-1\tinstall\thalf-configured",
+        );
+        let held_by = |path: &str| {
+            let lock = format!("begin locks\n{path} 65024 = 6968 100 unattended-upgr\n");
+            scan(&read(&[broken, ("begin locks\n", &lock)]), &now())
+        };
+        let at_work = held_by("/var/lib/dpkg/lock-frontend");
+        assert_eq!(at_work.unhealthy, Vec::new());
+        assert_eq!(
+            at_work.busy.unwrap().holder,
+            "unattended-upgrade (pid 6968)"
+        );
+        // Fetching lists leaves no package half-way, and without a holder nobody is at it.
+        assert_eq!(held_by("/var/lib/apt/lists/lock").unhealthy.len(), 1);
+        assert_eq!(scan(&read(&[broken]), &now()).unhealthy.len(), 1);
     }
 
     #[test]
