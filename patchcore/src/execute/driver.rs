@@ -21,7 +21,8 @@ use super::{
     },
     looks,
     story::{self, Story, Told},
-    supervise,
+    supervise::{self, Caller},
+    workers::Workers,
 };
 use crate::{
     clock::{AtWork, SharedClock, later},
@@ -87,6 +88,7 @@ pub(crate) struct Driver {
     journal: Journal,
     clock: SharedClock,
     tools: Tools,
+    workers: Workers,
     story: Story,
     calendar: Calendar,
     taken_over: Timestamp,
@@ -117,6 +119,7 @@ impl Driver {
         let (progress, heard) = watch::channel(BTreeMap::new());
         let driver = Self {
             taken_over: clock.now(),
+            workers: Workers::start_in_this_runtime(),
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
             parking: false,
@@ -356,6 +359,8 @@ impl Driver {
                 component: component.clone(),
                 known_as: target.known_as.clone(),
                 deployer: self.tools.deployers.get(&target.tool).cloned(),
+                tool: target.tool.clone(),
+                workers: self.workers.clone(),
                 probes: Arc::clone(&self.tools.probes),
                 ctx: OpContext::reading(
                     Arc::clone(&self.clock),
@@ -568,6 +573,8 @@ struct Doing {
     component: ComponentId,
     known_as: ComponentId,
     deployer: Option<Arc<dyn Deployer>>,
+    tool: ProviderName,
+    workers: Workers,
     probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     ctx: OpContext,
     taken_over: Timestamp,
@@ -592,6 +599,7 @@ impl Doing {
             .ctx
             .clone()
             .with_progress(Arc::new(move |p| progress.progress(p)));
+        let caller = Caller::of(&self.workers, &self.tool);
         Ok(match effect {
             Effect::Ensure {
                 step,
@@ -610,14 +618,14 @@ impl Doing {
                 };
                 Some(Input::Operation(
                     step,
-                    ensure::ensure(&*deployer, &ctx, ask, &to).await?,
+                    ensure::ensure(&deployer, &caller, &ctx, ask, &to).await?,
                 ))
             }
             Effect::Scan => Some(Input::Scan(
-                looks::scan(&*deployer, &ctx, &self.known_as).await,
+                looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
             )),
             Effect::Check(checks) => Some(Input::Checks(
-                looks::checks(&self.probes, &ctx, &self.component, &checks).await,
+                looks::checks(&self.probes, &self.workers, &ctx, &self.component, &checks).await,
             )),
             Effect::None => None,
         })

@@ -27,6 +27,8 @@ pub(crate) mod supervise;
 mod why;
 #[cfg(feature = "sqlite")]
 pub(crate) mod words;
+#[cfg(feature = "sqlite")]
+pub(crate) mod workers;
 
 #[cfg(feature = "sqlite")]
 pub use driven::DrivenBy;

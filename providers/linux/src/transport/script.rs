@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use memchr::memmem::{find, rfind};
 use patchcore::{Error, ErrorKind, Result};
 
 /// Variables that a script may inherit; everything else in a foreign environment is unset.
@@ -211,18 +212,6 @@ pub fn quote(text: &str) -> Result<String> {
         .found(format!("{text:?}")));
     }
     Ok(format!("'{}'", text.replace('\'', "'\\''")))
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
-}
-
-fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .rposition(|window| window == needle)
 }
 
 #[cfg(test)]
