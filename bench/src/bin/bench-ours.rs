@@ -120,6 +120,10 @@ async fn upgrade(
     Ok(())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "real connections are held for real time"
+)]
 async fn hold(inventory: &str, connections: usize) -> Result<(), Box<dyn Error>> {
     // The bound of a program that is polite to small machines would make this a test of patience.
     let shared = Connections::new().with_logins_at_once(64);

@@ -296,7 +296,9 @@ impl Jobs {
             )?
             .set(
                 "OFF",
-                &poll.offset.map_or_else(|| "end".to_owned(), |o| o.to_string()),
+                &poll
+                    .offset
+                    .map_or_else(|| "end".to_owned(), |o| o.to_string()),
             )?
             .set("MAX", &poll.most.to_string())
     }

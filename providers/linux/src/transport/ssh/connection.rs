@@ -163,7 +163,11 @@ async fn handshake(
     };
     match within(
         limit,
-        client::connect_stream(Arc::new(config), BufReader::with_capacity(PIECE, stream), peer),
+        client::connect_stream(
+            Arc::new(config),
+            BufReader::with_capacity(PIECE, stream),
+            peer,
+        ),
     )
     .await
     {
