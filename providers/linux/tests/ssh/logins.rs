@@ -155,11 +155,12 @@ fn a_key_with_a_passphrase_is_a_matter_of_the_agent() {
 
     let agent = Agent::start(&stand);
     agent.add(&stand, &locked, "correct horse");
-    // Other keys of the agent are not offered, since this one is named.
-    let other = key(&stand, "other", &["ed25519"], "", false);
-    agent.add(&stand, &other, "");
     let shared = plain().with_agent(&agent.socket);
     block(run(&shared.host(with(&stand, &[&locked])), "true")).unwrap();
+    // Where a key is named, others of the agent are not offered, though this one would be taken.
+    let other = key(&stand, "other", &["ed25519"], "", false);
+    let error = block(run(&shared.host(with(&stand, &[&other])), "true")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthzDenied);
 }
 
 #[test]

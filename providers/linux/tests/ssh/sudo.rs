@@ -1,7 +1,9 @@
 //! Becoming root, and what is said to whom may not.
 
+use std::time::Duration;
+
 use patchcore::{ErrorKind, Result};
-use patchcore_linux::transport::{Output, ssh::Become};
+use patchcore_linux::transport::{Output, Script, Transport as _, ssh::Become};
 
 use crate::stand::{Stand, block, plain, run, stand};
 
@@ -62,6 +64,19 @@ fn each_refusal_of_sudo_is_told_with_its_remedy() {
         "op",
         &["sudo", "No such file or directory", "install sudo"],
     );
+}
+
+#[test]
+fn a_refusal_does_not_wait_for_a_long_script_to_be_read() {
+    let Some(stand) = stand() else { return };
+    // More than the other side takes before somebody reads it, which nobody does.
+    let script = Script::new("t-long")
+        .set("V", &"x".repeat(8 << 20))
+        .unwrap()
+        .text("true");
+    let ssh = plain().host(stand.target("pwsudo"));
+    let error = block(ssh.run(&script, Duration::from_secs(20))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthzDenied, "{error:?}");
 }
 
 #[test]
