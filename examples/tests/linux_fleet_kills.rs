@@ -518,9 +518,13 @@ fn unpacked(round: &Round, verb: &str) -> Option<String> {
         return None;
     }
     let dpkg = process(round, "hold-unpack")?;
-    let status = round.guest().dpkg_status("pc-hello");
-    (status == "unpacked")
-        .then(|| format!("dpkg had unpacked pc-hello on {WATCHED} and was at it (hook pid {dpkg})"))
+    // apt lets dpkg unpack in several calls; the first is where it is held.
+    let (package, _) = PATCHED
+        .into_iter()
+        .find(|(package, _)| round.guest().dpkg_status(package) == "unpacked")?;
+    Some(format!(
+        "dpkg had unpacked {package} on {WATCHED} and was at it (hook pid {dpkg})"
+    ))
 }
 
 /// Starts the program and kills it at the moment; what was seen there, or nothing where it was over before.
