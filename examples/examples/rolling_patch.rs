@@ -13,7 +13,7 @@ use patchcore::{
 };
 
 #[tokio::main]
-async fn main() -> patchcore::Result<ExitCode> {
+pub(crate) async fn main() -> patchcore::Result<ExitCode> {
     let sim = small_datacenter()?;
     let estate = Estate::named("dc-north")
         .with(sim.provider())

@@ -79,7 +79,7 @@ pub(crate) fn trouble(workspace: &Workspace) -> ExitCode {
     show(
         workspace,
         "trouble",
-        "this shows the simulated estate with faults planted in it, and as root a throw-away Debian in memory: no machine of yours is touched",
+        "this shows the simulated estate with faults planted in it, and as root throw-away Debian machines in memory: no machine of yours is touched",
     )
 }
 
@@ -94,16 +94,13 @@ fn show(workspace: &Workspace, name: &str, estate: &str) -> ExitCode {
         return ExitCode::from(BAD_INPUT);
     }
     println!("{estate}");
-    let mut command = workspace.cargo([
-        "run",
-        "--quiet",
-        "--package",
-        "patchcore-examples",
-        "--example",
-        name,
-    ]);
+    if let Err(code) = build(workspace) {
+        return code;
+    }
+    let program = workspace.target().join("debug/examples").join(name);
+    let mut command = workspace.program(program);
     let (arguments, right) = examples::manner(name);
-    command.arg("--").args(arguments);
+    command.args(arguments);
     match command.status() {
         Ok(status) if status.code().is_some_and(|code| right.contains(&code)) => ExitCode::SUCCESS,
         Ok(status) => {
