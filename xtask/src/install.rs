@@ -18,6 +18,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gpg", "signs the package repositories of the tests"),
     ("mmdebstrap", "makes the file systems of Debian guests"),
     (
+        "openssh-client",
+        "logs in to the guests of a lab as a person does",
+    ),
+    (
         "openssl",
         "makes the certificates of the web servers that checks are tried on",
     ),
@@ -26,6 +30,10 @@ const PACKAGES: &[(&str, &str)] = &[
         "its web server is one that checks by HTTP are tried on",
     ),
     ("shellcheck", "checks shell scripts"),
+    (
+        "systemd-container",
+        "systemd-nspawn starts the guests that run systemd",
+    ),
     (
         "tmux",
         "a terminal that the live block of a run is tried on",
@@ -68,6 +76,20 @@ pub(crate) fn toolchain(workspace: &Workspace) -> Outcome {
 pub(crate) fn packages(workspace: &Workspace) -> Outcome {
     let names: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
     bring(workspace, &names)
+}
+
+/// What a lab needs of [`PACKAGES`].
+const FOR_LABS: &[&str] = &[
+    "mmdebstrap",
+    "openssh-client",
+    "systemd-container",
+    "uidmap",
+    "util-linux",
+];
+
+/// The same, of what a lab needs.
+pub(crate) fn packages_for_labs(workspace: &Workspace) -> Outcome {
+    bring(workspace, FOR_LABS)
 }
 
 /// The same for packages that only one command needs.

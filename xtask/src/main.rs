@@ -5,6 +5,7 @@
 //! - [`bench`] measures patchcore beside other tools.
 //! - [`demo`] shows patchcore at work, and makes a picture of it.
 //! - [`fuzz`] tries inputs on the parsers.
+//! - [`lab`] keeps a small network of throw-away Debian machines.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
 //! - [`tidy`] holds the rules that no compiler checks.
@@ -15,6 +16,7 @@ mod evidence;
 mod examples;
 mod fuzz;
 mod install;
+mod lab;
 mod ladder;
 mod light;
 mod outcome;
@@ -36,6 +38,9 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
                                          tries inputs on every parser of what comes from outside
        cargo xtask tidy                  checks the rules that no compiler checks
+       cargo xtask lab up [N]            starts throw-away Debian machines that are reached by SSH
+       cargo xtask lab status | down     says how they are, or ends them
+       cargo xtask lab enter [GUEST] [-- CMD…]  runs a command in their network, or in one of them
 NAME is one step of the test, or `trouble`: what is said when things go wrong";
 
 /// The exit code for a command line that cannot be understood.
@@ -57,6 +62,7 @@ fn main() -> ExitCode {
         Command::Bench(words) => bench::linux(&workspace, &words),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
+        Command::Lab { arguments } => lab::command(&workspace, &arguments),
         Command::Tidy => tidy::command(&workspace),
         Command::Test { full, name } => ladder::command(&workspace, full, name.as_deref()),
         Command::Help => {
@@ -83,6 +89,9 @@ enum Command {
         name: Option<String>,
     },
     Trouble,
+    Lab {
+        arguments: Vec<String>,
+    },
     Tidy,
     Help,
 }
@@ -94,6 +103,9 @@ impl Command {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["demo"] => Ok(Self::Demo),
             ["picture"] => Ok(Self::Picture),
+            ["lab", ..] => Ok(Self::Lab {
+                arguments: arguments[1..].to_vec(),
+            }),
             ["tidy"] => Ok(Self::Tidy),
             ["bench", "linux", words @ ..] => Ok(Self::Bench(
                 words.iter().map(|&word| word.to_owned()).collect(),
@@ -172,6 +184,12 @@ mod tests {
             Some(Command::Test {
                 full: true,
                 name: Some("tidy".to_owned()),
+            }),
+        );
+        check(
+            "lab enter web-t1 -- id",
+            Some(Command::Lab {
+                arguments: ["enter", "web-t1", "--", "id"].map(str::to_owned).into(),
             }),
         );
         check("test trouble", Some(Command::Trouble));

@@ -14,6 +14,7 @@ use patchcore_testkit::peers::{
 };
 
 mod faults;
+mod kept;
 mod leftovers;
 mod network;
 mod systemd;
