@@ -1,8 +1,4 @@
 //! The whole output of the example, the same in every run.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what fails here fails the test, also in its helpers"
-)]
 
 use std::{env, fs, path::Path, process::Command};
 
