@@ -18,6 +18,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gpg", "signs the package repositories of the tests"),
     ("mmdebstrap", "makes the file systems of Debian guests"),
     (
+        "openssh-client",
+        "logs in to the guests of a lab as a person does",
+    ),
+    (
         "openssl",
         "makes the certificates of the web servers that checks are tried on",
     ),
@@ -26,6 +30,10 @@ const PACKAGES: &[(&str, &str)] = &[
         "its web server is one that checks by HTTP are tried on",
     ),
     ("shellcheck", "checks shell scripts"),
+    (
+        "systemd-container",
+        "systemd-nspawn starts the guests that run systemd",
+    ),
     ("uidmap", "lets guests be made without root"),
     (
         "util-linux",
@@ -59,15 +67,33 @@ pub(crate) fn toolchain(workspace: &Workspace) -> Outcome {
     }
 }
 
+/// What a lab needs of [`PACKAGES`].
+const FOR_LABS: &[&str] = &[
+    "mmdebstrap",
+    "openssh-client",
+    "systemd-container",
+    "uidmap",
+    "util-linux",
+];
+
 /// Installs the Debian packages that are missing, where this is Debian or a child of it and we are root.
 pub(crate) fn packages(workspace: &Workspace) -> Outcome {
-    let missing = match missing_packages() {
+    let all: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+    install(workspace, &all)
+}
+
+/// The same, of what a lab needs.
+pub(crate) fn packages_for_labs(workspace: &Workspace) -> Outcome {
+    install(workspace, FOR_LABS)
+}
+
+fn install(workspace: &Workspace, wanted: &[&'static str]) -> Outcome {
+    let missing = match missing_packages(wanted) {
         Some(missing) if missing.is_empty() => {
-            return Outcome::passed(format!("{} present", PACKAGES.len()));
+            return Outcome::passed(format!("{} present", wanted.len()));
         }
         Some(missing) => missing,
         None => {
-            let wanted: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
             return Outcome::Skipped(format!(
                 "no dpkg here; tests that need {} skip or fail by themselves",
                 wanted.join(", ")
@@ -111,7 +137,7 @@ pub(crate) fn packages(workspace: &Workspace) -> Outcome {
         Err(outcome) => return outcome,
     }
     // An exit code is a hint: what is installed now is asked again.
-    match missing_packages() {
+    match missing_packages(wanted) {
         Some(still) if still.is_empty() => {
             Outcome::passed(format!("installed {}", missing.join(", ")))
         }
@@ -131,26 +157,28 @@ fn apt_get(workspace: &Workspace) -> Command {
 }
 
 /// The packages that are not installed; none where there is no dpkg to ask.
-fn missing_packages() -> Option<Vec<&'static str>> {
-    let names = PACKAGES.iter().map(|(name, _)| *name);
+fn missing_packages(wanted: &[&'static str]) -> Option<Vec<&'static str>> {
     let mut query = Command::new("dpkg-query");
     query
         .args(["--show", "--showformat=${Package} ${db:Status-Status}\\n"])
-        .args(names);
+        .args(wanted);
     // It exits with 1 when one package is unknown, and still names the others.
     let output = query.output().ok()?;
-    Some(not_installed(&String::from_utf8_lossy(&output.stdout)))
+    Some(not_installed(
+        &String::from_utf8_lossy(&output.stdout),
+        wanted,
+    ))
 }
 
 /// Which packages are not among the lines `NAME installed`.
-fn not_installed(answer: &str) -> Vec<&'static str> {
+fn not_installed(answer: &str, wanted: &[&'static str]) -> Vec<&'static str> {
     let installed: BTreeSet<&str> = answer
         .lines()
         .filter_map(|line| line.strip_suffix(" installed"))
         .collect();
-    PACKAGES
+    wanted
         .iter()
-        .map(|(name, _)| *name)
+        .copied()
         .filter(|name| !installed.contains(name))
         .collect()
 }
@@ -218,7 +246,15 @@ mod tests {
     use super::*;
 
     fn check(answer: &str, expect: &[&str]) {
-        assert_eq!(not_installed(answer), expect, "{answer}");
+        let all: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(not_installed(answer, &all), expect, "{answer}");
+    }
+
+    #[test]
+    fn labs_need_packages_that_are_listed() {
+        for name in FOR_LABS {
+            assert!(PACKAGES.iter().any(|(listed, _)| listed == name), "{name}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
 //! - [`demo`] shows patchcore at work.
+//! - [`lab`] keeps a small network of throw-away Debian machines.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
 //! - [`tidy`] holds the rules that no compiler checks.
@@ -11,6 +12,7 @@ mod demo;
 mod evidence;
 mod examples;
 mod install;
+mod lab;
 mod ladder;
 mod light;
 mod outcome;
@@ -27,6 +29,9 @@ const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
        cargo xtask tidy                  checks the rules that no compiler checks
+       cargo xtask lab up [N]            starts throw-away Debian machines that are reached by SSH
+       cargo xtask lab status | down     says how they are, or ends them
+       cargo xtask lab enter [GUEST] [-- CMD…]  runs a command in their network, or in one of them
 NAME is one step of the test, or `trouble`: what is said when things go wrong";
 
 /// The exit code for a command line that cannot be understood.
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
     match command {
         Command::Demo => demo::demo(&workspace),
         Command::Trouble => demo::trouble(&workspace),
+        Command::Lab { arguments } => lab::command(&workspace, &arguments),
         Command::Tidy => tidy::command(&workspace),
         Command::Test { full, name } => ladder::command(&workspace, full, name.as_deref()),
         Command::Help => {
@@ -64,6 +70,7 @@ enum Command {
     Demo,
     Test { full: bool, name: Option<String> },
     Trouble,
+    Lab { arguments: Vec<String> },
     Tidy,
     Help,
 }
@@ -74,6 +81,9 @@ impl Command {
         match words.as_slice() {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["demo"] => Ok(Self::Demo),
+            ["lab", ..] => Ok(Self::Lab {
+                arguments: arguments[1..].to_vec(),
+            }),
             ["tidy"] => Ok(Self::Tidy),
             ["test", "trouble"] => Ok(Self::Trouble),
             ["test"] => Ok(Self::Test {
@@ -145,6 +155,12 @@ mod tests {
             Some(Command::Test {
                 full: true,
                 name: Some("tidy".to_owned()),
+            }),
+        );
+        check(
+            "lab enter web-t1 -- id",
+            Some(Command::Lab {
+                arguments: ["enter", "web-t1", "--", "id"].map(str::to_owned).into(),
             }),
         );
         check("test trouble", Some(Command::Trouble));

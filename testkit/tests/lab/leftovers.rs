@@ -22,7 +22,7 @@ fn both_kinds() -> Recipe {
 
 /// Everything of this machine in whose name a mark of a guest stands: processes that see its mounts, cgroups, and
 /// network namespaces with a cable of a lab.
-fn traces(owner: u32) -> BTreeSet<String> {
+pub(super) fn traces(owner: u32) -> BTreeSet<String> {
     let mark = format!("guest-{owner}-");
     let mut found = BTreeSet::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -51,7 +51,7 @@ fn traces(owner: u32) -> BTreeSet<String> {
 }
 
 /// What this process itself sees.
-fn own() -> (BTreeSet<String>, BTreeSet<String>) {
+pub(super) fn own() -> (BTreeSet<String>, BTreeSet<String>) {
     let lines = |path: &str| -> BTreeSet<String> {
         let text = fs::read_to_string(path).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -107,7 +107,7 @@ fn holder() -> (Child, String) {
 }
 
 /// The kernel ends guests by itself, soon and not at once.
-fn assert_nothing_is_left(owner: u32) {
+pub(super) fn assert_nothing_is_left(owner: u32) {
     for _ in 0..500 {
         if traces(owner).is_empty() {
             break;

@@ -9,6 +9,7 @@ use patchcore_testkit::peers::{
 };
 
 mod faults;
+mod kept;
 mod leftovers;
 mod network;
 mod systemd;

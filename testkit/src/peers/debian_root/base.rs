@@ -56,7 +56,7 @@ impl DebianRoot {
         fs::create_dir_all(&mount_point).map_err(|e| unwritable(&peers, &e))?;
         probe(&mount_point)?;
 
-        let name = format!("debian-{SUITE}-{}", recipe_digest());
+        let name = name();
         let tree = peers.join(&name);
         if !tree.is_dir() {
             let lock = File::create(peers.join(format!("{name}.lock")))
@@ -120,6 +120,15 @@ impl fmt::Debug for Base {
     }
 }
 
+fn name() -> String {
+    format!("debian-{SUITE}-{}", recipe_digest())
+}
+
+/// Whether the base of this recipe is there.
+pub(in crate::peers) fn is_built() -> bool {
+    target_directory().is_ok_and(|target| target.join("peers").join(name()).is_dir())
+}
+
 /// Names the build: another script, package list or suite is another base.
 fn recipe_digest() -> String {
     let mut digest = Sha256::new();
@@ -137,7 +146,7 @@ fn recipe_digest() -> String {
 }
 
 /// The cargo target directory that the running test binary lies in.
-fn target_directory() -> Result<PathBuf, Missing> {
+pub(in crate::peers) fn target_directory() -> Result<PathBuf, Missing> {
     let remedy = "run the tests with cargo";
     let binary = env::current_exe()
         .map_err(|e| Missing::new(format!("the running binary's path: {e}"), remedy))?;

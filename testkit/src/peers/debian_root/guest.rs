@@ -150,12 +150,8 @@ impl Guest {
         let mut command = running
             .enter()
             .unwrap_or_else(|e| broken(&self.host_name, e));
-        command
-            .env_clear()
-            .env("PATH", PATH)
-            .env("LANG", "C.UTF-8")
-            .args(["sh", "-c", AS_USER, "sh", user])
-            .args(argv);
+        as_user(&mut command, user);
+        command.args(argv);
         command
     }
 
@@ -456,6 +452,15 @@ impl Guest {
             Err(e) => broken(path, e),
         }
     }
+}
+
+/// What follows is run as a user of the guest, by a command that has entered it, with the environment of a bare login.
+pub(in crate::peers) fn as_user(command: &mut Command, user: &str) {
+    command
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LANG", "C.UTF-8")
+        .args(["sh", "-c", AS_USER, "sh", user]);
 }
 
 /// A test cannot go on with a stand that does not stand.

@@ -50,8 +50,10 @@ mod holder;
 mod repository;
 
 pub use base::{Base, DebianRoot};
+pub(super) use base::{is_built, target_directory};
 pub use child::{Child, Output};
 pub use guest::Guest;
+pub(super) use guest::as_user;
 pub(super) use guest::{Init, Plug, broken};
 pub use history::{PackageChange, Transaction};
 pub(super) use holder::path;

@@ -70,18 +70,52 @@ pub(super) fn inventory(recipe: &Recipe) -> String {
         let labels: Vec<String> = guest
             .labels
             .iter()
-            .map(|(key, value)| format!("{} = {}", quoted(key), quoted(value)))
+            .map(|(name, value)| format!("{} = {}", key(name), quoted(value)))
             .collect();
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "\n[[host]]\nname    = {}\naddress = \"{}\"\nlabels  = {{ {} }}\n",
+            "\n[[host]]\nname    = {}\naddress = \"{}\"\n",
             quoted(&guest.name),
             address(number),
-            labels.join(", "),
         );
+        if !labels.is_empty() {
+            let _ = writeln!(text, "labels  = {{ {} }}", labels.join(", "));
+        }
     }
     text
+}
+
+/// The same for OpenSSH, so that a guest is reached by its name: `ssh -F ssh_config NAME`.
+pub(super) fn ssh_config(recipe: &Recipe, folder: &Path) -> String {
+    let mut text = String::new();
+    for (number, guest) in recipe.guests.iter().enumerate() {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "Host {}\n    HostName {}\n",
+            guest.name,
+            address(number)
+        );
+    }
+    let folder = folder.display();
+    // The first value that is found for a host holds, so that what is for all of them stands last.
+    let _ = write!(
+        text,
+        "Host *\n    User op\n    IdentitiesOnly yes\n    IdentityFile \"{folder}/id_ed25519\"\n    \
+         UserKnownHostsFile \"{folder}/known_hosts\"\n"
+    );
+    text
+}
+
+/// A key as people write it, where TOML allows that.
+fn key(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if !name.is_empty() && name.chars().all(is_plain) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -99,8 +133,8 @@ mod tests {
             .with(GuestRecipe::new("a", Kind::Bare).with_label("ring", "te\"st"))
             .with(GuestRecipe::new("b", Kind::Systemd));
         assert!(inventory(&recipe).ends_with(
-            "\n[[host]]\nname    = \"a\"\naddress = \"10.77.0.11\"\nlabels  = { \"ring\" = \"te\\\"st\" }\n\
-             \n[[host]]\nname    = \"b\"\naddress = \"10.77.0.12\"\nlabels  = {  }\n"
+            "\n[[host]]\nname    = \"a\"\naddress = \"10.77.0.11\"\nlabels  = { ring = \"te\\\"st\" }\n\
+             \n[[host]]\nname    = \"b\"\naddress = \"10.77.0.12\"\n"
         ));
     }
 }

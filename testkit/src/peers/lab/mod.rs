@@ -31,9 +31,13 @@
 //!
 //! Packages and their tricks are those of [`debian_root`](super::debian_root).
 
+mod command_line;
 mod folder;
+mod keeper;
+mod process;
 mod recipe;
 mod repository;
+mod user_namespace;
 
 use std::{
     ffi::OsStr,
@@ -41,7 +45,7 @@ use std::{
     net::Ipv4Addr,
     os::fd::AsFd,
     path::{Path, PathBuf},
-    process::{self, Command},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -51,12 +55,14 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use self::folder::Folder;
+use self::{folder::Folder, process::Process};
 use super::{
     Missing,
     debian_root::{self, Base, DebianRoot, Guest, Init, Plug, broken},
 };
 
+pub use command_line::run as run_command_line;
+pub use keeper::enter_kept;
 pub use recipe::{GuestRecipe, Kind, Recipe};
 pub use repository::{Breakage, Repository};
 
@@ -90,9 +96,7 @@ impl Lab {
     pub fn up(recipe: Recipe) -> Result<Self, Missing> {
         let base = DebianRoot::base()?;
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let folder = base
-            .labs()
-            .join(format!("{}-{number}", owner_name(process::id())));
+        let folder = base.labs().join(format!("{}-{number}", Process::current()));
         sweep(&base.labs());
         Self::up_in(&base, recipe, folder)
     }
@@ -165,6 +169,10 @@ impl Lab {
             .write("id_ed25519", &private)
             .and_then(|()| lab.folder.write("id_ed25519.pub", &public))
             .and_then(|()| lab.folder.write("known_hosts", &lab.known_hosts()))
+            .and_then(|()| {
+                let config = folder::ssh_config(&lab.recipe, lab.folder.path());
+                lab.folder.write("ssh_config", &config)
+            })
             .and_then(|()| {
                 lab.folder
                     .write("inventory.toml", &folder::inventory(&lab.recipe))
@@ -272,19 +280,6 @@ impl Recipe {
     }
 }
 
-/// A process as no other will ever be: its id, and when it started in ticks since the machine did.
-fn owner_name(pid: u32) -> String {
-    format!("{pid}-{}", started(pid).unwrap_or_default())
-}
-
-/// When a process started, in ticks since the machine did; `None` when there is none.
-fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program stands in parentheses and may hold spaces and parentheses itself.
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19)?.parse().ok()
-}
-
 /// Removes the folders whose owners were killed.
 fn sweep(labs: &Path) {
     for entry in fs::read_dir(labs).into_iter().flatten().flatten() {
@@ -292,11 +287,7 @@ fn sweep(labs: &Path) {
         let Some((owner, _)) = name.to_str().and_then(|name| name.rsplit_once('-')) else {
             continue;
         };
-        let is_there = owner
-            .split_once('-')
-            .and_then(|(pid, _)| pid.parse().ok())
-            .is_some_and(|pid| owner_name(pid) == owner);
-        if !is_there {
+        if !owner.parse().is_ok_and(|owner: Process| owner.is_alive()) {
             // Another lab may be at it in this moment.
             let _ = fs::remove_dir_all(entry.path());
         }
