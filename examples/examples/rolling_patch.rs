@@ -13,7 +13,7 @@ use patchcore::{
 };
 
 #[tokio::main]
-async fn main() -> patchcore::Result<ExitCode> {
+pub(crate) async fn main() -> patchcore::Result<ExitCode> {
     let sim = small_datacenter()?;
     let estate = Estate::named("dc-north")
         .with(sim.provider())
@@ -80,7 +80,7 @@ async fn carry_out(estate: &Estate, plan: Plan, journal: &Journal) -> patchcore:
 }
 
 /// Two test guests, two canaries, eight more, two name servers of which one is always up, and a small shop.
-fn small_datacenter() -> patchcore::Result<Sim> {
+pub(crate) fn small_datacenter() -> patchcore::Result<Sim> {
     let patch =
         |name: &str, to: &str, class, impact| Patch::new(name, None, to, class).with_impact(impact);
     let sim = Sim::starting(start()?, 7)

@@ -1,7 +1,7 @@
 //! What the pages show is what the programs are and do.
 //!
 //! In `README.md` and below `docs/guide`: a block of Rust stands in an example or a test of this crate, word for word;
-//! a block of TOML is a policy that is understood; a block below `<!-- shown by NAME -->` was printed by that example.
+//! a block of TOML is a policy or an inventory file that is understood; a block below `<!-- shown by NAME -->` was printed by that example.
 #![expect(
     clippy::unwrap_used,
     reason = "a page that cannot be read or checked fails its test"
@@ -13,6 +13,7 @@ use std::{
 };
 
 use patchcore::Policy;
+use patchcore_linux::Inventory;
 
 /// Stands for lines that a page leaves out of what a program printed.
 const LEFT_OUT: &str = "…";
@@ -120,8 +121,13 @@ fn not_printed<'b>(printed: &str, block: &'b [String]) -> Option<&'b str> {
 
 #[test]
 fn rust_stands_in_a_program_that_is_run() {
-    let sources: Vec<String> = files("examples/examples", "rs")
-        .into_iter()
+    let folders = fs::read_dir(root().join("examples/examples")).unwrap();
+    let folders = folders.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let sources: Vec<String> = folders
+        .map(|name| format!("examples/examples/{name}"))
+        .filter(|folder| root().join(folder).is_dir())
+        .flat_map(|folder| files(&folder, "rs"))
+        .chain(files("examples/examples", "rs"))
         .chain(files("examples/tests", "rs"))
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
@@ -135,9 +141,21 @@ fn rust_stands_in_a_program_that_is_run() {
 }
 
 #[test]
-fn toml_is_a_policy() {
+fn toml_is_a_policy_or_an_inventory() {
+    // The files that an inventory names must be there.
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["known_hosts", "id_ed25519"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
     for block in pages().iter().filter(|b| b.language == "toml") {
         let text = block.lines.join("\n");
+        if text.contains("[[host]]") {
+            let file = format!("{}.toml", block.place);
+            if let Err(mistakes) = Inventory::check(&text, &file, folder.path()) {
+                panic!("{mistakes}");
+            }
+            continue;
+        }
         if let Err(error) = Policy::from_toml(&text, &block.place) {
             panic!("{}: {error:?}", block.place);
         }

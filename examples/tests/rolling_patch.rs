@@ -4,34 +4,15 @@
     reason = "what fails here fails the test, also in its helpers"
 )]
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-/// The example as it is now: `cargo test --test …` alone would not build it.
-fn built() -> PathBuf {
-    // target/<profile>/deps/<this test>
-    let this = env::current_exe().unwrap();
-    let profile = this.parent().and_then(Path::parent).unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", env!("CARGO_PKG_NAME")]);
-    build.args(["--example", "rolling_patch", "--target-dir"]);
-    build.arg(profile.parent().unwrap());
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().unwrap().success());
-    profile.join("examples/rolling_patch")
-}
+use std::{env, fs, path::Path, process::Command};
 
 #[test]
 fn five_runs_read_alike() {
-    let program = built();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rolling_patch.txt");
     for run in 1..=5 {
-        let output = Command::new(&program).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_rolling-patch"))
+            .output()
+            .unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success() && errors.is_empty(), "{errors}");
         let text = String::from_utf8(output.stdout).unwrap();

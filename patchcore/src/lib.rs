@@ -29,7 +29,7 @@
 //! Data flows one way, and the modules stand in its order; each uses those before it, never those after.
 //!
 //! - **The ground**: [`error`] (one type, which says what was expected, what was found and what to do), [`id`],
-//!   [`secret`], [`digest`], and [`clock`], through which all time comes in.
+//!   [`secret`], [`digest`], [`document`] (files that people write), and [`clock`], through which all time comes in.
 //! - **The shared nouns**: [`estate`] (what is there), [`policy`] (by whose rule), [`provider`] (what an outside
 //!   system is asked and told).
 //! - **Deciding**, which is pure: [`discover`] merges what providers saw, [`plan`] makes the plan, [`approve`] counts
@@ -50,6 +50,7 @@
 // The order of these groups is the order of reading: a module uses those before it, never those after.
 pub mod clock;
 pub mod digest;
+pub mod document;
 pub mod error;
 pub mod id;
 pub mod secret;
@@ -87,7 +88,7 @@ pub use error::{Error, ErrorKind, Failure, Result, Retry};
 #[cfg(feature = "sqlite")]
 pub use execute::{Standing, journal::Journal};
 #[cfg(feature = "sqlite")]
-pub use front::{Estate, PlanRequest, Run};
+pub use front::{Answer, Estate, Operator, PlanRequest, Run, RunView};
 pub use jiff::Timestamp;
 pub use plan::Plan;
 pub use policy::Policy;

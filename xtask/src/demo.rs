@@ -1,16 +1,77 @@
-//! Programs that people watch: the demo, and a run in which things go wrong.
+//! Programs that people watch: the demo, its picture, and a run in which things go wrong.
 
 use std::process::ExitCode;
 
 use crate::{BAD_INPUT, examples, workspace::Workspace};
 
-/// Shows a whole roll-out on the simulated estate.
+/// The picture that the README shows.
+const PICTURE: &str = "docs/pictures/run.svg";
+
+/// Shows a fleet of real Debian guests being patched; where they cannot be made, it says why and shows the simulated
+/// estate.
 pub(crate) fn demo(workspace: &Workspace) -> ExitCode {
-    show(
-        workspace,
-        "rolling_patch",
-        "this demo shows the simulated estate: no machine is touched",
-    )
+    if let Err(code) = build(workspace) {
+        return code;
+    }
+    let mut demo = workspace.program(workspace.target().join("debug/fleet-demo"));
+    // In the place of this process, so that an interrupt is heard by the one that has to clean up.
+    #[cfg(unix)]
+    let ended = std::os::unix::process::CommandExt::exec(&mut demo);
+    #[cfg(not(unix))]
+    let ended = match demo.status() {
+        Ok(status) => {
+            return if status.success() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
+        }
+        Err(error) => error,
+    };
+    eprintln!("the demo could not be started: {ended}");
+    ExitCode::FAILURE
+}
+
+/// Makes the picture of a run in the README anew, from what a run of the demo writes on a terminal.
+pub(crate) fn picture(workspace: &Workspace) -> ExitCode {
+    if let Err(code) = build(workspace) {
+        return code;
+    }
+    let recorded = workspace.target().join("xtask/run.terminal");
+    let mut demo = workspace.program(workspace.target().join("debug/fleet-demo"));
+    demo.arg("--record").arg(&recorded);
+    let mut picture = workspace.program(workspace.target().join("debug/picture"));
+    picture.arg(&recorded).arg(workspace.root().join(PICTURE));
+    for (what, command) in [("demo", &mut demo), ("picture", &mut picture)] {
+        match command.status() {
+            Ok(status) if status.success() => {}
+            Ok(status) => {
+                eprintln!("the {what} ended with {status}; {PICTURE} is as it was");
+                return ExitCode::FAILURE;
+            }
+            Err(error) => {
+                eprintln!("the {what} could not be started: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    println!("{PICTURE} is new; look at it before you keep it");
+    ExitCode::SUCCESS
+}
+
+fn build(workspace: &Workspace) -> Result<(), ExitCode> {
+    // As the tests are built: with other features the dependencies would be built once more.
+    match workspace
+        .cargo(["build", "--quiet", "--workspace", "--bins", "--examples"])
+        .status()
+    {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(ExitCode::FAILURE),
+        Err(error) => {
+            eprintln!("cargo could not be started: {error}");
+            Err(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Shows what patchcore says when things go wrong.
@@ -18,7 +79,7 @@ pub(crate) fn trouble(workspace: &Workspace) -> ExitCode {
     show(
         workspace,
         "trouble",
-        "this shows the simulated estate with faults planted in it, and as root a throw-away Debian in memory: no machine of yours is touched",
+        "this shows the simulated estate with faults planted in it, and as root throw-away Debian machines in memory: no machine of yours is touched",
     )
 }
 
@@ -33,16 +94,13 @@ fn show(workspace: &Workspace, name: &str, estate: &str) -> ExitCode {
         return ExitCode::from(BAD_INPUT);
     }
     println!("{estate}");
-    let mut command = workspace.cargo([
-        "run",
-        "--quiet",
-        "--package",
-        "patchcore-examples",
-        "--example",
-        name,
-    ]);
+    if let Err(code) = build(workspace) {
+        return code;
+    }
+    let program = workspace.target().join("debug/examples").join(name);
+    let mut command = workspace.program(program);
     let (arguments, right) = examples::manner(name);
-    command.arg("--").args(arguments);
+    command.args(arguments);
     match command.status() {
         Ok(status) if status.code().is_some_and(|code| right.contains(&code)) => ExitCode::SUCCESS,
         Ok(status) => {

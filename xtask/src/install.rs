@@ -34,6 +34,10 @@ const PACKAGES: &[(&str, &str)] = &[
         "systemd-container",
         "systemd-nspawn starts the guests that run systemd",
     ),
+    (
+        "tmux",
+        "a terminal that the live block of a run is tried on",
+    ),
     ("uidmap", "lets guests be made without root"),
     (
         "util-linux",
@@ -67,36 +71,24 @@ pub(crate) fn toolchain(workspace: &Workspace) -> Outcome {
     }
 }
 
-/// What a lab needs of [`PACKAGES`].
-const FOR_LABS: &[&str] = &[
-    "mmdebstrap",
-    "openssh-client",
-    "systemd-container",
-    "uidmap",
-    "util-linux",
-];
-
-/// Installs the Debian packages that are missing, where this is Debian or a child of it and we are root.
+/// Installs the Debian packages that tests need and that are missing, where this is Debian or a child of it and we are
+/// root.
 pub(crate) fn packages(workspace: &Workspace) -> Outcome {
-    let all: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
-    install(workspace, &all)
+    let names: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+    bring(workspace, &names)
 }
 
-/// The same, of what a lab needs.
-pub(crate) fn packages_for_labs(workspace: &Workspace) -> Outcome {
-    install(workspace, FOR_LABS)
-}
-
-fn install(workspace: &Workspace, wanted: &[&'static str]) -> Outcome {
-    let missing = match missing_packages(wanted) {
+/// The same for packages that only one command needs.
+pub(crate) fn bring(workspace: &Workspace, names: &[&str]) -> Outcome {
+    let missing = match missing_packages(names) {
         Some(missing) if missing.is_empty() => {
-            return Outcome::passed(format!("{} present", wanted.len()));
+            return Outcome::passed(format!("{} present", names.len()));
         }
         Some(missing) => missing,
         None => {
             return Outcome::Skipped(format!(
-                "no dpkg here; tests that need {} skip or fail by themselves",
-                wanted.join(", ")
+                "no dpkg here; what needs {} skips or fails by itself",
+                names.join(", ")
             ));
         }
     };
@@ -137,7 +129,7 @@ fn install(workspace: &Workspace, wanted: &[&'static str]) -> Outcome {
         Err(outcome) => return outcome,
     }
     // An exit code is a hint: what is installed now is asked again.
-    match missing_packages(wanted) {
+    match missing_packages(names) {
         Some(still) if still.is_empty() => {
             Outcome::passed(format!("installed {}", missing.join(", ")))
         }
@@ -157,26 +149,26 @@ fn apt_get(workspace: &Workspace) -> Command {
 }
 
 /// The packages that are not installed; none where there is no dpkg to ask.
-fn missing_packages(wanted: &[&'static str]) -> Option<Vec<&'static str>> {
+fn missing_packages<'a>(names: &[&'a str]) -> Option<Vec<&'a str>> {
     let mut query = Command::new("dpkg-query");
     query
         .args(["--show", "--showformat=${Package} ${db:Status-Status}\\n"])
-        .args(wanted);
+        .args(names);
     // It exits with 1 when one package is unknown, and still names the others.
     let output = query.output().ok()?;
     Some(not_installed(
+        names,
         &String::from_utf8_lossy(&output.stdout),
-        wanted,
     ))
 }
 
 /// Which packages are not among the lines `NAME installed`.
-fn not_installed(answer: &str, wanted: &[&'static str]) -> Vec<&'static str> {
+fn not_installed<'a>(names: &[&'a str], answer: &str) -> Vec<&'a str> {
     let installed: BTreeSet<&str> = answer
         .lines()
         .filter_map(|line| line.strip_suffix(" installed"))
         .collect();
-    wanted
+    names
         .iter()
         .copied()
         .filter(|name| !installed.contains(name))
@@ -246,15 +238,8 @@ mod tests {
     use super::*;
 
     fn check(answer: &str, expect: &[&str]) {
-        let all: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
-        assert_eq!(not_installed(answer, &all), expect, "{answer}");
-    }
-
-    #[test]
-    fn labs_need_packages_that_are_listed() {
-        for name in FOR_LABS {
-            assert!(PACKAGES.iter().any(|(listed, _)| listed == name), "{name}");
-        }
+        let names: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(not_installed(&names, answer), expect, "{answer}");
     }
 
     #[test]

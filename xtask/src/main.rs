@@ -2,15 +2,19 @@
 //!
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
-//! - [`demo`] shows patchcore at work.
+//! - [`bench`] measures patchcore beside other tools.
+//! - [`demo`] shows patchcore at work, and makes a picture of it.
+//! - [`fuzz`] tries inputs on the parsers.
 //! - [`lab`] keeps a small network of throw-away Debian machines.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
 //! - [`tidy`] holds the rules that no compiler checks.
 
+mod bench;
 mod demo;
 mod evidence;
 mod examples;
+mod fuzz;
 mod install;
 mod lab;
 mod ladder;
@@ -27,11 +31,17 @@ use workspace::Workspace;
 
 const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
+       cargo xtask picture               makes the picture of a run in the README anew, from the demo
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
+       cargo xtask bench linux [--guests N] [--rounds N] [--json FILE] [--write]
+                                         measures patchcore beside other tools on real guests
+       cargo xtask fuzz [TARGET] [--minutes N] [--write]
+                                         tries inputs on every parser of what comes from outside
        cargo xtask tidy                  checks the rules that no compiler checks
        cargo xtask lab up [N]            starts throw-away Debian machines that are reached by SSH
        cargo xtask lab status | down     says how they are, or ends them
-       cargo xtask lab enter [GUEST] [-- CMD…]  runs a command in their network, or in one of them
+       cargo xtask lab enter [GUEST] [-- CMD…]
+                                         runs a command in their network, or in one of them
 NAME is one step of the test, or `trouble`: what is said when things go wrong";
 
 /// The exit code for a command line that cannot be understood.
@@ -49,6 +59,9 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Demo => demo::demo(&workspace),
+        Command::Picture => demo::picture(&workspace),
+        Command::Bench(words) => bench::linux(&workspace, &words),
+        Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
         Command::Lab { arguments } => lab::command(&workspace, &arguments),
         Command::Tidy => tidy::command(&workspace),
@@ -67,10 +80,19 @@ fn refuse(mistake: &str) -> ExitCode {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
+    /// What the measuring program is told.
+    Bench(Vec<String>),
     Demo,
-    Test { full: bool, name: Option<String> },
+    Picture,
+    Fuzz(fuzz::Wish),
+    Test {
+        full: bool,
+        name: Option<String>,
+    },
     Trouble,
-    Lab { arguments: Vec<String> },
+    Lab {
+        arguments: Vec<String>,
+    },
     Tidy,
     Help,
 }
@@ -84,7 +106,14 @@ impl Command {
             ["lab", ..] => Ok(Self::Lab {
                 arguments: arguments[1..].to_vec(),
             }),
+            ["picture"] => Ok(Self::Picture),
             ["tidy"] => Ok(Self::Tidy),
+            ["bench", "linux", words @ ..] => Ok(Self::Bench(
+                words.iter().map(|&word| word.to_owned()).collect(),
+            )),
+            ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
+                .map(Self::Fuzz)
+                .map_err(|mistake| format!("{mistake}\n{USAGE}")),
             ["test", "trouble"] => Ok(Self::Trouble),
             ["test"] => Ok(Self::Test {
                 full: false,
@@ -129,6 +158,7 @@ mod tests {
     fn command_lines() {
         check("", Some(Command::Help));
         check("demo", Some(Command::Demo));
+        check("picture", Some(Command::Picture));
         check(
             "test",
             Some(Command::Test {
@@ -164,6 +194,20 @@ mod tests {
             }),
         );
         check("test trouble", Some(Command::Trouble));
+        check(
+            "fuzz scan",
+            Some(Command::Fuzz(fuzz::Wish {
+                target: Some("scan".to_owned()),
+                minutes: 10,
+                write: false,
+            })),
+        );
+        check("fuzz --minute 3", None);
+        check(
+            "bench linux --rounds 1",
+            Some(Command::Bench(vec!["--rounds".to_owned(), "1".to_owned()])),
+        );
+        check("bench", None);
         check("test tydi", None);
         check("test --fast", None);
         check("demo now", None);

@@ -7,6 +7,7 @@
 
 mod approvals;
 mod child;
+mod guests;
 mod journals;
 mod machine;
 mod packages;
@@ -96,6 +97,23 @@ fn cases() -> impl Iterator<Item = Case> {
         "Debian: no right to change the machine" => machine::no_root,
         "Debian: the repository changed after the approval" => machine::drift,
     };
+    let guests = cases! {
+        "Guests: a guest that cannot be reached" => guests::reaching::unreachable,
+        "Guests: a host key that changed" => guests::reaching::host_key,
+        "Guests: no right to use sudo" => guests::reaching::no_sudo_right,
+        "Guests: sudo that asks for a password" => guests::reaching::sudo_asks,
+        "Guests: an inventory with three mistakes" => guests::reaching::inventory_mistakes,
+        "Guests: a clock that is years ahead" => guests::reaching::clock,
+        "Guests: a full disk" => guests::packages::full_disk,
+        "Guests: dpkg's lock is held for a while" => guests::packages::lock,
+        "Guests: a package that was left half-configured" => guests::packages::half_configured,
+        "Guests: a broken mirror" => guests::packages::mirror,
+        "Guests: other bytes under an approved version" => guests::packages::content_changed,
+        "Guests: an edited configuration file" => guests::packages::conffile,
+        "Guests: an upgrade that would remove another package" => guests::packages::removal,
+        "Guests: unattended-upgrades at work" => guests::others::unattended,
+        "Guests: a power cut in the middle of dpkg" => guests::others::power_cut,
+    };
     approving
         .into_iter()
         .chain(rules)
@@ -105,6 +123,7 @@ fn cases() -> impl Iterator<Item = Case> {
         .chain(tools)
         .chain(files)
         .chain(machine)
+        .chain(guests)
 }
 
 #[tokio::main]

@@ -191,6 +191,12 @@ pub struct Scan {
     /// How long a restart takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_takes: Option<Estimate>,
+    /// Why the tool does not restart this component, where it could restart others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_refused: Option<String>,
+    /// Other programs that may patch it at any time, outside of windows and rings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_patchers: Vec<String>,
     /// The offer, where the tool learns both in one call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<Available>,
@@ -212,6 +218,8 @@ impl Scan {
             way_back: None,
             takes: None,
             restart_takes: None,
+            restart_refused: None,
+            other_patchers: Vec::new(),
             available: None,
         }
     }

@@ -8,19 +8,21 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::Deserialize as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
+    Standing,
     ensure::{self, Ask, Record},
+    inbox,
     journal::{CommandId, Durability, Journal, NewEvent},
     kernel::{
         self, Command, ComponentEvent, Decision, Effect, Event, Input, OpResult, RunEvent,
-        RunStatus, RunVerdict, Wait,
+        RunStatus,
     },
     looks,
     story::{self, Story, Told},
-    supervise,
+    supervise::{self, Caller},
+    workers::Workers,
 };
 use crate::{
     clock::{AtWork, SharedClock, later},
@@ -33,63 +35,6 @@ use crate::{
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds,
 /// and the query costs microseconds.
 const INBOX: Duration = Duration::from_secs(2);
-
-/// How a run stands at this moment, for whoever holds a handle.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Standing {
-    /// Something is in flight.
-    Working {
-        /// Why more does not start.
-        waits: Vec<Wait>,
-    },
-    /// It waits for time to pass.
-    Waiting {
-        /// Until when.
-        until: Timestamp,
-        /// For what.
-        waits: Vec<Wait>,
-    },
-    /// Only a person can make it go on.
-    AtRest {
-        /// What it waits for.
-        waits: Vec<Wait>,
-    },
-    /// It was brought to a safe point, and nobody drives it any more.
-    Parked {
-        /// When it is worth calling again; none where a person is needed.
-        until: Option<Timestamp>,
-        /// What it waits for.
-        waits: Vec<Wait>,
-    },
-    /// It is over.
-    Ended {
-        /// How.
-        verdict: RunVerdict,
-    },
-    /// The journal failed: nothing more is started. Open the journal again and continue.
-    Broken {
-        /// What happened.
-        failure: Failure,
-    },
-}
-
-impl Standing {
-    /// Whether it halted and waits for a person.
-    #[must_use]
-    pub fn is_halted(&self) -> bool {
-        matches!(self, Self::AtRest { waits } if waits.iter().any(|w| matches!(w, Wait::Halted { .. })))
-    }
-
-    /// Whether nothing more will happen by itself.
-    #[must_use]
-    pub const fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::AtRest { .. } | Self::Parked { .. } | Self::Ended { .. } | Self::Broken { .. }
-        )
-    }
-}
 
 /// The ports a run needs.
 #[derive(Debug, Clone, Default)]
@@ -143,6 +88,7 @@ pub(crate) struct Driver {
     journal: Journal,
     clock: SharedClock,
     tools: Tools,
+    workers: Workers,
     story: Story,
     calendar: Calendar,
     taken_over: Timestamp,
@@ -173,6 +119,7 @@ impl Driver {
         let (progress, heard) = watch::channel(BTreeMap::new());
         let driver = Self {
             taken_over: clock.now(),
+            workers: Workers::start_in_this_runtime(),
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
             parking: false,
@@ -348,20 +295,9 @@ impl Driver {
                     .await?;
                 continue;
             }
-            let reason = row
-                .args
-                .get("reason")
-                .and_then(|r| r.as_str())
-                .unwrap_or_default()
-                .to_owned();
-            let mut args = row.args.clone();
-            if let Some(args) = args.as_object_mut() {
-                args.remove("reason");
-                args.insert("verb".to_owned(), row.verb.clone().into());
-            }
-            let outcome = match Command::deserialize(&args) {
-                Ok(command) => self.steer(&row.by, &reason, &command, &[row.id]).await?,
-                Err(error) => Err(format!("it cannot be read: {error}")),
+            let outcome = match inbox::read(&row) {
+                Ok((command, reason)) => self.steer(&row.by, &reason, &command, &[row.id]).await?,
+                Err(why) => Err(why),
             };
             if let Err(why) = outcome {
                 let refused = RunEvent::CommandRefused {
@@ -383,20 +319,7 @@ impl Driver {
         command: &Command,
         answering: &[CommandId],
     ) -> Result<std::result::Result<(), String>> {
-        let story = &self.story;
-        if reason.trim().is_empty() {
-            return Ok(Err(
-                "it needs a reason, for those who read the journal later".to_owned(),
-            ));
-        }
-        let steered = match kernel::steer(
-            &story.plan.envelope,
-            &story.state,
-            &story.components,
-            by,
-            reason,
-            command,
-        ) {
+        let steered = match self.story.steer(by, reason, command) {
             Ok(steered) => steered,
             Err(why) => return Ok(Err(why)),
         };
@@ -436,6 +359,8 @@ impl Driver {
                 component: component.clone(),
                 known_as: target.known_as.clone(),
                 deployer: self.tools.deployers.get(&target.tool).cloned(),
+                tool: target.tool.clone(),
+                workers: self.workers.clone(),
                 probes: Arc::clone(&self.tools.probes),
                 ctx: OpContext::reading(
                     Arc::clone(&self.clock),
@@ -491,16 +416,7 @@ impl Driver {
         }
         if self.parking {
             // Parked decisions wait for "pause"; when to call again is what an unparked run would wait for.
-            let story = &self.story;
-            let free = kernel::advance(
-                story.run,
-                &story.plan.envelope,
-                &story.plan.schedule,
-                &self.calendar,
-                &story.state,
-                &story.components,
-                self.clock.now(),
-            );
+            let free = self.story.advance(&self.calendar, self.clock.now());
             let until = if free.is_empty() {
                 free.wake
             } else {
@@ -657,6 +573,8 @@ struct Doing {
     component: ComponentId,
     known_as: ComponentId,
     deployer: Option<Arc<dyn Deployer>>,
+    tool: ProviderName,
+    workers: Workers,
     probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     ctx: OpContext,
     taken_over: Timestamp,
@@ -681,6 +599,7 @@ impl Doing {
             .ctx
             .clone()
             .with_progress(Arc::new(move |p| progress.progress(p)));
+        let caller = Caller::of(&self.workers, &self.tool);
         Ok(match effect {
             Effect::Ensure {
                 step,
@@ -699,14 +618,14 @@ impl Doing {
                 };
                 Some(Input::Operation(
                     step,
-                    ensure::ensure(&*deployer, &ctx, ask, &to).await?,
+                    ensure::ensure(&deployer, &caller, &ctx, ask, &to).await?,
                 ))
             }
             Effect::Scan => Some(Input::Scan(
-                looks::scan(&*deployer, &ctx, &self.known_as).await,
+                looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
             )),
             Effect::Check(checks) => Some(Input::Checks(
-                looks::checks(&self.probes, &ctx, &self.component, &checks).await,
+                looks::checks(&self.probes, &self.workers, &ctx, &self.component, &checks).await,
             )),
             Effect::None => None,
         })

@@ -3,11 +3,14 @@
 //! prepare → durable intent → locate → begin → durable handle → observe → result. Resuming uses the journaled
 //! request and baseline and never retakes them. What cannot be settled goes to a person, never to a second try.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::kernel::{ComponentEvent, OpResult, OpState, Step};
+use super::{
+    kernel::{ComponentEvent, OpResult, OpState, Step},
+    supervise::Caller,
+};
 use crate::{
     clock::later,
     error::{Error, ErrorKind, Failure, Result, Retry},
@@ -61,7 +64,8 @@ pub(super) trait Record: Send + Sync {
 /// # Errors
 /// The journal's only: then nothing more may happen.
 pub(super) async fn ensure(
-    port: &dyn Deployer,
+    port: &Arc<dyn Deployer>,
+    caller: &Caller,
     ctx: &OpContext,
     ask: Ask,
     to: &impl Record,
@@ -69,6 +73,7 @@ pub(super) async fn ensure(
     let ctx = ctx.clone().for_operation(ask.key.clone(), ctx.fence());
     let call = Call {
         port,
+        caller,
         ctx: &ctx,
         subject: &ask.subject,
     };
@@ -127,7 +132,8 @@ fn owes(step: Step, request: &DeployRequest, undo: &Undo<DeployRequest>) -> Opti
 }
 
 struct Call<'a> {
-    port: &'a dyn Deployer,
+    port: &'a Arc<dyn Deployer>,
+    caller: &'a Caller,
     ctx: &'a OpContext,
     subject: &'a ComponentId,
 }
@@ -139,8 +145,9 @@ impl Call<'_> {
         let mut pause = Pause::new();
         loop {
             let answer = self
-                .bounded(READ_DEADLINE, |ctx| async move {
-                    self.port.prepare(&ctx, request).await
+                .bounded("prepare", READ_DEADLINE, |port, ctx| {
+                    let request = request.clone();
+                    async move { port.prepare(&ctx, &request).await }
                 })
                 .await;
             let mut prepared = match answer {
@@ -218,14 +225,19 @@ impl Call<'_> {
         to: &impl Record,
     ) -> Result<OpResult> {
         let begun = self
-            .bounded(BEGIN_DEADLINE, |ctx| async move {
-                self.port.begin(&ctx, op).await
+            .bounded("begin", BEGIN_DEADLINE, |port, ctx| {
+                let op = op.clone();
+                async move { port.begin(&ctx, &op).await }
             })
             .await;
         match begun {
             Ok(Begun::Started(handle)) => self.begun(op, handle, to).await,
             Ok(Begun::Settled(settled)) => Ok(self.result(settled)),
             Ok(Begun::Refused(failure)) => Ok(OpResult::Failed(vec![failure])),
+            // It still is in its thread, and may be sent at any time from now on.
+            Err(error) if error.kind() == ErrorKind::Timeout && !error.is_retryable() => {
+                Ok(OpResult::Unknown { why: error.chain() })
+            }
             Err(error) => {
                 // It may have been sent. The wait counts from the end of this call, which could have sent it.
                 tracing::warn!(key = %op.key, error = %error.chain(), "begin may have been sent");
@@ -327,9 +339,9 @@ impl Call<'_> {
         let mut located = false;
         loop {
             let seen = self
-                .bounded(READ_DEADLINE, |ctx| {
-                    let handle = &handle;
-                    async move { self.port.observe(&ctx, op, handle).await }
+                .bounded("observe", READ_DEADLINE, |port, ctx| {
+                    let (op, handle) = (op.clone(), handle.clone());
+                    async move { port.observe(&ctx, &op, &handle).await }
                 })
                 .await;
             match seen {
@@ -382,8 +394,9 @@ impl Call<'_> {
         let mut pause = Pause::new();
         loop {
             match self
-                .bounded(READ_DEADLINE, |ctx| async move {
-                    self.port.locate(&ctx, op).await
+                .bounded("locate", READ_DEADLINE, |port, ctx| {
+                    let op = op.clone();
+                    async move { port.locate(&ctx, &op).await }
                 })
                 .await
             {
@@ -406,33 +419,21 @@ impl Call<'_> {
     }
 
     /// A call with a deadline. Time-outs of reading calls may pass; one of `begin` may have been sent.
-    async fn bounded<T, F>(&self, limit: Duration, call: impl FnOnce(OpContext) -> F) -> Result<T>
+    async fn bounded<T: Send + 'static, F>(
+        &self,
+        verb: &str,
+        limit: Duration,
+        call: impl FnOnce(Arc<dyn Deployer>, OpContext) -> F,
+    ) -> Result<T>
     where
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
-        bounded(self.ctx, limit, call).await
-    }
-}
-
-/// A call with a deadline.
-pub(super) async fn bounded<T, F>(
-    ctx: &OpContext,
-    limit: Duration,
-    call: impl FnOnce(OpContext) -> F,
-) -> Result<T>
-where
-    F: Future<Output = Result<T>>,
-{
-    let deadline = later(ctx.now(), limit);
-    let call = call(ctx.clone().with_deadline(deadline));
-    tokio::select! {
-        biased;
-        answer = call => answer,
-        () = ctx.clock().reached(deadline) => Err(Error::new(
-            ErrorKind::Timeout,
-            format!("no answer within {} s", limit.as_secs()),
-        )
-        .retryable(None)),
+        let what = format!("{verb} of {}", self.subject);
+        let port = Arc::clone(self.port);
+        let calling = self
+            .caller
+            .call(&what, self.ctx, limit, |ctx| call(port, ctx));
+        calling.await
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use super::{
-    driver::Standing,
+    Standing,
     journal::{Journal, StoredEvent},
     story::Told,
 };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::ensure::{Pause, bounded};
+use super::{ensure::Pause, supervise::Caller, workers::Workers};
 use crate::{
     clock::later,
     error::{Error, ErrorKind, Failure, Result, Retry},
@@ -27,7 +27,8 @@ const ROUND: Duration = Duration::from_secs(5);
 
 /// What is there now, read after this call and not before.
 pub(super) async fn scan(
-    port: &dyn Deployer,
+    port: &Arc<dyn Deployer>,
+    caller: &Caller,
     ctx: &OpContext,
     known_as: &ComponentId,
 ) -> Result<Box<Scan>, Failure> {
@@ -36,13 +37,12 @@ pub(super) async fn scan(
     let until = later(ctx.now(), PATIENCE);
     let mut pause = Pause::new();
     loop {
-        let asked = [known_as.clone()];
-        let answer = bounded(ctx, READ_DEADLINE, |ctx| {
-            let asked = &asked;
-            async move { port.scan(&ctx, asked).await }
-        })
-        .await
-        .and_then(|mut answers| {
+        let (asked, scanning) = ([known_as.clone()], Arc::clone(port));
+        let what = format!("scan of {known_as}");
+        let calling = caller.call(&what, ctx, READ_DEADLINE, |ctx| async move {
+            scanning.scan(&ctx, &asked).await
+        });
+        let answer = calling.await.and_then(|mut answers| {
             answers.remove(known_as).unwrap_or_else(|| {
                 Err(Error::new(
                     ErrorKind::ProviderFault,
@@ -84,6 +84,7 @@ struct Running<'a> {
 /// Runs checks in rounds until each has been healthy for long enough without a break, or its time is over.
 pub(super) async fn checks(
     probes: &BTreeMap<ProviderName, Arc<dyn HealthProbe>>,
+    workers: &Workers,
     ctx: &OpContext,
     component: &ComponentId,
     planned: &[PlannedCheck],
@@ -107,7 +108,7 @@ pub(super) async fn checks(
             running
                 .iter_mut()
                 .filter(|r| !r.over)
-                .map(|r| round(probes, ctx, component, r, started)),
+                .map(|r| round(probes, workers, ctx, component, r, started)),
         )
         .await;
         if running.iter().all(|r| r.over) {
@@ -119,6 +120,7 @@ pub(super) async fn checks(
 
 async fn round(
     probes: &BTreeMap<ProviderName, Arc<dyn HealthProbe>>,
+    workers: &Workers,
     ctx: &OpContext,
     component: &ComponentId,
     running: &mut Running<'_>,
@@ -128,11 +130,13 @@ async fn round(
     let answer = match probes.get(&check.by) {
         Some(probe) => {
             let request = ProbeRequest::new(component.clone(), check.kind.clone());
-            bounded(ctx, request.timeout * 2, |ctx| {
-                let request = &request;
-                async move { probe.probe(&ctx, request).await }
-            })
-            .await
+            let (probe, limit) = (Arc::clone(probe), request.timeout * 2);
+            let what = format!("probe of {component}");
+            let caller = Caller::of(workers, &check.by);
+            let calling = caller.call(&what, ctx, limit, |ctx| async move {
+                probe.probe(&ctx, &request).await
+            });
+            calling.await
         }
         None => Err(Error::new(
             ErrorKind::NotFound,

@@ -1,16 +1,24 @@
 //! From an approved plan to a patched estate: pure kernels, one place for effects, a durable journal.
 
 #[cfg(feature = "sqlite")]
+mod driven;
+#[cfg(feature = "sqlite")]
 mod driver;
 #[cfg(feature = "sqlite")]
 mod ensure;
 #[cfg(feature = "sqlite")]
 mod events;
 #[cfg(feature = "sqlite")]
+pub(crate) mod inbox;
+#[cfg(feature = "sqlite")]
 pub mod journal;
 pub mod kernel;
 #[cfg(feature = "sqlite")]
 mod looks;
+#[cfg(feature = "sqlite")]
+mod progress;
+#[cfg(feature = "sqlite")]
+mod standing;
 #[cfg(feature = "sqlite")]
 mod story;
 #[cfg(feature = "sqlite")]
@@ -19,13 +27,19 @@ pub(crate) mod supervise;
 mod why;
 #[cfg(feature = "sqlite")]
 pub(crate) mod words;
+#[cfg(feature = "sqlite")]
+pub(crate) mod workers;
 
 #[cfg(feature = "sqlite")]
-pub use driver::Standing;
+pub use driven::DrivenBy;
 #[cfg(feature = "sqlite")]
 pub(crate) use driver::{Driver, Message, Reins, Tools};
 #[cfg(feature = "sqlite")]
 pub use events::Events;
+#[cfg(feature = "sqlite")]
+pub use progress::{ComponentProgress, RingProgress, RunProgress};
+#[cfg(feature = "sqlite")]
+pub use standing::Standing;
 #[cfg(feature = "sqlite")]
 pub(crate) use story::RUN as RUN_STREAM;
 #[cfg(feature = "sqlite")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize as _;
 
 use super::{
-    journal::{Journal, RunRow, StoredEvent},
+    journal::{ReadJournal, RunRow, StoredEvent},
     kernel::{ComponentEvent, ComponentState, Event, RunEvent, RunState},
 };
 use crate::{
@@ -84,6 +84,8 @@ pub struct Story {
     pub components: BTreeMap<ComponentId, ComponentState>,
     /// The place of the last event read.
     pub seq: u64,
+    /// When that was decided.
+    pub told_at: crate::Timestamp,
 }
 
 impl Story {
@@ -92,7 +94,7 @@ impl Story {
     /// # Errors
     /// `NotFound`: no such run. `JournalDamaged`: its plan or an event cannot be read. `JournalNewer`: it holds
     /// decisions of a newer version, which this one must not continue.
-    pub async fn read(journal: &Journal, run: RunId) -> Result<Self> {
+    pub async fn read(journal: &impl ReadJournal, run: RunId) -> Result<Self> {
         let row = journal.run(run).await?.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
@@ -101,13 +103,22 @@ impl Story {
             .operation("story.read")
         })?;
         let mut story = Self::begin(row)?;
+        story.read_on(journal).await?;
+        Ok(story)
+    }
+
+    /// Reads what its journal holds beyond it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) async fn read_on(&mut self, journal: &impl ReadJournal) -> Result<()> {
         loop {
-            let page = journal.events(run, story.seq, 1000).await?;
+            let page = journal.events(self.run, self.seq, 1000).await?;
             if page.is_empty() {
-                return Ok(story);
+                return Ok(());
             }
             for stored in page {
-                story.evolve(&Told::read(stored))?;
+                self.evolve(&Told::read(stored))?;
             }
         }
     }
@@ -142,6 +153,7 @@ impl Story {
             state: RunState::default(),
             components,
             seq: row.first_seq.saturating_sub(1),
+            told_at: row.started_at,
         })
     }
 
@@ -151,6 +163,7 @@ impl Story {
     /// `JournalNewer` for an event of a newer version.
     pub fn evolve(&mut self, told: &Told) -> Result<()> {
         self.seq = told.seq;
+        self.told_at = told.at;
         match (&told.event, &told.component) {
             (Event::Run(event), _) => self.state.evolve(event),
             (Event::Component(event), Some(component)) => {
@@ -187,7 +200,7 @@ impl Story {
 ///
 /// # Errors
 /// As reading a journal.
-pub async fn denials(journal: &Journal) -> Result<Vec<Denial>> {
+pub async fn denials(journal: &impl ReadJournal) -> Result<Vec<Denial>> {
     let mut denials: Vec<Denial> = Vec::new();
     for stored in journal
         .events_of_kinds(&["denied", "denial_lifted"])

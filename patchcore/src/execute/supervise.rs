@@ -1,26 +1,99 @@
-//! The one place that spawns: a provider's panic ends its call, not the run.
+//! The one place that spawns: a provider's panic ends its call, not the run, and one that blocks its thread holds
+//! up nobody else.
 
 use std::{any::Any, future::Future, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
 
-use crate::error::{Error, ErrorKind, Result};
+use super::workers::Workers;
+use crate::{
+    clock::later,
+    error::{Error, ErrorKind, Result},
+    id::ProviderName,
+    provider::OpContext,
+};
 
-/// Runs a call to its end, also when nobody waits for it any more, and hands its result on.
-///
-/// A call is never dropped half-way: dropping the future of a foreign-language provider does not stop the
-/// call behind it, so nobody would know what it still does.
+/// How providers are called: on threads of their own, each call with a deadline.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    workers: Workers,
+    provider: ProviderName,
+}
+
+impl Caller {
+    /// For the calls of one provider.
+    pub(crate) fn of(workers: &Workers, provider: &ProviderName) -> Self {
+        Self {
+            workers: workers.clone(),
+            provider: provider.clone(),
+        }
+    }
+
+    /// A call with a deadline, and what it is called where people read of it.
+    ///
+    /// After the deadline a call that waits is dropped, and trying again may help. One that blocks its thread cannot
+    /// be stopped: nobody knows what it still does, so it is not tried again.
+    ///
+    /// # Panics
+    /// As the call does.
+    pub(crate) async fn call<T: Send + 'static, F>(
+        &self,
+        what: &str,
+        ctx: &OpContext,
+        limit: std::time::Duration,
+        call: impl FnOnce(OpContext) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let since = ctx.now();
+        let deadline = later(since, limit);
+        let call = call(ctx.clone().with_deadline(deadline));
+        let mut running = self.workers.start(AssertUnwindSafe(call).catch_unwind());
+        tokio::select! {
+            biased;
+            answer = running.answer() => match answer {
+                Some(Ok(answer)) => answer,
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                None => Err(Error::new(
+                    ErrorKind::Cancelled,
+                    format!("{} was stopped in {what}: its runtime has ended", self.provider),
+                )),
+            },
+            () = ctx.clock().reached(deadline) => {
+                let stopped = running.stop();
+                let error = Error::new(
+                    ErrorKind::Timeout,
+                    format!(
+                        "{} did not answer {what} within {} s, since {}",
+                        self.provider,
+                        limit.as_secs(),
+                        since.strftime("%F %T UTC"),
+                    ),
+                );
+                Err(match stopped {
+                    true => error.retryable(None),
+                    false => error
+                        .consequence("the call blocks its thread and cannot be stopped: nobody knows what it still does")
+                        .hint("this is a fault of the provider: report it to its author"),
+                })
+            }
+        }
+    }
+}
+
+/// Runs an effect to its end, also when nobody waits for it any more, and hands its result on.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that may spawn"
 )]
-pub(super) fn supervised<F, T>(call: F, then: impl FnOnce(Result<T>) + Send + 'static)
+pub(super) fn supervised<F, T>(effect: F, then: impl FnOnce(Result<T>) + Send + 'static)
 where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
     tokio::spawn(async move {
-        let result = contained(call).await;
+        let result = contained(effect).await;
         then(result);
     });
 }

@@ -8,6 +8,7 @@ use super::{
     words,
 };
 use crate::{
+    document::nearest,
     error::{Error, ErrorKind, Result},
     id::ComponentId,
     plan::{
@@ -18,6 +19,8 @@ use crate::{
 
 /// A page that is read at night has no more lines than this after its first.
 const LINES: usize = 7;
+/// And no more names where one is not known.
+const NAMES: usize = 12;
 
 impl Story {
     /// What the run owes, as sentences.
@@ -50,12 +53,21 @@ fn why(
     let envelope = &story.plan.envelope;
     let (Some(state), Some(target)) = (story.components.get(component), envelope.target(component))
     else {
-        return Err(Error::new(
+        let error = Error::new(
             ErrorKind::NotFound,
             format!("{component} is not in plan {}", story.plan.id()),
         )
-        .operation("why")
-        .hint("the plan says under \"not in this plan\" why, if it was found at all"));
+        .operation("why");
+        let known = envelope.targets.iter().map(|t| t.component.as_str());
+        return Err(match nearest(component.as_str(), known) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error
+                .expected(format!(
+                    "one of {}",
+                    names(envelope.targets.iter().map(|t| &t.component), NAMES)
+                ))
+                .hint("the plan says under \"not in this plan\" why, if it was found at all"),
+        });
     };
     let times = Times::of(envelope, None);
     let since = match (state.phase, state.since) {
@@ -78,16 +90,14 @@ fn why(
             .iter()
             .map(|f| format!("failed: {}", obstacle(component, f))),
     );
-    if let Some(why) = &state.quarantine {
-        lines.push(format!("nobody else can say what happened: {why}"));
-        let words = [
-            Resolution::AdoptDone,
-            Resolution::Retry,
-            Resolution::RollBack,
-            Resolution::Abandon,
-        ]
-        .map(Resolution::word)
-        .join(", ");
+    lines.extend(
+        state
+            .quarantine
+            .iter()
+            .map(|why| format!("nobody else can say what happened: {why}")),
+    );
+    if state.phase == Phase::Quarantined {
+        let words = Resolution::ALL.map(Resolution::word).join(", ");
         lines.push(format!(
             "next: look at it, then resolve {component} with a reason: {words}"
         ));
@@ -138,8 +148,8 @@ fn gates(
     now: Timestamp,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    let waits = standing_waits(standing);
-    let ours: Vec<Wait> = waits
+    let ours: Vec<Wait> = standing
+        .waits()
         .iter()
         .filter(|w| concerns(w, target))
         .cloned()
@@ -246,7 +256,8 @@ fn work(story: &Story, state: &ComponentState, standing: &Standing, times: &Time
             }));
         }
         Phase::AwaitWayBack => {
-            let slots: Vec<Wait> = standing_waits(standing)
+            let slots: Vec<Wait> = standing
+                .waits()
                 .iter()
                 .filter(|w| matches!(w, Wait::Slot { .. } | Wait::Floor { .. }))
                 .cloned()
@@ -265,16 +276,6 @@ fn at_work(story: &Story, component: &ComponentId, times: &Times) -> Option<Stri
         "{component} {}, since {since}",
         words::phase(state.phase)
     ))
-}
-
-fn standing_waits(standing: &Standing) -> &[Wait] {
-    match standing {
-        Standing::Working { waits }
-        | Standing::Waiting { waits, .. }
-        | Standing::AtRest { waits }
-        | Standing::Parked { waits, .. } => waits,
-        Standing::Ended { .. } | Standing::Broken { .. } => &[],
-    }
 }
 
 fn concerns(wait: &Wait, target: &Target) -> bool {

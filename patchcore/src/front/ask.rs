@@ -9,7 +9,10 @@ use crate::{
     discover::Answers,
     error::{Error, ErrorKind, Failure, Result},
     estate::Tool,
-    execute::supervise,
+    execute::{
+        supervise::{self, Caller},
+        workers::Workers,
+    },
     id::{ComponentId, ProviderName},
     provider::{
         CancelToken, DeployRequest, Deployer, OpContext, PerComponent, Ports, ProviderInfo,
@@ -25,13 +28,20 @@ pub(super) async fn all(
     providers: &[(ProviderInfo, Ports)],
     clock: &SharedClock,
 ) -> BTreeMap<ProviderName, Answers> {
-    let asked = providers
-        .iter()
-        .map(|(info, ports)| async move { (info.name.clone(), one(info, ports, clock).await) });
+    let workers = &Workers::start_in_this_runtime();
+    let asked = providers.iter().map(|(info, ports)| async move {
+        let answers = one(info, ports, clock, workers).await;
+        (info.name.clone(), answers)
+    });
     join_all(asked).await.into_iter().collect()
 }
 
-async fn one(info: &ProviderInfo, ports: &Ports, clock: &SharedClock) -> Answers {
+async fn one(
+    info: &ProviderInfo,
+    ports: &Ports,
+    clock: &SharedClock,
+    workers: &Workers,
+) -> Answers {
     let ctx = OpContext::reading(
         Arc::clone(clock),
         later(clock.now(), DEADLINE),
@@ -50,22 +60,40 @@ async fn one(info: &ProviderInfo, ports: &Ports, clock: &SharedClock) -> Answers
     let Some(inventory) = &ports.inventory else {
         return answers;
     };
-    let listing = within(&ctx, inventory.list(&ctx)).await;
+    let caller = Caller::of(workers, &info.name);
+    let asked = Arc::clone(inventory);
+    let mut listing = within(&caller, "the listing", &ctx, |ctx| async move {
+        asked.list(&ctx).await
+    })
+    .await;
     let names: Vec<ComponentId> = listing
         .iter()
         .flat_map(|l| &l.sightings)
         .map(|s| s.component.clone())
         .collect();
-    answers.listing = Some(listing.map_err(|e| Failure::from(&e)));
-    if names.is_empty() {
-        return answers;
+    // What was read together with the list is not read a second time.
+    if let Ok(listing) = &mut listing {
+        answers.scans = std::mem::take(&mut listing.scans);
+        answers.scans.retain(|name, _| names.contains(name));
     }
-    if let Some(deployer) = &ports.deployer {
-        answers.scans = spread(
-            &names,
-            within(&ctx, deployer.scan(&ctx, &names)).await,
+    answers.listing = Some(listing.map_err(|e| Failure::from(&e)));
+    let open: Vec<ComponentId> = names
+        .iter()
+        .filter(|name| !answers.scans.contains_key(*name))
+        .cloned()
+        .collect();
+    if let (Some(deployer), false) = (&ports.deployer, open.is_empty()) {
+        answers.scans.extend(spread(
+            &open,
+            {
+                let (asked, open) = (Arc::clone(deployer), open.clone());
+                within(&caller, "the scan", &ctx, |ctx| async move {
+                    asked.scan(&ctx, &open).await
+                })
+                .await
+            },
             "scan",
-        );
+        ));
     }
     // Where the scan learned what is on offer too, nobody is asked a second time.
     let open: Vec<ComponentId> = names
@@ -76,22 +104,30 @@ async fn one(info: &ProviderInfo, ports: &Ports, clock: &SharedClock) -> Answers
     if let (Some(source), false) = (&ports.source, open.is_empty()) {
         answers.available = spread(
             &open,
-            within(&ctx, source.available(&ctx, &open)).await,
+            {
+                let (asked, open) = (Arc::clone(source), open.clone());
+                within(&caller, "what is available", &ctx, |ctx| async move {
+                    asked.available(&ctx, &open).await
+                })
+                .await
+            },
             "available",
         );
     }
     answers
 }
 
-async fn within<T>(ctx: &OpContext, call: impl Future<Output = Result<T>>) -> Result<T> {
-    let deadline = ctx.deadline();
-    tokio::select! {
-        biased;
-        answer = supervise::contained(call) => answer?,
-        () = ctx.clock().reached(deadline) => {
-            Err(Error::new(ErrorKind::Timeout, format!("no answer within {} min", DEADLINE.as_secs() / 60)).retryable(None))
-        }
-    }
+/// A call within the deadline of all; a panic of the provider fails only this.
+async fn within<T: Send + 'static, F>(
+    caller: &Caller,
+    what: &str,
+    ctx: &OpContext,
+    call: impl FnOnce(OpContext) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    supervise::contained(caller.call(what, ctx, ctx.time_left(), call)).await?
 }
 
 /// One answer per component asked: a failed call failed for each, and who is left out was not answered.

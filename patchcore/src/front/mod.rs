@@ -1,8 +1,10 @@
-//! What an embedder holds: the estate, and the handle of a run.
+//! What an embedder holds: the estate, the handle of a run, and that of an operator in another process.
 
 mod ask;
 mod estate;
+mod operator;
 mod run;
 
 pub use estate::{Estate, PlanRequest};
+pub use operator::{Answer, Operator, RunView};
 pub use run::Run;

@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::{
     approve::ApprovedPlan,
     clock::{SharedClock, later},
     error::{Error, ErrorKind, Result},
     execute::{
-        Driver, Events, Message, RUN_STREAM, Reins, Standing, Story, Told, Tools, denials,
+        Driver, Events, Message, RUN_STREAM, Reins, RunProgress, Standing, Story, Told, Tools,
+        denials,
         journal::{Durability, Journal, NewEvent, NewRun},
         kernel::{self, Command, Event, Resolution, RunEvent},
         standing_words, supervise,
@@ -30,6 +31,10 @@ struct Inner {
     journal: Journal,
     clock: SharedClock,
     reins: Reins,
+    /// What was recorded before this process began to drive it.
+    before: u64,
+    /// The story as far as [`Run::progress`] read it: a screen asks again and again, and reads only what is new.
+    watched: Mutex<Option<Story>>,
 }
 
 impl Run {
@@ -92,7 +97,7 @@ impl Run {
             })
             .await?;
         let story = Story::read(journal, id).await?;
-        Self::drive(story, journal, clock, tools)
+        Self::drive(story, 0, journal, clock, tools)
     }
 
     /// Goes on with the run that is open in a journal, if one is.
@@ -107,6 +112,7 @@ impl Run {
         let mut story = Story::read(journal, row.id).await?;
         story.approved()?;
         missing_tools(&story.plan, &tools)?;
+        let before = story.seq;
         let taken = RunEvent::TakenOver {
             epoch: journal.epoch(),
         };
@@ -132,10 +138,16 @@ impl Run {
                 zone: jiff::tz::TimeZone::UTC,
             })?;
         }
-        Self::drive(story, journal, clock, tools).map(Some)
+        Self::drive(story, before, journal, clock, tools).map(Some)
     }
 
-    fn drive(story: Story, journal: &Journal, clock: SharedClock, tools: Tools) -> Result<Self> {
+    fn drive(
+        story: Story,
+        before: u64,
+        journal: &Journal,
+        clock: SharedClock,
+        tools: Tools,
+    ) -> Result<Self> {
         let (id, plan) = (story.run, story.plan.clone());
         let (driver, reins) = Driver::new(journal.clone(), Arc::clone(&clock), tools, story)?;
         supervise::detached(driver.drive());
@@ -145,6 +157,8 @@ impl Run {
             journal: journal.clone(),
             clock,
             reins,
+            before,
+            watched: Mutex::new(None),
         })))
     }
 
@@ -193,12 +207,39 @@ impl Run {
         Lines::new(self.events(), timeline, Arc::clone(&self.0.clock))
     }
 
+    /// The lines of what is new: of a run that was reopened, from its taking over on; of one that was started here, all.
+    #[must_use]
+    pub fn new_lines(&self) -> Lines {
+        self.lines().after(self.0.before)
+    }
+
     /// How it stands at this moment, in one line and in the zone of its window, for a terminal that shows
     /// nothing else for hours: `waiting: soak of test until Tue 8 Dec 22:05 CET`.
     #[must_use]
     pub fn heartbeat(&self) -> String {
         let times = Times::of(&self.0.plan.envelope, None);
         standing_words(&self.standing(), &times)
+    }
+
+    /// How far it is at this moment, as figures: each ring's counts, what is done to which component since when,
+    /// and the estimated end. Cheap to ask again and again: only what is new in the journal is read.
+    ///
+    /// # Errors
+    /// As [`Story::read`], and `InvalidInput` for windows that cannot be read.
+    pub async fn progress(&self) -> Result<RunProgress> {
+        let mut watched = self.0.watched.lock().await;
+        let mut story = match watched.take() {
+            Some(story) => story,
+            None => self.story().await?,
+        };
+        story.read_on(&self.0.journal).await?;
+        let said = self.0.reins.progress.borrow().clone();
+        for (component, state) in &mut story.components {
+            state.progress = said.get(component).cloned();
+        }
+        let progress = story.progress(&self.standing(), self.0.clock.now());
+        *watched = Some(story);
+        progress
     }
 
     /// Everything the journal says of it.

@@ -85,14 +85,16 @@ pub(super) fn target(
         rule => rule,
     };
     let asked_for = reboot != RebootRule::Never && reboot_expected;
-    if (asked_for || reboot_first) && !can("reboot") {
+    let refused = match &scan.restart_refused {
+        _ if !can("reboot") => Some(format!("{} cannot restart it", finding.tool)),
+        Some(why) => Some(format!("{} does not restart it: {why}", finding.tool)),
+        None => None,
+    };
+    if let (true, Some(refused)) = (asked_for || reboot_first, refused) {
         errors.push(
             Error::new(
                 ErrorKind::Unsupported,
-                format!(
-                    "{id}: a restart is needed and {} cannot restart it",
-                    finding.tool
-                ),
+                format!("{id}: a restart is needed and {refused}"),
             )
             .hint("set when = \"never\" in [reboot] and restart it by hand afterwards"),
         );

@@ -29,6 +29,7 @@ pub(super) fn remarks(
     }
     lint.approvers();
     lint.listings(inventory);
+    lint.other_patchers(inventory);
     if !policy.windows.is_empty() {
         lint.windows(schedule);
     }
@@ -78,6 +79,30 @@ impl Lint<'_> {
             })
             .collect();
         for text in whole {
+            self.say(Severity::Warning, text);
+        }
+    }
+
+    /// What somebody else puts in meanwhile meets no window and no ring.
+    fn other_patchers(&mut self, inventory: &Inventory) {
+        let mut found: BTreeMap<&str, BTreeSet<&ComponentId>> = BTreeMap::new();
+        for target in &self.envelope.targets {
+            let findings = inventory.findings.get(&target.component);
+            let scans = findings.into_iter().flatten().map(|f| &f.scan);
+            for patcher in scans.flat_map(|scan| &scan.other_patchers) {
+                found.entry(patcher).or_default().insert(&target.component);
+            }
+        }
+        let texts: Vec<String> = found
+            .into_iter()
+            .map(|(patcher, who)| {
+                format!(
+                    "{patcher} is at work too on {}, and heeds neither windows nor rings: switch it off where the order of this plan matters",
+                    names(who, 6)
+                )
+            })
+            .collect();
+        for text in texts {
             self.say(Severity::Warning, text);
         }
     }

@@ -1,27 +1,15 @@
 //! The rules between the items of one policy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::civil::Time;
 
-use super::{
-    Policy,
-    check::CheckKind,
-    mistake::{Mistake, nearest},
-    place::Place,
-    recurrence::Recurrence,
-};
+use super::{Policy, check::CheckKind, recurrence::Recurrence};
+use crate::document::{Document, Mistake, nearest};
 
 /// Every mistake that is one only beside another item.
-///
-/// `damaged` are the pointers whose values are stand-ins: a rule that reads one of them is not
-/// checked, because its mistake may be none once the value is put right.
-pub(crate) fn cross_check(policy: &Policy, damaged: &BTreeSet<String>) -> Vec<Mistake> {
-    let mut rules = Rules {
-        policy,
-        damaged,
-        mistakes: Vec::new(),
-    };
+pub(crate) fn cross_check(policy: &Policy, document: &mut Document) {
+    let mut rules = Rules { policy, document };
     rules.approval();
     rules.windows();
     rules.blackouts();
@@ -29,85 +17,24 @@ pub(crate) fn cross_check(policy: &Policy, damaged: &BTreeSet<String>) -> Vec<Mi
     rules.rings();
     rules.orders();
     rules.checks();
-    rules.mistakes
 }
 
 struct Rules<'p> {
     policy: &'p Policy,
-    damaged: &'p BTreeSet<String>,
-    mistakes: Vec<Mistake>,
+    document: &'p mut Document,
 }
 
 impl Rules<'_> {
-    /// Whether a value, or one inside it, is a stand-in.
-    fn is_damaged(&self, pointer: &str) -> bool {
-        self.damaged.iter().any(|damaged| {
-            damaged
-                .strip_prefix(pointer)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                || pointer
-                    .strip_prefix(damaged.as_str())
-                    .is_some_and(|rest| rest.starts_with('/'))
-        })
-    }
-
     fn report(&mut self, at: &str, reads: &[&str], message: String) {
-        self.report_with(at, reads, |place| Mistake::new(place, message));
-    }
-
-    fn report_with(&mut self, at: &str, reads: &[&str], mistake: impl FnOnce(Place) -> Mistake) {
-        if reads.iter().any(|pointer| self.is_damaged(pointer)) {
-            return;
-        }
-        // What stands there only by default is named at the nearest item that was written.
-        let mut pointer = at;
-        let place = loop {
-            if let Some(place) = self.policy.place(pointer) {
-                break place.clone();
-            }
-            match pointer.rfind('/') {
-                Some(end) => pointer = &pointer[..end],
-                None => {
-                    break Place::Pointer {
-                        file: self.policy.name.as_str().into(),
-                        pointer: at.to_owned(),
-                    };
-                }
-            }
-        };
-        self.mistakes.push(mistake(place));
-    }
-
-    /// Reports every name that an earlier item has too.
-    fn unique<'n>(
-        &mut self,
-        word: &str,
-        key: &str,
-        names: impl Iterator<Item = (String, &'n str)>,
-    ) {
-        let mut first: BTreeMap<&str, String> = BTreeMap::new();
-        for (pointer, name) in names {
-            if let Some(earlier) = first.get(name) {
-                let line = match self.policy.place(earlier) {
-                    Some(place) => format!(", first at {place}"),
-                    None => String::new(),
-                };
-                self.report(
-                    &pointer,
-                    &[&pointer, earlier],
-                    format!("{word} {name:?}: {key} is used twice{line}"),
-                );
-            } else {
-                first.insert(name, pointer);
-            }
-        }
+        self.document
+            .report(at, reads, |place| Mistake::new(place, message));
     }
 
     fn approval(&mut self) {
         let policy = self.policy;
         let approval = &policy.approval;
         let people = approval.from.iter().enumerate();
-        self.unique(
+        self.document.unique(
             "[approval]: person",
             "the name",
             people.map(|(index, person)| (format!("/approval/from/{index}"), person.as_str())),
@@ -130,7 +57,7 @@ impl Rules<'_> {
     fn windows(&mut self) {
         let policy = self.policy;
         let windows = policy.windows.iter().enumerate();
-        self.unique(
+        self.document.unique(
             "window",
             "the name",
             windows
@@ -188,7 +115,7 @@ impl Rules<'_> {
     fn rings(&mut self) {
         let policy = self.policy;
         let rings = policy.rings.iter().enumerate();
-        self.unique(
+        self.document.unique(
             "ring",
             "the name",
             rings
@@ -221,7 +148,7 @@ impl Rules<'_> {
                     "ring {name:?}: window {:?} is not one of this policy",
                     window.as_str()
                 );
-                self.report_with(&at, &[&at, "/window"], |place| {
+                self.document.report(&at, &[&at, "/window"], |place| {
                     Mistake::new(place, message)
                         .suggesting(nearest(window.as_str(), window_names.iter().copied()))
                         .expected_one_of(&window_names)
@@ -262,7 +189,7 @@ impl Rules<'_> {
             .collect();
         let mut reads: Vec<&str> = names.iter().map(String::as_str).collect();
         reads.push(&at);
-        self.report_with(&at, &reads, |place| {
+        self.document.report(&at, &reads, |place| {
             Mistake::new(place, format!("ring {name:?} can never start: {problem}"))
                 .suggesting(nearest(wanted, earlier.iter().copied()))
                 .expected_one_of(&earlier)

@@ -1,17 +1,12 @@
 //! Reads a policy from a file and checks one that was built in code.
 
-use std::{fs, io::Read as _, path::Path};
+use std::path::Path;
 
-use super::{
-    Policy,
-    cross_check::cross_check,
-    document::{self, Node},
-    mistake::{Mistake, Mistakes},
-    place::{Place, Places},
-    vocabulary::POLICY,
-    walk::Walk,
+use super::{Policy, cross_check::cross_check, vocabulary::FORM};
+use crate::{
+    document::{Document, Mistakes},
+    error::{Error, ErrorKind, Result},
 };
-use crate::{Error, ErrorKind, Result};
 
 impl Policy {
     /// Reads a policy from TOML; `file_name` is how mistakes call the text.
@@ -57,7 +52,7 @@ impl Policy {
                 .consequence("nothing was done"));
             }
         };
-        Ok(read(&text_of(path, &name)?, &name)?)
+        Ok(read(&FORM.text_of(path)?, &name)?)
     }
 
     /// As [`Policy::from_toml`], with the mistakes as values.
@@ -65,7 +60,7 @@ impl Policy {
     /// # Errors
     /// Every mistake.
     pub fn check_toml(text: &str, file_name: &str) -> Result<Self, Mistakes> {
-        read(document::read_toml(text, file_name))
+        read(FORM.toml(text, file_name)?)
     }
 
     /// As [`Policy::from_json`], with the mistakes as values.
@@ -73,7 +68,7 @@ impl Policy {
     /// # Errors
     /// Every mistake.
     pub fn check_json(text: &str, file_name: &str) -> Result<Self, Mistakes> {
-        read(document::read_json(text, file_name))
+        read(FORM.json(text, file_name)?)
     }
 
     /// Checks a policy that was built in code as one that is read from a file: by the same
@@ -82,81 +77,25 @@ impl Policy {
     /// # Errors
     /// Every mistake, each with the JSON pointer of its item after the name of the policy.
     pub fn check(&self) -> Result<Self, Mistakes> {
-        read(document::from_memory(self, &self.name).map_err(|error| {
-            let place = Place::Pointer {
-                file: self.name.as_str().into(),
-                pointer: String::new(),
-            };
-            vec![Mistake::new(
-                place,
-                format!("this policy cannot be written down: {error}"),
-            )]
-        }))
+        read(FORM.value(self, &self.name)?)
     }
 }
 
-fn read(document: Result<Node, Vec<Mistake>>) -> Result<Policy, Mistakes> {
-    let (policy, mistakes) = match document {
-        Ok(root) => walk(&root),
-        Err(mistakes) => (Policy::default(), mistakes),
-    };
-    match Mistakes::new(mistakes) {
-        None => Ok(policy),
-        Some(mistakes) => Err(mistakes),
-    }
-}
-
-fn walk(root: &Node) -> (Policy, Vec<Mistake>) {
-    let mut walk = Walk::default();
-    let read = walk.document(&POLICY, root);
-    let Walk {
-        mut mistakes,
-        damaged,
-        places,
-    } = walk;
-    let mut policy = match serde_json::from_value::<Policy>(read) {
-        Ok(policy) => policy,
-        Err(error) => {
-            // The vocabulary lets through what the types refuse: our fault, and still an answer.
-            mistakes.push(Mistake::new(
-                root.at.clone(),
-                format!("this policy cannot be taken: {error}"),
-            ));
-            return (Policy::default(), mistakes);
-        }
-    };
-    policy.places = Places::new(places);
-    mistakes.extend(cross_check(&policy, &damaged));
-    (policy, mistakes)
-}
-
-fn text_of(path: &Path, name: &str) -> Result<String> {
-    let failed = |error: std::io::Error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            std::io::ErrorKind::InvalidData => ErrorKind::InvalidInput,
-            _ => ErrorKind::Io,
-        };
-        Error::new(kind, format!("policy {name} could not be read"))
-            .consequence("nothing was done")
-            .source_error(error)
-    };
-    let mut text = String::new();
-    // One byte more than a policy may have is enough to see that it has more.
-    let most = u64::try_from(document::LONGEST)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    fs::File::open(path)
-        .and_then(|file| file.take(most).read_to_string(&mut text))
-        .map_err(failed)?;
-    Ok(text)
+fn read(mut document: Document) -> Result<Policy, Mistakes> {
+    let mut policy: Policy = document.content();
+    policy.places = document.places().clone();
+    cross_check(&policy, &mut document);
+    document.finish(policy)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::document::LONGEST;
     use crate::policy::{
         ApprovalRules, Blackout, Budget, Check, ExceptionRule, Order, Percent, Ring, Selector,
         StartAfter, Window,
@@ -308,7 +247,7 @@ mod tests {
         assert_eq!(Policy::from_file(&toml).unwrap(), built());
         let json = write("policy.json", &serde_json::to_vec(&built()).unwrap());
         assert_eq!(Policy::from_file(&json).unwrap(), built());
-        let big = write("big.toml", " ".repeat(document::LONGEST + 2).as_bytes());
+        let big = write("big.toml", " ".repeat(LONGEST + 2).as_bytes());
         for (path, kind, part) in [
             (
                 folder.join("none.toml"),

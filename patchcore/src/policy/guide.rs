@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use toml::Value;
 
-use super::{
-    Policy,
-    vocabulary::{Kind, POLICY, Table},
-};
+use super::{Policy, vocabulary::POLICY};
+use crate::document::{Kind, Table};
 
 /// The page as it is now.
 fn page() -> String {

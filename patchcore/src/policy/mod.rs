@@ -10,7 +10,6 @@ mod calendar;
 mod check;
 mod cross_check;
 mod digest;
-mod document;
 mod duration;
 mod exception;
 mod file;
@@ -18,12 +17,12 @@ mod glob;
 #[cfg(test)]
 mod guide;
 mod lack;
-mod mistake;
+#[cfg(test)]
+mod mistakes;
 mod on_fail;
 mod order;
 mod patches;
 mod percent;
-mod place;
 mod reboot;
 mod recurrence;
 mod ring;
@@ -31,7 +30,6 @@ mod schema;
 mod selector;
 mod time_of_day;
 mod vocabulary;
-mod walk;
 mod window;
 mod word;
 
@@ -46,12 +44,10 @@ pub use duration::{duration_words, parse_duration};
 pub use exception::ExceptionRule;
 pub use glob::Glob;
 pub use lack::Lack;
-pub use mistake::{Mistake, Mistakes};
 pub use on_fail::{OnComponentFailure, OnFail};
 pub use order::Order;
 pub use patches::{PatchClass, PatchRules};
 pub use percent::Percent;
-pub use place::Place;
 pub use reboot::{PendingReboot, RebootRules, RebootWhen};
 pub use recurrence::{NthWeekday, Recurrence, Weekdays};
 pub use ring::{Ring, StartAfter};
@@ -61,8 +57,10 @@ pub use time_of_day::{parse_time_of_day, time_of_day_words};
 pub use window::{Blackout, Window};
 pub use word::WordError;
 
-use crate::id::PersonId;
-use place::Places;
+use crate::{
+    document::{Place, Places},
+    id::PersonId,
+};
 
 /// The rules by which a plan is made. The field order is that of the file.
 ///

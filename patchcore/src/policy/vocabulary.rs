@@ -6,76 +6,13 @@ use super::{
     budget::{Budget, Tolerance},
     duration::parse_duration,
     glob::Glob,
-    mistake::nearest,
     percent::Percent,
     recurrence::Recurrence,
     selector::Selector,
     time_of_day::parse_time_of_day,
     word::WordError,
 };
-
-/// One table of the file: `[on_fail]`, `[[ring]]`, or the whole.
-#[derive(Debug)]
-pub(crate) struct Table {
-    /// In the order in which a reader meets them.
-    pub(crate) keys: &'static [Key],
-    /// The key whose value names the item in messages, such as `name` of a ring.
-    pub(crate) title: Option<&'static str>,
-    /// Keys of which exactly one must stand there; empty where there are no such.
-    pub(crate) one_of: &'static [&'static str],
-    /// Words that are known and not yet supported, as they are written.
-    pub(crate) later: &'static [Later],
-}
-
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) required: bool,
-    pub(crate) kind: Kind,
-}
-
-#[derive(Debug)]
-pub(crate) struct Later {
-    pub(crate) name: &'static str,
-    /// As the file writes it, such as `[[limit]]`.
-    pub(crate) written: &'static str,
-}
-
-#[derive(Debug)]
-pub(crate) enum Kind {
-    /// The number of this vocabulary.
-    Version,
-    /// A number from 1 on.
-    Count,
-    Flag,
-    /// One line of text.
-    Name,
-    /// Text of one or several lines.
-    Prose,
-    /// Text, or what TOML itself takes for a date or time, that a parser reads.
-    Word(Word),
-    /// One of some words.
-    Choice(&'static [&'static str]),
-    List(&'static Self),
-    Table(&'static Table),
-    Tables(&'static Table),
-}
-
-#[derive(Debug)]
-pub(crate) struct Word {
-    /// What it is, with its article.
-    pub(crate) what: &'static str,
-    /// A value that is one.
-    pub(crate) example: &'static str,
-    pub(crate) check: fn(&str) -> Result<(), Wrong>,
-}
-
-/// What more can be said of a wrong word.
-#[derive(Debug, Default)]
-pub(crate) struct Wrong {
-    pub(crate) detail: Option<String>,
-    pub(crate) suggestion: Option<String>,
-}
+use crate::document::{Form, Key, Kind, Later, Table, Word, Wrong, nearest};
 
 impl From<WordError> for Wrong {
     fn from(error: WordError) -> Self {
@@ -84,44 +21,6 @@ impl From<WordError> for Wrong {
             suggestion: None,
         }
     }
-}
-
-const fn required(name: &'static str, kind: Kind) -> Key {
-    Key {
-        name,
-        required: true,
-        kind,
-    }
-}
-
-const fn optional(name: &'static str, kind: Kind) -> Key {
-    Key {
-        name,
-        required: false,
-        kind,
-    }
-}
-
-const fn table(keys: &'static [Key]) -> Table {
-    Table {
-        keys,
-        title: None,
-        one_of: &[],
-        later: &[],
-    }
-}
-
-const fn titled(title: &'static str, keys: &'static [Key]) -> Table {
-    Table {
-        keys,
-        title: Some(title),
-        one_of: &[],
-        later: &[],
-    }
-}
-
-const fn later(name: &'static str, written: &'static str) -> Later {
-    Later { name, written }
 }
 
 const DURATION: Kind = Kind::Word(Word {
@@ -174,10 +73,7 @@ const SELECTOR: Kind = Kind::Word(Word {
     example: "tier = web",
     check: |text| match Selector::parse(text) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Wrong {
-            detail: Some(error.to_string()),
-            suggestion: None,
-        }),
+        Err(error) => Err(Wrong::because(error.to_string())),
     },
 });
 const URL: Kind = Kind::Word(Word {
@@ -186,53 +82,60 @@ const URL: Kind = Kind::Word(Word {
     check: check_url,
 });
 
+/// A policy as a document.
+pub(crate) const FORM: Form = Form {
+    noun: "policy",
+    with_article: "a policy",
+    table: &POLICY,
+};
+
 /// The whole file.
 pub(crate) const POLICY: Table = Table {
     keys: &[
-        optional("policy", Kind::Version),
-        optional("name", Kind::Name),
-        optional("owner", Kind::Name),
-        optional(
+        Key::optional("policy", Kind::Version),
+        Key::optional("name", Kind::Name),
+        Key::optional("owner", Kind::Name),
+        Key::optional(
             "approval",
-            Kind::Table(&table(&[
-                optional("needs", Kind::Count),
-                optional("from", Kind::List(&Kind::Name)),
-                optional("valid", DURATION),
+            Kind::Table(&Table::of(&[
+                Key::optional("needs", Kind::COUNT),
+                Key::optional("from", Kind::List(&Kind::Name)),
+                Key::optional("valid", DURATION),
             ])),
         ),
-        optional(
+        Key::optional(
             "window",
-            Kind::Tables(&titled(
+            Kind::Tables(&Table::titled(
                 "name",
                 &[
-                    required("name", Kind::Name),
-                    optional("zone", ZONE),
-                    required("when", RECURRENCE),
-                    optional("from", TIME),
-                    optional("until", TIME),
+                    Key::required("name", Kind::Name),
+                    Key::optional("zone", ZONE),
+                    Key::required("when", RECURRENCE),
+                    Key::optional("from", TIME),
+                    Key::optional("until", TIME),
                 ],
             )),
         ),
-        optional(
+        Key::optional(
             "blackout",
-            Kind::Tables(&titled(
+            Kind::Tables(&Table::titled(
                 "because",
                 &[
-                    required("from", DATE),
-                    required("to", DATE),
-                    optional("zone", ZONE),
-                    required("because", Kind::Prose),
+                    Key::required("from", DATE),
+                    Key::required("to", DATE),
+                    Key::optional("zone", ZONE),
+                    Key::required("because", Kind::Prose),
                 ],
             )),
         ),
-        optional(
+        Key::optional(
             "patches",
             Kind::Table(&Table {
                 later: &[
-                    later("min_age", "min_age"),
-                    later("out_of_band", "out_of_band"),
+                    Later::new("min_age", "min_age"),
+                    Later::new("out_of_band", "out_of_band"),
                 ],
-                ..table(&[optional(
+                ..Table::of(&[Key::optional(
                     "take",
                     Kind::List(&Kind::Choice(&[
                         "security",
@@ -243,79 +146,79 @@ pub(crate) const POLICY: Table = Table {
                 )])
             }),
         ),
-        optional(
+        Key::optional(
             "exception",
-            Kind::Tables(&titled(
+            Kind::Tables(&Table::titled(
                 "match",
                 &[
-                    required("match", GLOB),
-                    required("because", Kind::Prose),
-                    required("risk_owner", Kind::Name),
-                    optional("approver", Kind::Name),
-                    optional("compensating", Kind::Prose),
-                    required("until", DATE),
-                    optional("select", SELECTOR),
+                    Key::required("match", GLOB),
+                    Key::required("because", Kind::Prose),
+                    Key::required("risk_owner", Kind::Name),
+                    Key::optional("approver", Kind::Name),
+                    Key::optional("compensating", Kind::Prose),
+                    Key::required("until", DATE),
+                    Key::optional("select", SELECTOR),
                 ],
             )),
         ),
-        optional(
+        Key::optional(
             "ring",
-            Kind::Tables(&titled(
+            Kind::Tables(&Table::titled(
                 "name",
                 &[
-                    required("name", Kind::Name),
-                    required("select", SELECTOR),
-                    optional("soak", DURATION),
-                    optional("at_once", BUDGET),
-                    optional(
+                    Key::required("name", Kind::Name),
+                    Key::required("select", SELECTOR),
+                    Key::optional("soak", DURATION),
+                    Key::optional("at_once", BUDGET),
+                    Key::optional(
                         "start_after",
-                        Kind::Table(&table(&[
-                            required("ring", Kind::Name),
-                            optional("success", PERCENT),
-                            optional("at_least", Kind::Count),
+                        Kind::Table(&Table::of(&[
+                            Key::required("ring", Kind::Name),
+                            Key::optional("success", PERCENT),
+                            Key::optional("at_least", Kind::COUNT),
                         ])),
                     ),
-                    optional("window", Kind::Name),
-                    optional("needs_approval", Kind::Flag),
+                    Key::optional("window", Kind::Name),
+                    Key::optional("needs_approval", Kind::Flag),
                 ],
             )),
         ),
-        optional(
+        Key::optional(
             "order",
-            Kind::Tables(&titled(
+            Kind::Tables(&Table::titled(
                 "within",
                 &[
-                    required("within", Kind::Name),
-                    required("steps", Kind::List(&SELECTOR)),
+                    Key::required("within", Kind::Name),
+                    Key::required("steps", Kind::List(&SELECTOR)),
                 ],
             )),
         ),
-        optional(
+        Key::optional(
             "check",
             Kind::Tables(&Table {
                 one_of: &["http", "command"],
-                ..table(&[
-                    optional("select", SELECTOR),
-                    optional("http", URL),
+                ..Table::of(&[
+                    Key::optional("select", SELECTOR),
+                    Key::optional("http", URL),
                     // An argument may be empty or contain line breaks.
-                    optional("command", Kind::List(&Kind::Word(ARGUMENT))),
-                    optional("within", DURATION),
-                    optional("steady", DURATION),
+                    Key::optional("command", Kind::List(&Kind::Word(ARGUMENT))),
+                    Key::optional("within", DURATION),
+                    Key::optional("steady", DURATION),
                 ])
             }),
         ),
-        optional(
+        Key::optional(
             "on_fail",
-            Kind::Table(&table(&[
-                optional("component", Kind::Choice(&["roll_back", "stop", "skip"])),
-                optional("tolerate", TOLERANCE),
+            Kind::Table(&Table::of(&[
+                Key::optional("component", Kind::Choice(&["roll_back", "stop", "skip"])),
+                Key::optional("tolerate", TOLERANCE),
             ])),
         ),
-        optional(
+        Key::optional(
             "reboot",
-            Kind::Table(&table(&[
-                optional("when", Kind::Choice(&["needed", "never", "always"])),
-                optional(
+            Kind::Table(&Table::of(&[
+                Key::optional("when", Kind::Choice(&["needed", "never", "always"])),
+                Key::optional(
                     "pending_before",
                     Kind::Choice(&["refuse", "reboot_first", "fold_in"]),
                 ),
@@ -325,15 +228,15 @@ pub(crate) const POLICY: Table = Table {
     title: None,
     one_of: &[],
     later: &[
-        later("limit", "[[limit]]"),
-        later("tool", "[[tool]]"),
-        later("protect", "[protect]"),
-        later("other_patchers", "[other_patchers]"),
-        later("deadline", "[deadline]"),
-        later("lane", "[[lane]]"),
-        later("around", "[[around]]"),
-        later("hook", "[[hook]]"),
-        later("ticket", "[ticket]"),
+        Later::new("limit", "[[limit]]"),
+        Later::new("tool", "[[tool]]"),
+        Later::new("protect", "[protect]"),
+        Later::new("other_patchers", "[other_patchers]"),
+        Later::new("deadline", "[deadline]"),
+        Later::new("lane", "[[lane]]"),
+        Later::new("around", "[[around]]"),
+        Later::new("hook", "[[hook]]"),
+        Later::new("ticket", "[ticket]"),
     ],
 };
 
@@ -341,10 +244,7 @@ const ARGUMENT: Word = Word {
     what: "an argument",
     example: "is-active",
     check: |text| match text.contains('\0') {
-        true => Err(Wrong {
-            detail: Some("no program can be given a NUL character".to_owned()),
-            suggestion: None,
-        }),
+        true => Err(Wrong::because("no program can be given a NUL character")),
         false => Ok(()),
     },
 };
@@ -372,12 +272,7 @@ fn check_zone(text: &str) -> Result<(), Wrong> {
 }
 
 fn check_url(text: &str) -> Result<(), Wrong> {
-    let wrong = |detail: &str| {
-        Err(Wrong {
-            detail: Some(detail.to_owned()),
-            suggestion: None,
-        })
-    };
+    let wrong = |detail: &str| Err(Wrong::because(detail));
     let Some(rest) = text
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"))
@@ -627,7 +522,7 @@ mod tests {
             assert_eq!(schema["type"], name, "{at}: {schema}");
         };
         match kind {
-            Kind::Version | Kind::Count => {
+            Kind::Version | Kind::Count { .. } => {
                 is("integer");
                 assert_eq!(schema["minimum"], 1, "{at}");
             }
@@ -639,6 +534,7 @@ mod tests {
                 compare_kind(inner, &schema["items"], root, at);
             }
             Kind::Table(inner) => compare(inner, schema, root, at),
+            Kind::Pairs(_) => is("object"),
             Kind::Tables(inner) => {
                 is("array");
                 compare(inner, &schema["items"], root, at);

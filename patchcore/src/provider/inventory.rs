@@ -1,14 +1,15 @@
 //! What is there.
 
-use std::fmt::Debug;
+use std::{collections::BTreeMap, fmt::Debug};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::OpContext;
 use crate::{
-    error::Result,
-    estate::{RedundancyGroup, Relation, Sighting},
+    error::{Failure, Result},
+    estate::{RedundancyGroup, Relation, Scan, Sighting},
+    id::ComponentId,
 };
 
 /// Everything one provider sees.
@@ -21,6 +22,10 @@ pub struct Listing {
     pub relations: Vec<Relation>,
     /// Which stand in for each other.
     pub groups: Vec<RedundancyGroup>,
+    /// What was read of components, where the provider learns both in one call; they are not scanned a second
+    /// time. The failure where one could not be read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scans: BTreeMap<ComponentId, std::result::Result<Scan, Failure>>,
 }
 
 impl Listing {
@@ -39,6 +44,7 @@ impl Listing {
 /// # Contract
 /// - Reads only. The same estate gives the same ids every time.
 /// - A partial listing is an error, not a shorter list: what is missing from a list counts as gone.
+/// - A scan that comes with it is of a component in it, and is what `Deployer::scan` would answer.
 ///
 /// Conformance: `inventory_*` in `patchcore-testkit`.
 #[async_trait]

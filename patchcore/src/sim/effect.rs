@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::{
     chance::{draw, duration},
-    guest::{Power, Stage, ToolUse},
+    guest::{Guest, Power, Stage, ToolUse},
     history::{Boot, Transaction},
     job::{Job, Task},
-    readiness::{changes_for, facts, is_at},
+    readiness::{changes_for, is_at},
     world::{Due, World},
 };
 use crate::{
@@ -332,7 +332,7 @@ impl World {
             ErrorKind::InstallFailed,
             format!("{component}: {} did not go through", names.join(", ")),
         )
-        .found(facts(guest, changes).to_string())
+        .found(there(guest, &open))
         .hint(format!("read /var/log/apt/term.log on {component}"));
         let error = open.iter().fold(error, |e, c| e.blame(c.patch.clone()));
         Err(Failure::from(&error))
@@ -387,6 +387,15 @@ impl World {
         };
         Ok(Evidence::observed(now, saw))
     }
+}
+
+/// What is there of these: `nginx 1.1-1, no curl`.
+fn there(guest: &Guest, changes: &[&PatchChange]) -> String {
+    let said = changes.iter().map(|c| match guest.installed.get(&c.patch) {
+        Some(version) => format!("{} {version}", c.patch),
+        None => format!("no {}", c.patch),
+    });
+    said.collect::<Vec<_>>().join(", ")
 }
 
 fn postinst_failed(

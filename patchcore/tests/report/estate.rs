@@ -1,7 +1,7 @@
 //! A small estate whose run has a bit of everything.
 
 use patchcore::{
-    Estate, Journal, Policy, Timestamp,
+    Estate, Journal, Policy, Run, Timestamp,
     estate::{Impact, Patch, PatchClass},
     execute::{
         Story, Told,
@@ -46,6 +46,21 @@ tolerate = "0"
 
 /// A journal with one run: the second ring meets a bad patch, halts, and is ended by a person.
 pub(crate) async fn halted() -> (Journal, RunId) {
+    let (journal, run) = finished(Some(Script::postinst_fails("nginx", "1.1").on("web-02"))).await;
+    let standing = run.standing();
+    assert!(standing.is_halted(), "{standing}");
+    run.end("maria", "enough for today").await.unwrap();
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+/// The same without a fault: both rings go through.
+pub(crate) async fn done() -> (Journal, RunId) {
+    let (journal, run) = finished(None).await;
+    (journal, run.id())
+}
+
+async fn finished(fault: Option<Script>) -> (Journal, Run) {
     let web = |g: patchcore::sim::GuestSpec| {
         let address = format!("{}.example", g.name());
         g.label("tier", "web")
@@ -62,8 +77,11 @@ pub(crate) async fn halted() -> (Journal, RunId) {
         .guests((1..=6).map(|n| format!("web-{n:02}")), web)
         .guest("idle-1", |g| g.package("vim", "9"))
         .publish(patch("nginx", "1.1", Impact::ServiceRestart))
-        .publish(patch("linux-image", "6.2", Impact::Reboot))
-        .script(Script::postinst_fails("nginx", "1.1").on("web-02"));
+        .publish(patch("linux-image", "6.2", Impact::Reboot));
+    let sim = match fault {
+        Some(fault) => sim.script(fault),
+        None => sim,
+    };
     let estate = Estate::named("dc")
         .with(sim.provider())
         .with_clock(sim.shared_clock());
@@ -76,11 +94,8 @@ pub(crate) async fn halted() -> (Journal, RunId) {
         .with_comment("looks | *good* <b>");
     let approved = estate.approve(plan, [approval]).unwrap();
     let run = estate.run(approved, &journal).await.unwrap();
-    let standing = run.finished().await.unwrap();
-    assert!(standing.is_halted(), "{standing}");
-    run.end("maria", "enough for today").await.unwrap();
     run.finished().await.unwrap();
-    (journal, run.id())
+    (journal, run)
 }
 
 pub(crate) async fn stored(journal: &Journal, run: RunId) -> Vec<StoredEvent> {

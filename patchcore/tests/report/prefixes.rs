@@ -103,3 +103,79 @@ fn why_report_and_ledger_at_every_event() {
         assert_eq!(missing.kind(), patchcore::ErrorKind::NotFound);
     });
 }
+
+#[test]
+fn progress_counts_everybody_once_at_every_event() {
+    estate::runtime().block_on(async {
+        let (journal, run) = estate::done().await;
+        let all = estate::stored(&journal, run).await;
+        let ended = all.last().unwrap().at;
+        let mut seen = BTreeSet::new();
+        for upto in 1..=all.len() {
+            let events: Vec<_> = all[..upto].iter().cloned().map(estate::new).collect();
+            let now = events[upto - 1].at;
+            let story = estate::retold(&journal, run, events).await;
+            let progress = story.progress(&standing(&story, now), now).unwrap();
+            fit_for_people(&progress.heartbeat());
+            for ring in &progress.rings {
+                let all = story.plan.envelope.targets.iter();
+                let there = all.filter(|t| t.ring == ring.ring).count();
+                let counts = [
+                    ring.waiting,
+                    ring.at_work,
+                    ring.in_service,
+                    ring.done,
+                    ring.failed,
+                    ring.undecided,
+                    ring.skipped,
+                ];
+                assert_eq!(ring.components, there);
+                assert_eq!(counts.iter().sum::<usize>(), there, "{ring:?}");
+            }
+            let busy: usize = progress.rings.iter().map(|r| r.at_work + r.undecided).sum();
+            let confirming = progress
+                .at_work
+                .iter()
+                .filter(|c| c.phase.to_string().contains("its soak is over"));
+            assert_eq!(progress.at_work.len(), busy + confirming.count());
+            for one in &progress.at_work {
+                assert!(one.since <= now);
+                assert_eq!(Some(one.since), story.components[&one.component].since);
+                seen.insert(one.phase.to_string());
+            }
+            if let Some(ends) = progress.ends {
+                assert!(ends >= now, "{ends} is before {now}");
+                // What was expected of the last waves may be longer than they took.
+                let late = ends.duration_since(ended).as_mins();
+                assert!(
+                    (-90..=90).contains(&late),
+                    "{late} min from the end, at {now}"
+                );
+            }
+        }
+        for phase in [
+            "is being patched",
+            "restarts",
+            "is being scanned",
+            "is being checked",
+        ] {
+            assert!(seen.contains(phase), "{phase}: not in {seen:?}");
+        }
+    });
+}
+
+#[test]
+fn a_halted_run_has_no_estimated_end() {
+    estate::runtime().block_on(async {
+        let (journal, run) = estate::halted().await;
+        let all = estate::stored(&journal, run).await;
+        let halts = all.iter().position(|e| e.kind == "halted").unwrap();
+        for (upto, is_known) in [(halts, true), (halts + 1, false)] {
+            let events: Vec<_> = all[..upto].iter().cloned().map(estate::new).collect();
+            let now = events[upto - 1].at;
+            let story = estate::retold(&journal, run, events).await;
+            let progress = story.progress(&standing(&story, now), now).unwrap();
+            assert_eq!(progress.ends.is_some(), is_known);
+        }
+    });
+}

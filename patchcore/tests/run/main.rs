@@ -5,6 +5,7 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+mod blocking;
 mod crash;
 mod estate;
 mod failing;

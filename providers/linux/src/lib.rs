@@ -13,17 +13,20 @@ mod inventory;
 mod probe;
 mod source;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use patchcore::provider::{EvidenceLabel, Ports, Provider, ProviderInfo};
-
-pub use crate::config::LocalConfig;
-use crate::{
-    client::Machine,
-    transport::{Local, Transport},
+use patchcore::{
+    Result,
+    provider::{EvidenceLabel, Ports, Provider, ProviderInfo},
 };
 
-/// A Linux machine with apt and dpkg, as a provider named `linux`.
+pub use crate::config::{Host, Inventory, LocalConfig, inventory_schema};
+use crate::{
+    client::{Fleet, Machine},
+    transport::{Local, Transport, ssh::Connections},
+};
+
+/// Linux machines with apt and dpkg, as a provider named `linux`: those of an inventory, or a single one.
 ///
 /// ```
 /// use patchcore_linux::{Linux, LocalConfig};
@@ -32,24 +35,47 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Linux {
     info: ProviderInfo,
-    machine: Arc<Machine>,
+    fleet: Arc<Fleet>,
 }
 
 impl Linux {
+    /// The machines of an inventory file, over ssh. Nothing is sent to them before they are asked.
+    ///
+    /// # Errors
+    /// As [`Inventory::from_file`].
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        Self::fleet(Inventory::from_file(path)?)
+    }
+
+    /// The machines of an inventory, over ssh.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a machine that cannot be reached by what is said of it.
+    pub fn fleet(inventory: Inventory) -> Result<Self> {
+        let connections = Connections::new();
+        let machines = inventory.hosts().iter().map(|host| {
+            let target = host.target()?;
+            let address = target.address.clone();
+            let transport = Arc::new(connections.host(target));
+            Ok(Machine::new(host.config(), transport, false).at(address))
+        });
+        Ok(Self::of(machines.collect::<Result<_>>()?))
+    }
+
     /// The machine on which patchcore itself runs. Reading needs no right; changing needs root, and patchcore
     /// does not restart the machine it runs on.
     #[must_use]
     pub fn local(config: LocalConfig) -> Self {
-        Self::of(config, Arc::new(Local::new()), true)
+        Self::of(vec![Machine::new(config, Arc::new(Local::new()), true)])
     }
 
     /// Another machine, which a transport reaches.
     #[must_use]
     pub fn over(transport: Arc<dyn Transport>, config: LocalConfig) -> Self {
-        Self::of(config, transport, false)
+        Self::of(vec![Machine::new(config, transport, false)])
     }
 
-    fn of(config: LocalConfig, transport: Arc<dyn Transport>, is_own: bool) -> Self {
+    fn of(machines: Vec<Machine>) -> Self {
         let tried = EvidenceLabel::IndependentPeer;
         let mut info = ProviderInfo::new("linux", env!("CARGO_PKG_VERSION"))
             .with_evidence("scan", tried)
@@ -58,12 +84,12 @@ impl Linux {
             .with_evidence("apply", tried)
             .with_evidence("roll_back", tried)
             .with_evidence("discard", tried);
-        if !is_own && config.reboot {
-            info = info.with_evidence("reboot", EvidenceLabel::DocumentOnly);
+        if machines.iter().any(|machine| machine.restarts) {
+            info = info.with_evidence("reboot", tried);
         }
         Self {
             info,
-            machine: Arc::new(Machine::new(config, transport, is_own)),
+            fleet: Arc::new(Fleet::of(machines)),
         }
     }
 }
@@ -75,9 +101,9 @@ impl Provider for Linux {
 
     fn ports(&self) -> Ports {
         Ports::none()
-            .with_inventory(Arc::clone(&self.machine) as _)
-            .with_source(Arc::clone(&self.machine) as _)
-            .with_deployer(Arc::clone(&self.machine) as _)
-            .with_probe(Arc::clone(&self.machine) as _)
+            .with_inventory(Arc::clone(&self.fleet) as _)
+            .with_source(Arc::clone(&self.fleet) as _)
+            .with_deployer(Arc::clone(&self.fleet) as _)
+            .with_probe(Arc::clone(&self.fleet) as _)
     }
 }

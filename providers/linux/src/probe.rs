@@ -9,8 +9,7 @@ use patchcore::{
 };
 
 use crate::{
-    client::Machine,
-    error,
+    client::{Fleet, Machine},
     transport::{Script, quote},
 };
 
@@ -19,7 +18,7 @@ use crate::{
 const RUN: &str = "eval \"set -- $ARGV\"\nenv -- \"$@\" 2>&1\necho \"@status $?\"\n";
 
 #[async_trait]
-impl HealthProbe for Machine {
+impl HealthProbe for Fleet {
     fn kinds(&self) -> &'static [&'static str] {
         &["command"]
     }
@@ -33,9 +32,12 @@ impl HealthProbe for Machine {
             .operation("probe")
             .expected("command"));
         };
-        self.command(ctx, request, argv)
-            .await
-            .map_err(|e| e.operation("probe"))
+        let answer = async {
+            self.machine(&request.component)?
+                .command(ctx, request, argv)
+                .await
+        };
+        answer.await.map_err(|e| e.operation("probe"))
     }
 }
 
@@ -55,10 +57,8 @@ impl Machine {
             );
         }
         let words: Vec<String> = argv.iter().map(|w| quote(w)).collect::<Result<_>>()?;
-        let facts = self.facts(ctx).await?;
-        let own = self.name(&facts);
-        if request.component != own {
-            return Err(error::unknown(&request.component, &own));
+        if self.config.name.is_none() {
+            self.is_meant(&request.component, &self.facts(ctx).await?)?;
         }
         let script = Script::new(&self.ask_id("probe"))
             .set("ARGV", &words.join(" "))?
@@ -80,7 +80,7 @@ impl Machine {
         if matches!(status, 126 | 127) {
             return Err(Error::new(
                 ErrorKind::NotFound,
-                format!("{program} cannot be run on {own}"),
+                format!("{program} cannot be run on {}", request.component),
             )
             .found(format!("exit status {status}"))
             .hint("install it there, or name another program in the check"));

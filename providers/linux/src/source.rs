@@ -8,30 +8,20 @@ use patchcore::{
     provider::{OpContext, PatchSource, PerComponent},
 };
 
-use crate::{client::Machine, error, pm::apt::reading};
+use crate::{client::Fleet, pm::apt::reading};
 
 #[async_trait]
-impl PatchSource for Machine {
+impl PatchSource for Fleet {
     async fn available(
         &self,
         ctx: &OpContext,
         components: &[ComponentId],
     ) -> Result<PerComponent<Available>> {
-        let at = ctx.now();
-        let scan = Self::scan(self, ctx, &[])
-            .await
-            .map_err(|e| e.operation("available"))?;
-        let own = self.name(&scan.facts);
-        Ok(components
-            .iter()
-            .map(|component| {
-                let answer = if *component == own {
-                    reading::offer(&scan, at).map_err(Error::from)
-                } else {
-                    Err(error::unknown(component, &own))
-                };
-                (component.clone(), answer)
-            })
-            .collect())
+        let answers = self.each(ctx, components, |machine, component, ctx| async move {
+            let (read, clocks) = machine.scan(&ctx, &[]).await?;
+            machine.is_meant(component, &read.facts)?;
+            reading::offer(&read, &clocks).map_err(Error::from)
+        });
+        Ok(answers.await)
     }
 }

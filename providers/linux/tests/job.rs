@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use patchcore::{SystemClock, clock::Clock};
 use patchcore_linux::{
     job::{Folder, Job, JobId, JobSpec, JobStatus, Jobs, Phase, Poll, Refusal},
     transport::{Local, Output, Script, Transport},
@@ -56,7 +57,9 @@ impl Stand {
     }
 
     async fn start(&self, job: &Job) -> (i32, JobStatus) {
-        let output = self.send(&self.jobs.start(job).unwrap()).await;
+        let output = self
+            .send(&self.jobs.start(job, SystemClock.now()).unwrap())
+            .await;
         (
             output.status,
             JobStatus::parse(&job.id, &output.stdout).unwrap(),
@@ -125,7 +128,7 @@ async fn twelve_starts_at_once_run_it_once() {
         .set("COUNTER", counter.to_str().unwrap())
         .unwrap()
         .text("echo x >>\"$COUNTER\"; sleep 1");
-    let script = stand.jobs.start(&job).unwrap();
+    let script = stand.jobs.start(&job, SystemClock.now()).unwrap();
     let children: Vec<_> = (0..12)
         .map(|_| {
             let mut child = Command::new("/bin/sh")
@@ -162,7 +165,7 @@ async fn two_first_starts_with_different_content_have_one_winner() {
         let jobs = [job("op-race", "echo one"), job("op-race", "echo two")];
         let scripts: Vec<_> = jobs
             .iter()
-            .map(|job| stand.jobs.start(job).unwrap())
+            .map(|job| stand.jobs.start(job, SystemClock.now()).unwrap())
             .collect();
         let (a, b) = tokio::join!(
             stand.send(&scripts[round % 2]),
@@ -188,7 +191,7 @@ async fn a_new_process_finds_it_by_id_and_goes_on_in_its_log() {
         .poll(
             &job.id,
             Poll {
-                offset: 2,
+                offset: Some(2),
                 most: 3,
                 ..Poll::default()
             },
@@ -199,7 +202,7 @@ async fn a_new_process_finds_it_by_id_and_goes_on_in_its_log() {
         .poll(
             &job.id,
             Poll {
-                offset: 11,
+                offset: Some(11),
                 wait: Duration::from_secs(30),
                 ..Poll::default()
             },
@@ -240,7 +243,7 @@ async fn the_shells_of_small_images_speak_the_protocol_too() {
             let output = feed(Command::new(&shell).args(&arguments), &script);
             JobStatus::parse(&job.id, &output.stdout).unwrap()
         };
-        ask(stand.jobs.start(&job).unwrap());
+        ask(stand.jobs.start(&job, SystemClock.now()).unwrap());
         let end = ask(stand
             .jobs
             .poll(
@@ -468,7 +471,7 @@ async fn a_folder_that_may_not_be_read_is_refused_and_never_absent() {
     let job = job("op-hidden", "echo ran");
     for script in [
         stand.jobs.poll(&job.id, Poll::default()).unwrap(),
-        stand.jobs.start(&job).unwrap(),
+        stand.jobs.start(&job, SystemClock.now()).unwrap(),
     ] {
         let found = JobStatus::parse(&job.id, &as_nobody(&stand, &script).stdout).unwrap();
         assert_eq!(

@@ -56,7 +56,13 @@ fn pieces() -> Vec<(&'static str, String)> {
         ),
         (
             "job/start.sh",
-            with(LIB, include_str!("../src/job/start.sh")),
+            with(
+                LIB,
+                &with(
+                    include_str!("../src/job/start.sh"),
+                    include_str!("../src/job/forget.sh"),
+                ),
+            ),
         ),
         ("job/poll.sh", with(LIB, include_str!("../src/job/poll.sh"))),
         (

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchcore::{
-    estate::{Identity, IdentityKind},
+    Timestamp,
+    estate::{Identity, IdentityKind, Scan},
     id::ComponentId,
     provider::Listing,
 };
@@ -58,7 +59,7 @@ pub(super) async fn inventory_says_the_same_of_each_component_twice(bench: &Benc
         let mut sightings = listing.sightings.clone();
         sightings.retain(|s| both.contains(&s.component));
         for sighting in &mut sightings {
-            sighting.at = patchcore::Timestamp::UNIX_EPOCH;
+            sighting.at = Timestamp::UNIX_EPOCH;
         }
         sightings
     };
@@ -141,6 +142,54 @@ fn has_the_shape_of_its_kind(identity: &Identity) -> bool {
         IdentityKind::Fqdn => !value.is_empty() && value.split('.').all(|label| !label.is_empty()),
         _ => !value.is_empty(),
     }
+}
+
+pub(super) async fn inventory_scans_are_those_of_scan(bench: &Bench) -> Checked {
+    let on = bench.connect().await?;
+    let asked = bench.now();
+    let listing = list(bench, &on).await?;
+    let listed = names(&listing);
+    for (component, early) in &listing.scans {
+        demand(listed.contains(component), || {
+            format!("a scan of {component} comes with a listing that does not name it")
+        })?;
+        let late = on
+            .deployer()?
+            .scan(&bench.reading(), std::slice::from_ref(component))
+            .await
+            .ok()
+            .and_then(|mut answers| answers.remove(component));
+        let undated = |scan: &Scan| {
+            let mut scan = scan.clone();
+            scan.at = Timestamp::UNIX_EPOCH;
+            if let Some(offer) = &mut scan.available {
+                offer.at = Timestamp::UNIX_EPOCH;
+            }
+            scan
+        };
+        match (early, late) {
+            (Ok(early), Some(Ok(late))) => {
+                demand(undated(early) == undated(&late), || {
+                    format!(
+                        "{component}: the scan of the listing is {early:?}, a scan of its own {late:?}"
+                    )
+                })?;
+                demand(early.at >= asked, || {
+                    format!(
+                        "{component}: a listing asked for at {asked} has a scan of {}",
+                        early.at
+                    )
+                })?;
+            }
+            (Err(_), None | Some(Err(_))) => {}
+            (early, late) => {
+                return fault(format!(
+                    "{component}: the listing says {early:?}, a scan of its own {late:?}"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn inventory_changes_nothing(bench: &Bench) -> Checked {

@@ -10,6 +10,7 @@ macro_rules! __checks {
         inventory_names_each_component_once = "two machines under one name: one of them is never patched",
         inventory_names_every_component_of_the_outside = "a component that is left out counts as gone and is never patched",
         inventory_identities_are_in_normal_form = "an identity in another spelling: one machine seen by two providers is planned as two",
+        inventory_scans_are_those_of_scan = "a scan that comes with a listing and says something else than a scan of its own: the plan is made from it",
         inventory_changes_nothing = "a listing that writes",
     } } };
     (source $($to:tt)*) => { $crate::__make! { $($to)* source Source {

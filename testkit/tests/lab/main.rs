@@ -1,5 +1,10 @@
 //! The lab behaves as the tests that stand on it assume.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the functions around the tests are tests too"
+)]
+
 use std::time::Duration;
 
 use patchcore_testkit::peers::{

@@ -182,6 +182,20 @@ impl InventorySource for FaultyPorts {
                 identity.value = "M-1.EXAMPLE.ORG".to_owned();
                 sightings[0].identities.insert(identity);
             }
+            Plant::ListedScanIsEmpty => {
+                let scan = Scan::new(ctx.now(), BTreeMap::new());
+                let name = sightings[0].component.clone();
+                listing.scans.insert(name, Ok(scan));
+            }
+            Plant::ListedScanIsOld => {
+                let names = [sightings[0].component.clone()];
+                let deployer = self.inner.deployer.as_ref().unwrap();
+                let mut scans = deployer.scan(ctx, &names).await?;
+                let mut scan = scans.remove(&names[0]).unwrap()?;
+                scan.at -= Duration::from_secs(86_400);
+                let [name] = names;
+                listing.scans.insert(name, Ok(scan));
+            }
             Plant::ListingWrites => self.touch(AS_IT_IS).await,
             _ => {}
         }

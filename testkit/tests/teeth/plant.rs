@@ -22,6 +22,10 @@ plants! {
     MachineLeftOut => inventory_names_every_component_of_the_outside,
     /// Domain names are written as the network gives them.
     ShoutedIdentity => inventory_identities_are_in_normal_form,
+    /// A scan that comes with the listing knows nothing.
+    ListedScanIsEmpty => inventory_scans_are_those_of_scan,
+    /// A scan that comes with the listing is one of yesterday.
+    ListedScanIsOld => inventory_scans_are_those_of_scan,
     /// A listing leaves something behind.
     ListingWrites => inventory_changes_nothing,
 

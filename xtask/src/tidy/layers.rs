@@ -13,6 +13,7 @@ const ORDER: &[(&str, Group)] = &[
     ("id", Group::Ground),
     ("secret", Group::Ground),
     ("digest", Group::Ground),
+    ("document", Group::Ground),
     ("stored", Group::Ground),
     ("clock", Group::Ground),
     ("estate", Group::Noun),

@@ -2,14 +2,15 @@
 
 use super::{Finding, Tree};
 
-/// Checks the root manifest for reasons and the other manifests for versions of their own.
+/// Checks the root manifests for reasons and the other manifests for versions of their own.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in tree
         .texts()
         .filter(|(path, _)| *path == "Cargo.toml" || path.ends_with("/Cargo.toml"))
     {
-        let is_root = path == "Cargo.toml";
+        // The root of any workspace: the fuzzing engine has one of its own.
+        let is_root = path == "Cargo.toml" || text.lines().any(|line| line.trim() == "[workspace]");
         for dependency in dependencies(text) {
             // What lies in this repository explains itself.
             if is_root && !dependency.explained && !dependency.text.contains("path =") {
@@ -113,6 +114,18 @@ mod tests {
                  \"derive\",\n] }\nserde_json = \"1\"\n\n# Not touching.\n\ntoml = \"1\"\n[profile.dev]\nopt-level = 3\n",
             )],
             &["Cargo.toml:8", "Cargo.toml:12"],
+        );
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_has_reasons_too() {
+        expect(
+            check,
+            &[(
+                "fuzz/engine/Cargo.toml",
+                "[workspace]\n[dependencies]\n# Why.\njiff = \"1\"\ntoml = \"1\"\n",
+            )],
+            &["fuzz/engine/Cargo.toml:5"],
         );
     }
 

@@ -8,6 +8,7 @@ use super::{Finding, Tree};
 const NOT_OURS: &[&str] = &[
     "xtask/src/tidy/text.rs",
     "Cargo.lock",
+    "fuzz/engine/Cargo.lock",
     "LICENSE-APACHE",
     "LICENSE-MIT",
 ];

@@ -20,6 +20,7 @@ mod location;
 mod lock;
 mod look;
 mod query;
+mod read;
 mod reader;
 mod record;
 mod schema;
@@ -42,10 +43,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::{
     chain::{ChainFault, ChainReport, RunChain},
     lock::Holder,
+    read::ReadJournal,
     reader::JournalReader,
     record::{
-        CommandId, CommandRow, Durability, JournalStats, NewCommand, NewEvent, NewRun, RunRow,
-        StoredEvent,
+        CommandFate, CommandId, CommandRow, Durability, JournalIdentity, JournalStats, NewCommand,
+        NewEvent, NewRun, RunRow, StoredEvent,
     },
 };
 

@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::{
     cause::Place,
     chain::{Follower, Header, Link},
-    record::{CommandId, CommandRow, RunRow, StoredEvent},
+    record::{CommandFate, CommandId, CommandRow, JournalIdentity, RunRow, StoredEvent},
 };
 use crate::{
-    error::Result,
-    id::{PersonId, RunId},
+    error::{ErrorKind, Result},
+    id::{EstateName, PersonId, RunId},
 };
 
 /// How many events one look of the chain check takes, so that it never blocks other readers for long.
@@ -112,6 +112,67 @@ pub(super) fn open_commands(connection: &Connection, place: &Place) -> Result<Ve
             args: json(place, &get::<String>(place, row, 5)?)?,
         })
     })
+}
+
+/// What became of a command.
+pub(super) fn fate(
+    connection: &Connection,
+    place: &Place,
+    command: CommandId,
+) -> Result<CommandFate> {
+    let answered: Option<Option<i64>> = connection
+        .query_row(
+            "SELECT answered_seq FROM command WHERE id = ?",
+            (bounded(command.0),),
+            |row| row.get(0),
+        )
+        .optional()
+        .map_err(|error| place.sqlite("read its commands", error))?;
+    let seq = match answered {
+        Some(Some(seq)) => seq,
+        Some(None) => return Ok(CommandFate::Open),
+        None => {
+            return Err(place
+                .error(
+                    ErrorKind::NotFound,
+                    format_args!("there is no command {command}"),
+                )
+                .hint("ask only for commands that were posted to this journal"));
+        }
+    };
+    all(
+        connection,
+        place,
+        &format!("{EVENT} WHERE seq = ?"),
+        (seq,),
+        event_row,
+    )?
+    .pop()
+    .map(|event| CommandFate::Answered(Box::new(event)))
+    .ok_or_else(|| {
+        place.damaged(format_args!(
+            "event {seq}, which answers command {command}, is missing"
+        ))
+    })
+}
+
+/// Whose journal it is, and who opened it last.
+pub(super) fn identity(connection: &Connection, place: &Place) -> Result<JournalIdentity> {
+    connection
+        .query_row(
+            "SELECT uid, estate, epoch, owner FROM meta WHERE id = 1",
+            [],
+            |row| {
+                Ok(JournalIdentity {
+                    uid: row.get(0)?,
+                    estate: row.get::<_, Option<String>>(1)?.map(EstateName::from),
+                    epoch: row.get::<_, i64>(2)?.unsigned_abs(),
+                    // What cannot be read is of no use to people either.
+                    opened_by: serde_json::from_str(&row.get::<_, String>(3)?).ok(),
+                })
+            },
+        )
+        .map_err(|error| place.sqlite("read its head", error))
 }
 
 /// The number of the newest event.

@@ -15,7 +15,10 @@ use super::{
     lock::{Holder, Lock},
     look::Looks,
     query,
-    record::{CommandId, CommandRow, NewCommand, RunRow, StoredEvent, nanoseconds},
+    record::{
+        CommandFate, CommandId, CommandRow, JournalIdentity, NewCommand, RunRow, StoredEvent,
+        nanoseconds,
+    },
     schema,
 };
 use crate::{
@@ -46,13 +49,25 @@ impl JournalReader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = location::resolve(path.as_ref())?;
         let place = Place::file(&path);
-        std::fs::metadata(&path).map_err(|error| place.io("read it", error))?;
+        std::fs::metadata(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => place
+                .error(ErrorKind::NotFound, "there is no such file")
+                .expected("a journal that a run was started with")
+                .hint("check the path; whoever only reads never makes a journal"),
+            _ => place.io("read it", error),
+        })?;
         let looks = Looks::start(&path, &place)?;
         Ok(Self(Arc::new(Inner {
             place,
             path,
             looks: Some(looks),
         })))
+    }
+
+    /// The file as errors name it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.0.place.to_string()
     }
 
     fn looks(&self) -> Result<&Looks> {
@@ -92,6 +107,27 @@ impl JournalReader {
             .await
     }
 
+    /// The events of some kinds over all runs, in order.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn events_of_kinds(&self, kinds: &[&str]) -> Result<Vec<StoredEvent>> {
+        let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
+        self.looks()?
+            .look(&self.0.place, move |c, p| {
+                query::events_of_kinds(c, p, &kinds)
+            })
+            .await
+    }
+
+    /// Whose journal it is, and who opened it last.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn identity(&self) -> Result<JournalIdentity> {
+        self.looks()?.look(&self.0.place, query::identity).await
+    }
+
     /// The number of the newest event; 0 if there is none.
     ///
     /// # Errors
@@ -107,6 +143,16 @@ impl JournalReader {
     pub async fn open_commands(&self) -> Result<Vec<CommandRow>> {
         self.looks()?
             .look(&self.0.place, query::open_commands)
+            .await
+    }
+
+    /// What became of a command that was posted.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such command, `JournalDamaged`, `Io`.
+    pub async fn command(&self, id: CommandId) -> Result<CommandFate> {
+        self.looks()?
+            .look(&self.0.place, move |c, p| query::fate(c, p, id))
             .await
     }
 

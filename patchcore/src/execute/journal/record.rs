@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::lock::Holder;
 use crate::{
     digest::canonical_json,
     error::{Error, ErrorKind, Result},
-    id::{PersonId, RunId},
+    id::{EstateName, PersonId, RunId},
 };
 
 /// When an append is acknowledged.
@@ -145,6 +146,30 @@ pub struct CommandRow {
     pub verb: String,
     /// With what.
     pub args: Value,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum CommandFate {
+    /// Nobody has answered it yet.
+    Open,
+    /// It was answered; this is the first event that it led to, which may say that it was refused.
+    Answered(Box<StoredEvent>),
+}
+
+/// Whose journal it is, and who opened it last.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct JournalIdentity {
+    /// What tells it from every other: 16 hexadecimal digits.
+    pub uid: String,
+    /// The estate that it belongs to, once it was used for one.
+    pub estate: Option<EstateName>,
+    /// How often it was opened.
+    pub epoch: u64,
+    /// Who opened it last, whether or not that process still has it.
+    pub opened_by: Option<Holder>,
 }
 
 /// How much a journal has written since it was opened.

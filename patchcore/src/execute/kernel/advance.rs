@@ -46,6 +46,7 @@ pub fn advance(
     let mut decision = Decision::default();
     cx.denials(&mut decision);
     cx.people(&mut decision);
+    cx.paused(&mut decision);
     match &run.status {
         RunStatus::Ended { .. } => return Decision::default(),
         RunStatus::Ending { verdict } => {
@@ -213,6 +214,20 @@ impl<'a> Context<'a> {
                     why: why.unwrap_or_default(),
                 });
             }
+        }
+    }
+
+    /// That somebody paused it is told also while it waits for something else, such as a soak.
+    fn paused(&self, decision: &mut Decision) {
+        let ending = matches!(
+            self.run.status,
+            RunStatus::Ending { .. } | RunStatus::Ended { .. }
+        );
+        if let Some((by, reason)) = self.run.paused.as_ref().filter(|_| !ending) {
+            decision.waits.push(Wait::Paused {
+                by: by.clone(),
+                reason: reason.clone(),
+            });
         }
     }
 
@@ -410,11 +425,7 @@ impl<'a> Context<'a> {
 
     /// Whether nothing new may start, whatever the ring says.
     fn stopped(&self, decision: &mut Decision) -> bool {
-        if let Some((by, reason)) = &self.run.paused {
-            decision.waits.push(Wait::Paused {
-                by: by.clone(),
-                reason: reason.clone(),
-            });
+        if self.run.paused.is_some() {
             return true;
         }
         if self.now >= self.envelope.expires {

@@ -58,6 +58,10 @@ pub struct ComponentState {
     pub phase: Phase,
     /// Since when.
     pub since: Option<Timestamp>,
+    /// When its turn came.
+    pub begun: Option<Timestamp>,
+    /// When it was back in service for the first time, or its part was over.
+    pub back: Option<Timestamp>,
     /// The operation that is not settled, if one is.
     pub op: Option<OpState>,
     /// How often each step was begun anew.
@@ -243,6 +247,12 @@ impl ComponentState {
         }
         if self.phase != before {
             self.since = Some(at);
+        }
+        if matches!(event, ComponentEvent::Admitted { .. }) {
+            self.begun = Some(at);
+        }
+        if self.begun.is_some() && self.phase.is_settled() {
+            self.back.get_or_insert(at);
         }
     }
 

@@ -136,6 +136,12 @@ impl Phase {
         }
     }
 
+    /// Whether something happens to it, or a person must see to it that something does.
+    #[must_use]
+    pub const fn is_on_the_way(self) -> bool {
+        !matches!(self, Self::Waiting | Self::InService | Self::Ended(_))
+    }
+
     /// Whether its part is over.
     #[must_use]
     pub const fn is_ended(self) -> bool {

@@ -1,5 +1,7 @@
 //! What people tell a run to do.
 
+use std::str::FromStr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,7 @@ use super::{
     run::{Components, RunState, RunStatus},
 };
 use crate::{
+    error::{Error, ErrorKind, Result},
     id::{ComponentId, PatchId, PersonId, RingName, RunId, Version},
     plan::{Envelope, Target},
 };
@@ -30,6 +33,9 @@ pub enum Resolution {
 }
 
 impl Resolution {
+    /// Every one, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::AdoptDone, Self::Retry, Self::RollBack, Self::Abandon];
+
     /// The word on the command line and in the journal.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -39,6 +45,23 @@ impl Resolution {
             Self::RollBack => "roll-back",
             Self::Abandon => "abandon",
         }
+    }
+}
+
+impl FromStr for Resolution {
+    type Err = Error;
+
+    /// Reads the word.
+    ///
+    /// # Errors
+    /// `InvalidInput`, with the words that there are.
+    fn from_str(word: &str) -> Result<Self> {
+        let known = Self::ALL.into_iter().find(|r| r.word() == word);
+        known.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "there is no such resolution")
+                .expected(format!("one of {}", Self::ALL.map(Self::word).join(", ")))
+                .found(word)
+        })
     }
 }
 

@@ -4,18 +4,20 @@
 //! says so; [`Told`] knows its zone.
 
 mod component;
+mod operator;
 mod run;
 mod stand;
 
 use std::fmt;
 
 pub(crate) use component::{end, phase, said, without};
+pub(crate) use operator::{RESUME, asked, command, decide, next, progress};
 pub(crate) use run::run_event;
-pub(crate) use stand::{standing, wait, waits};
+pub(crate) use stand::{standing, stands, wait, waits};
 
 use super::{
     Standing,
-    kernel::{ComponentEvent, Event, RunEvent, Wait},
+    kernel::{ComponentEvent, Event, Phase, RunEvent, Wait},
     story::Told,
 };
 use crate::{id::ComponentId, plan::text::Times};
@@ -64,6 +66,13 @@ impl fmt::Display for RunEvent {
 impl fmt::Display for ComponentEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&said(self, None).join(" · "))
+    }
+}
+
+/// Where a component is: *is being patched*.
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(phase(*self))
     }
 }
 

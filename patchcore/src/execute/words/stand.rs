@@ -106,33 +106,33 @@ fn closed(because: &ClosedBecause, times: &Times) -> String {
     }
 }
 
-/// How a run stands, in one line.
-pub(crate) fn standing(standing: &Standing, times: &Times) -> String {
-    let waiting = |all: &[Wait]| match waits(all, times) {
-        none if none.is_empty() => String::new(),
-        some => format!("waiting: {}", some.join("; ")),
-    };
-    let with = |first: String, all: &[Wait]| match waiting(all) {
-        none if none.is_empty() => first,
-        some => format!("{first} · {some}"),
-    };
+/// How a run stands, without what it waits for.
+pub(crate) fn stands(standing: &Standing, times: &Times) -> String {
     match standing {
-        Standing::Working { waits } => with("working".to_owned(), waits),
-        Standing::Waiting { until, waits } if waits.is_empty() => {
-            format!("waiting until {}", times.at(*until))
+        Standing::Working { .. } => "working".to_owned(),
+        Standing::Waiting { until, .. } => format!("waiting until {}", times.at(*until)),
+        Standing::AtRest { .. } => "only a person can make it go on".to_owned(),
+        Standing::Parked {
+            until: Some(until), ..
+        } => format!("parked · call again {}", times.at(*until)),
+        Standing::Parked { until: None, .. } => {
+            "parked · only a person can make it go on".to_owned()
         }
-        Standing::Waiting { waits, .. } => waiting(waits),
-        Standing::AtRest { waits } => with("only a person can make it go on".to_owned(), waits),
-        Standing::Parked { until, waits } => with(
-            match until {
-                Some(until) => format!("parked · call again {}", times.at(*until)),
-                None => "parked · only a person can make it go on".to_owned(),
-            },
-            waits,
-        ),
         Standing::Ended { verdict: v } => format!("the run {}", verdict(*v)),
         Standing::Broken { failure } => format!(
             "its journal failed: {failure} · nothing more is started; open the journal again and continue"
         ),
+    }
+}
+
+/// How a run stands, in one line.
+pub(crate) fn standing(standing: &Standing, times: &Times) -> String {
+    let waits = waits(standing.waits(), times);
+    let stands = stands(standing, times);
+    match standing {
+        _ if waits.is_empty() => stands,
+        // What it waits for says until when.
+        Standing::Waiting { .. } => format!("waiting: {}", waits.join("; ")),
+        _ => format!("{stands} · waiting: {}", waits.join("; ")),
     }
 }

@@ -75,20 +75,28 @@ pub(super) fn is_bare(value: &str) -> bool {
 }
 
 pub(super) fn selector(text: &str) -> Result<Expr, SelectorError> {
-    if text.len() > LONGEST {
-        return Err(SelectorError {
+    let short = |length: usize, what: &str| {
+        if length <= LONGEST {
+            return Ok(());
+        }
+        Err(SelectorError {
             column: 1,
-            expected: format!("at most {LONGEST} bytes"),
-            found: format!("{}", text.len()),
-        });
-    }
+            expected: format!("at most {LONGEST} bytes{what}"),
+            found: format!("{length}"),
+        })
+    };
+    short(text.len(), "")?;
     let mut parser = Parser {
         tokens: tokens(text)?,
         next: 0,
     };
     let expr = parser.either(0)?;
     match parser.peek() {
-        Token::End => Ok(expr),
+        Token::End => {
+            // Plans keep a selector as it is shown, with spaces and quotes of its own, and must be read again.
+            short(expr.to_string().len(), " as it is shown")?;
+            Ok(expr)
+        }
         _ => Err(parser.wrong("\"and\", \"or\" or the end")),
     }
 }
@@ -400,5 +408,15 @@ mod tests {
                 .expected
                 .contains("4096")
         );
+    }
+
+    #[test]
+    fn what_is_taken_is_taken_again_as_it_is_shown() {
+        let tight = |bytes: usize| format!("a=\"{}\"", " ".repeat(bytes - 4));
+        let shown = selector(&tight(LONGEST - 2)).unwrap().to_string();
+        assert_eq!(shown.len(), LONGEST);
+        assert!(selector(&shown).is_ok());
+        let error = selector(&tight(LONGEST - 1)).unwrap_err();
+        assert!(error.expected.contains("as it is shown"), "{error}");
     }
 }

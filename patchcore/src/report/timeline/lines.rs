@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 use super::Timeline;
-use crate::{clock::SharedClock, execute::Events};
+use crate::{
+    clock::SharedClock,
+    execute::{Events, Told},
+};
 
 /// The lines of a run, as they become known. Made by [`Run::lines`](crate::Run::lines).
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub struct Lines {
     timeline: Timeline,
     clock: SharedClock,
     lines: VecDeque<String>,
+    /// What is recorded up to here is not said.
+    after: u64,
 }
 
 impl Lines {
@@ -21,7 +26,15 @@ impl Lines {
             timeline,
             clock,
             lines: VecDeque::new(),
+            after: 0,
         }
+    }
+
+    /// Only what is recorded after a place in the journal.
+    #[must_use]
+    pub(crate) fn after(mut self, seq: u64) -> Self {
+        self.after = seq;
+        self
     }
 
     /// Every event on a line of its own, in the order of the journal.
@@ -52,7 +65,7 @@ impl Lines {
                 }
             };
             match told {
-                Some(told) => self.lines.extend(self.timeline.tell(&told)),
+                Some(told) => self.tell(&told),
                 None => {
                     self.lines.extend(self.timeline.flush());
                     if self.lines.is_empty() {
@@ -63,11 +76,19 @@ impl Lines {
         }
     }
 
+    fn tell(&mut self, told: &Told) {
+        if told.seq <= self.after {
+            self.timeline.skip(told);
+        } else {
+            self.lines.extend(self.timeline.tell(told));
+        }
+    }
+
     /// Time went on: what was recorded until now is read before the moment is closed.
     async fn catch_up(&mut self) {
         let now = self.clock.now();
         while let Some(told) = self.events.ready().await {
-            self.lines.extend(self.timeline.tell(&told));
+            self.tell(&told);
         }
         if self.timeline.closes().is_some_and(|closes| closes <= now) {
             self.lines.extend(self.timeline.flush());

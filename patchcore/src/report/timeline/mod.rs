@@ -95,6 +95,11 @@ impl Timeline {
         lines
     }
 
+    /// One more event that is known already: what comes after it is told as what follows from it.
+    pub(super) fn skip(&mut self, told: &Told) {
+        self.evolve(told);
+    }
+
     /// When the moment that is being gathered is over; none while nothing is gathered.
     #[must_use]
     pub fn closes(&self) -> Option<Timestamp> {
@@ -192,11 +197,11 @@ impl Timeline {
             .filter_map(|told| told.component.as_ref())
             .filter(|c| self.phase(c) == Phase::Quarantined)
             .collect();
-        lines.extend(quarantined.into_iter().map(|c| {
-            format!(
-                "next: why {c} · resolve {c} with a reason: adopt-done, retry, roll-back or abandon"
-            )
-        }));
+        lines.extend(
+            quarantined
+                .into_iter()
+                .map(|c| format!("next: {}", words::decide(c.as_str()))),
+        );
         let halted = matches!(self.state.status, RunStatus::Halted { .. });
         if !halted || self.said_next || self.components.keys().any(|c| self.is_at_work(c)) {
             return lines;

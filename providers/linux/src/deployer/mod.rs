@@ -1,53 +1,59 @@
 //! The operation protocol over detached jobs.
 
 mod readiness;
+mod restart;
 mod result;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use patchcore::{
-    Error, ErrorKind, Failure, Result,
+    Error, ErrorKind, Failure, Result, Timestamp,
     estate::{PatchChange, Pin, Scan},
     id::{ComponentId, Version},
     provider::{
-        Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Evidence,
-        Guarantee, Handle, Located, Observed, Op, OpContext, Operations, PerComponent, PortRequest,
-        Prepared, Progress, Readiness, Settled, Undo,
+        Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Guarantee,
+        Handle, Located, Observed, Op, OpContext, Operations, PerComponent, PortRequest, Prepared,
+        Progress, Readiness, Undo,
     },
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    client::Machine,
+    client::{Fleet, Machine},
     error,
-    job::{Job, JobId, JobSpec, JobStatus, Phase, Poll},
+    job::{Job, JobId, JobSpec, JobStatus, MEMORY, Phase, Poll},
     pm::{
-        apt::{self, Old, PackageName, reading},
+        apt::{self, Old, PackageName},
         classify::failed_job,
     },
     vercmp::deb::DebVersion,
 };
 
-/// How long a machine remembers a job. Nothing removes old jobs, so that this is a promise that is easily kept.
-const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// How long the machine itself waits for a job's end before it answers: most jobs are short, and each question is
 /// a process.
-const WAIT: Duration = Duration::from_secs(2);
+const WAIT: Duration = Duration::from_secs(5);
 
 use self::readiness::{Before, Standing, V, changes_for};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct JobHandle {
     job: JobId,
+    /// When it was begun or found, by our clock.
+    begun: Timestamp,
+}
+
+impl JobHandle {
+    const fn begun(job: JobId, begun: Timestamp) -> Self {
+        Self { job, begun }
+    }
 }
 
 #[async_trait]
-impl Deployer for Machine {
+impl Deployer for Fleet {
     fn capabilities(&self) -> DeployerCapabilities {
         let mut can = DeployerCapabilities::all();
-        can.reboot = self.restarts;
+        can.reboot = self.machines().any(|machine| machine.restarts);
         can
     }
 
@@ -56,27 +62,20 @@ impl Deployer for Machine {
         ctx: &OpContext,
         components: &[ComponentId],
     ) -> Result<PerComponent<Scan>> {
-        let at = ctx.now();
-        let read = Self::scan(self, ctx, &[])
-            .await
-            .map_err(|e| e.operation("scan"))?;
-        let own = self.name(&read.facts);
-        Ok(components
-            .iter()
-            .map(|component| {
-                let answer = if *component == own {
-                    Ok(reading::scan(&read, at))
-                } else {
-                    Err(error::unknown(component, &own))
-                };
-                (component.clone(), answer)
-            })
-            .collect())
+        let answers = self.each(ctx, components, |machine, component, ctx| async move {
+            let look = machine.look(&ctx, &[]).await;
+            let scan = look.and_then(|look| {
+                machine.is_meant(component, &look.facts)?;
+                machine.reading(&look)
+            });
+            scan.map_err(|e| e.operation("scan"))
+        });
+        Ok(answers.await)
     }
 }
 
 #[async_trait]
-impl Operations<DeployRequest> for Machine {
+impl Operations<DeployRequest> for Fleet {
     fn guarantee(&self, _: &Op<DeployRequest>) -> Guarantee {
         // Healing work may be kept where a restart forgets it; it may be done twice, and a restart is seen by
         // the boot id.
@@ -108,21 +107,78 @@ impl Operations<DeployRequest> for Machine {
     }
 
     async fn prepare(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
-        self.prepared(ctx, request)
-            .await
-            .map_err(|e| e.operation("prepare"))
+        let prepared = async { self.subject(request)?.prepared(ctx, request).await };
+        prepared.await.map_err(|e| e.operation("prepare"))
     }
 
     async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
+        match self.subject(&op.request) {
+            Ok(machine) => machine
+                .begun(ctx, op)
+                .await
+                .map_err(|e| e.operation("begin")),
+            // Nothing was sent.
+            Err(error) => Ok(Begun::Refused(Failure::from(&error))),
+        }
+    }
+
+    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+        let located = async { self.subject(&op.request)?.located(ctx, op).await };
+        located.await.map_err(|e| e.operation("locate"))
+    }
+
+    async fn observe(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DeployRequest>,
+        handle: &Handle,
+    ) -> Result<Observed> {
+        let observed = async { self.subject(&op.request)?.observed(ctx, op, handle).await };
+        observed.await.map_err(|e| e.operation("observe"))
+    }
+}
+
+impl Machine {
+    async fn prepared(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
+        let names = readiness::names(request)?;
+        if matches!(request, DeployRequest::Reboot { .. }) && !self.restarts {
+            let name = match &self.config.name {
+                Some(name) => name.clone(),
+                None => self.name(&self.facts(ctx).await?),
+            };
+            return Err(error::no_restart(&name, self.is_own));
+        }
+        let (read, clocks) = self.scan(ctx, &names).await?;
+        let own = self.name(&read.facts);
+        let before = readiness::before(&read, &own, self.config.jobs.base(), request)?;
+        let mut subjects = BTreeMap::new();
+        for subject in request.subjects() {
+            let readiness = if subject == own {
+                match readiness::standing(&read, &before, request, &clocks)? {
+                    Standing::Ready => Readiness::Ready,
+                    Standing::Holds(evidence) => Readiness::AlreadyHolds(evidence),
+                    Standing::Blocked(reasons) => {
+                        Readiness::Blocked(reasons.iter().map(Blocker::from_error).collect())
+                    }
+                }
+            } else {
+                Readiness::Blocked(vec![Blocker::from_error(&error::unknown(&subject, [&own]))])
+            };
+            subjects.insert(subject, readiness);
+        }
+        let mut prepared = Prepared::blocked(own, Vec::new());
+        prepared.baseline = Baseline::new(V, &before)?;
+        prepared.subjects = subjects;
+        Ok(prepared)
+    }
+
+    async fn begun(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
         let job = match self.job(op) {
             Ok(job) => job,
             // Nothing was sent.
             Err(error) => return Ok(Begun::Refused(Failure::from(&error))),
         };
-        let status = self
-            .start(ctx, &job)
-            .await
-            .map_err(|e| e.operation("begin"))?;
+        let status = self.start(ctx, &job).await?;
         Ok(match status.phase {
             Phase::Conflict | Phase::Refused => {
                 let error = failed_job(op.request.verb(), &job.id, &status, "")
@@ -133,75 +189,24 @@ impl Operations<DeployRequest> for Machine {
                 return Err(Error::new(
                     ErrorKind::ProviderFault,
                     format!("job {} was started and is not there", job.id),
-                )
-                .operation("begin"));
+                ));
             }
-            _ => Begun::Started(Handle::new(V, &JobHandle { job: job.id })?),
+            _ => Begun::Started(Handle::new(V, &JobHandle::begun(job.id, ctx.now()))?),
         })
     }
 
-    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
-        self.located(ctx, op)
-            .await
-            .map_err(|e| e.operation("locate"))
-    }
-
-    async fn observe(
-        &self,
-        ctx: &OpContext,
-        op: &Op<DeployRequest>,
-        handle: &Handle,
-    ) -> Result<Observed> {
-        self.observed(ctx, op, handle)
-            .await
-            .map_err(|e| e.operation("observe"))
-    }
-}
-
-impl Machine {
-    async fn prepared(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
-        let names = readiness::names(request)?;
-        let now = ctx.now();
-        if !Deployer::capabilities(self).claims(request) {
-            let facts = self.facts(ctx).await?;
-            return Err(error::no_restart(&self.name(&facts), self.is_own));
-        }
-        let read = Self::scan(self, ctx, &names).await?;
-        let own = self.name(&read.facts);
-        let before = readiness::before(&read, &own, self.config.jobs.base(), request)?;
-        let mut subjects = BTreeMap::new();
-        for subject in request.subjects() {
-            let readiness = if subject == own {
-                match readiness::standing(&read, &before, request, now)? {
-                    Standing::Ready => Readiness::Ready,
-                    Standing::Holds(evidence) => Readiness::AlreadyHolds(evidence),
-                    Standing::Blocked(reasons) => {
-                        Readiness::Blocked(reasons.iter().map(Blocker::from_error).collect())
-                    }
-                }
-            } else {
-                Readiness::Blocked(vec![Blocker::from_error(&error::unknown(&subject, &own))])
-            };
-            subjects.insert(subject, readiness);
-        }
-        let mut prepared = Prepared::blocked(own, Vec::new());
-        prepared.baseline = Baseline::new(V, &before)?;
-        prepared.subjects = subjects;
-        Ok(prepared)
-    }
-
     async fn located(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
-        if let Some(settled) = self.restarted(ctx, op).await? {
-            return Ok(Located::Settled(settled));
-        }
         let id = JobId::of(&op.key);
+        if matches!(op.request, DeployRequest::Reboot { .. }) {
+            return self.located_restart(ctx, op, id).await;
+        }
         let status = self.poll(ctx, &id, Poll::default()).await?;
         Ok(match status.phase {
             // A start that is still on its way makes the same job as the one that follows, and only one of the
             // two runs it.
             Phase::Absent | Phase::Prepared => Located::NotFound,
             Phase::Claimed | Phase::Running => {
-                Located::Running(Handle::new(V, &JobHandle { job: id })?)
+                Located::Running(Handle::new(V, &JobHandle::begun(id, ctx.now()))?)
             }
             Phase::Refused => return Err(unseen(&id, &status)),
             _ => Located::Settled(self.settled(ctx, op, &id).await?),
@@ -214,19 +219,19 @@ impl Machine {
         op: &Op<DeployRequest>,
         handle: &Handle,
     ) -> Result<Observed> {
-        let JobHandle { job: id } = handle.read(V)?;
+        let JobHandle { job: id, begun } = handle.read(V)?;
         if id != JobId::of(&op.key) {
             return Ok(Observed::Lost {
                 why: format!("job {id} is not of this operation"),
             });
         }
-        if let Some(settled) = self.restarted(ctx, op).await? {
-            return Ok(Observed::Settled(settled));
+        if matches!(op.request, DeployRequest::Reboot { .. }) {
+            return self.observed_restart(ctx, op, &id, begun).await;
         }
         let poll = Poll {
-            most: 0,
+            offset: None,
+            most: 500,
             wait: WAIT.min(ctx.time_left() / 4),
-            ..Poll::default()
         };
         let status = self.poll(ctx, &id, poll).await?;
         Ok(match status.phase {
@@ -234,49 +239,12 @@ impl Machine {
                 why: format!("the machine does not know job {id} any more"),
             },
             Phase::Claimed | Phase::Running => Observed::Running {
-                progress: self.progress(ctx, &id, &status).await?,
+                progress: last_line(&status),
                 poll_after: Duration::from_millis(500),
             },
-            // A restart that was asked for comes after its job's end.
-            Phase::Done
-                if matches!(op.request, DeployRequest::Reboot { .. })
-                    && status.status == Some(0) =>
-            {
-                Observed::Running {
-                    progress: Progress::message("waits for the restart"),
-                    poll_after: Duration::from_secs(5),
-                }
-            }
             Phase::Refused => return Err(unseen(&id, &status)),
             _ => Observed::Settled(self.settled(ctx, op, &id).await?),
         })
-    }
-
-    /// The last line that the job wrote.
-    async fn progress(&self, ctx: &OpContext, id: &JobId, status: &JobStatus) -> Result<Progress> {
-        let poll = Poll {
-            offset: status.log_size.saturating_sub(500),
-            most: 500,
-            ..Poll::default()
-        };
-        let tail = self.poll(ctx, id, poll).await?.log;
-        let tail = String::from_utf8_lossy(&tail);
-        let line = tail.lines().rev().find(|l| !l.trim().is_empty());
-        Ok(Progress::message(line.unwrap_or("begins").trim()))
-    }
-
-    /// A restart that is over: the boot id is another one than before, whatever the job says.
-    async fn restarted(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Option<Settled>> {
-        if !matches!(op.request, DeployRequest::Reboot { .. }) {
-            return Ok(None);
-        }
-        let before: Before = op.baseline.read(V)?;
-        let at = ctx.now();
-        let facts = self.facts(ctx).await?;
-        Ok((facts.boot_id != before.boot_id).then(|| {
-            let saw = format!("boot id was {}, is {}", before.boot_id, facts.boot_id);
-            Settled::done(before.component, Evidence::observed(at, saw))
-        }))
     }
 
     /// The job of an operation: from its key, request and baseline only, so that it is the same every time.
@@ -289,7 +257,7 @@ impl Machine {
             .iter()
             .find(|s| **s != before.component)
         {
-            return Err(error::unknown(other, &before.component));
+            return Err(error::unknown(other, [&before.component]));
         }
         if before.jobs != self.config.jobs.base() {
             return Err(Error::new(
@@ -338,6 +306,13 @@ impl Machine {
         };
         Ok(Job { id, spec })
     }
+}
+
+/// The last line that the job wrote.
+fn last_line(status: &JobStatus) -> Progress {
+    let tail = String::from_utf8_lossy(&status.log);
+    let line = tail.lines().rev().find(|l| !l.trim().is_empty());
+    Progress::message(line.unwrap_or("begins").trim())
 }
 
 fn unseen(id: &JobId, status: &JobStatus) -> Error {

@@ -1,6 +1,6 @@
 //! Whether a verb can begin, by what is there now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchcore::{
     Error, ErrorKind, Result, Timestamp,
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error,
-    pm::apt::{AptScan, Architecture, PackageName, reading},
+    pm::apt::{AptScan, Architecture, Clocks, PackageName, reading},
     vercmp::deb::DebVersion,
 };
 
@@ -26,6 +26,9 @@ pub(crate) struct Before {
     pub(crate) boot_id: String,
     pub(crate) jobs: String,
     pub(crate) packages: BTreeMap<PatchId, Package>,
+    /// Units of systemd that had failed already.
+    #[serde(default)]
+    pub(crate) failed_units: Option<BTreeSet<String>>,
 }
 
 /// A package that a request names.
@@ -123,6 +126,7 @@ pub(crate) fn before(
         boot_id: read.facts.boot_id.clone(),
         jobs: jobs.to_owned(),
         packages,
+        failed_units: Some(read.facts.failed_units.clone()),
     })
 }
 
@@ -141,7 +145,7 @@ pub(crate) fn standing(
     read: &AptScan,
     before: &Before,
     request: &DeployRequest,
-    now: Timestamp,
+    clocks: &Clocks,
 ) -> Result<Standing> {
     let component = &before.component;
     let changes = changes_for(request, component);
@@ -149,7 +153,7 @@ pub(crate) fn standing(
         request,
         DeployRequest::Stage { .. } | DeployRequest::Apply { .. } | DeployRequest::RollBack { .. }
     );
-    if moves && let Some(evidence) = holds(read, &changes, now) {
+    if moves && let Some(evidence) = holds(read, &changes, clocks.at) {
         return Ok(Standing::Holds(evidence));
     }
     let mut reasons = Vec::new();
@@ -157,7 +161,7 @@ pub(crate) fn standing(
         reasons.push(error::no_root(component, request.verb()));
     }
     if !matches!(request, DeployRequest::Discard { .. })
-        && let Some(busy) = reading::busy(read)
+        && let Some(busy) = reading::busy(read, clocks)
     {
         reasons.push(reading::held(component, &busy));
     }
@@ -167,7 +171,7 @@ pub(crate) fn standing(
             reasons.extend(no_space(read, component, &changes));
         }
         DeployRequest::Apply { .. } => {
-            let broken = reading::scan(read, now).unhealthy;
+            let broken = reading::scan(read, clocks).unhealthy;
             reasons.extend(broken.into_iter().map(|fault| {
                 Error::new(ErrorKind::Unhealthy, format!("{component}: {}", fault.what))
                     .consequence("nothing was changed")

@@ -12,7 +12,7 @@ use crate::{
     job::{JobId, JobStatus, Phase},
     pm::{
         apt::{AptScan, PackageName, reading},
-        classify::{failed_job, marked},
+        classify::{failed_job, kept_configuration, marked},
     },
 };
 
@@ -39,17 +39,17 @@ impl Machine {
         let as_of = ctx.now();
         let done = match &op.request {
             DeployRequest::Apply { .. } | DeployRequest::RollBack { .. } => {
-                let read = self.scan(ctx, &[]).await?;
+                let (read, clocks) = self.scan(ctx, &[]).await?;
                 if status.phase == Phase::LostDied
                     && status.ran
-                    && let Some(busy) = reading::busy(&read)
+                    && let Some(busy) = reading::busy(&read, &clocks)
                 {
                     // dpkg is never killed: what the dead runner started goes on, and is waited for.
                     return Err(reading::held(&component, &busy));
                 }
                 let changes = changes_for(&op.request, &component);
                 match holds(&read, &changes, as_of) {
-                    Some(evidence) if status.ran => Ok(evidence),
+                    Some(evidence) if status.ran => Ok(with_kept(evidence, &log)),
                     _ => Err(blamed(
                         failed.unwrap_or_else(|| not_in(&component, op)),
                         &read,
@@ -62,8 +62,8 @@ impl Machine {
             DeployRequest::Refresh { .. } => match failed {
                 Some(error) => Err(error),
                 None => {
-                    let read = self.scan(ctx, &[]).await?;
-                    let as_said = read.lists.refreshed;
+                    let (read, clocks) = self.scan(ctx, &[]).await?;
+                    let as_said = read.lists.refreshed.map(|at| clocks.ours(at));
                     Ok(Evidence::observed(
                         as_of,
                         match as_said {
@@ -78,10 +78,18 @@ impl Machine {
                 Some(error) => Err(error),
                 None => staged(&log, id, as_of),
             },
-            _ => match failed {
+            DeployRequest::Discard { .. } => match failed {
                 Some(error) => Err(error),
                 None => Ok(Evidence::observed(as_of, "what was kept is given back")),
             },
+            // That its job ended well says nothing of a restart; see `restart`.
+            other => Err(failed.unwrap_or_else(|| {
+                let verb = other.verb();
+                Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("{verb} is not settled by its job"),
+                )
+            })),
         };
         let result = match done {
             Ok(evidence) => SubjectResult::Done(evidence.with_claim(claim)),
@@ -91,6 +99,18 @@ impl Machine {
             subjects: [(component, result)].into(),
         })
     }
+}
+
+/// Tells which configuration files somebody had edited: they stay, and may lack what the new version needs.
+fn with_kept(mut evidence: Evidence, log: &str) -> Evidence {
+    let kept = kept_configuration(log);
+    if !kept.is_empty() {
+        evidence.saw += &format!(
+            " · kept as edited: {} (the package's own lies beside, .dpkg-dist)",
+            kept.join(", ")
+        );
+    }
+    evidence
 }
 
 fn claim(status: &JobStatus) -> String {
@@ -212,6 +232,24 @@ fn culprits(log: &str) -> Vec<(PackageName, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edited_configuration_file_that_was_kept_is_told() {
+        let seen = |log| {
+            with_kept(
+                Evidence::observed(patchcore::Timestamp::UNIX_EPOCH, "1 of 1"),
+                log,
+            )
+            .saw
+        };
+        let log = "Configuration file '/etc/pc.conf'\n ==> Modified (by you or by a script) since installation.\n \
+            ==> Package distributor has shipped an updated version.\n ==> Keeping old config file as default.\n";
+        assert_eq!(
+            seen(log),
+            "1 of 1 · kept as edited: /etc/pc.conf (the package's own lies beside, .dpkg-dist)"
+        );
+        assert_eq!(seen("all is well\n"), "1 of 1");
+    }
 
     #[test]
     fn the_one_that_failed_is_blamed_and_not_those_that_wait_for_it() {

@@ -1,9 +1,9 @@
 # Job protocol, version 1: what start, poll and cancel share. POSIX sh; dash and busybox ash are tried.
 # Set before: OP (job id), PC_BASE (folder of all jobs), PC_FALLBACK (folder for when that one cannot be
-# written, or empty), OFF and MAX (part of the log to show).
+# written, or empty), OFF and MAX (part of the log to show; OFF=end for its last MAX bytes).
 #
-# A job's folder: sha (digest of the spec), spec.DIGEST, runner, claim/ (who makes it may run, once),
-# state (1 running PID STARTTIME BOOT EPOCH, or 1 lost - - BOOT EPOCH), out (log), rc (STATUS EPOCH BOOT).
+# A job's folder: born (when it was first started, by the caller's clock), sha (digest of the spec), spec.DIGEST,
+# runner, claim/ (who makes it may run, once), state (1 running PID STARTTIME BOOT EPOCH, or 1 lost - - BOOT EPOCH), out (log), rc (STATUS EPOCH BOOT).
 
 # Where the job is: the fallback only where the job is there and the first folder knows nothing of it.
 where() {
@@ -71,7 +71,9 @@ judge() {
     if [ -z "$word" ] && [ ! -e "$d/rc" ]; then
         phase=claimed
         made=$(stat -c %Y "$d/claim" 2>/dev/null) || return 0
-        [ $(($(date +%s) - made)) -gt 60 ] || return 0
+        made=$(($(date +%s) - made))
+        # A claim of the future is one from before the clock was set back.
+        [ "$made" -gt 60 ] || [ "$made" -lt -60 ] || return 0
         # Its runner died before it said so. Taking its place in `state` keeps a runner that was only
         # asleep from starting after we called it dead.
         put_once state "1 lost - - $boot $(date +%s)" || { phase=lost_died; return 0; }
@@ -105,7 +107,9 @@ report() {
     [ ! -r "$d/out" ] || size=$(wc -c <"$d/out")
     read -r up _ </proc/uptime
     echo "PC1 op=$OP phase=$phase rc=$rc ran=$ran pid=$pid jobboot=$jobboot boot=$boot size=$((size)) up=$up now=$(date +%s) base=$base why=$why"
-    if [ "$size" -gt "$OFF" ]; then
-        tail -c "+$((OFF + 1))" "$d/out" | head -c "$MAX"
+    from=$OFF
+    [ "$OFF" != end ] || from=$((size > MAX ? size - MAX : 0))
+    if [ "$size" -gt "$from" ]; then
+        tail -c "+$((from + 1))" "$d/out" | head -c "$MAX"
     fi
 }

@@ -6,5 +6,5 @@
 mod protocol;
 mod status;
 
-pub use protocol::{Job, JobId, JobSpec, Jobs, Poll};
+pub use protocol::{Job, JobId, JobSpec, Jobs, MEMORY, Poll};
 pub use status::{Folder, JobStatus, Phase, Refusal};

@@ -2,14 +2,19 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use patchcore::{Error, ErrorKind, Result, id::OpKey};
+use patchcore::{Error, ErrorKind, Result, Timestamp, id::OpKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::transport::{Script, quote};
 
+/// How long a machine remembers a job at least. Longer than any window, approval or soak that a run waits for
+/// between two steps on one machine.
+pub const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
+
 const LIB: &str = include_str!("lib.sh");
 const START: &str = include_str!("start.sh");
+const FORGET: &str = include_str!("forget.sh");
 const RUNNER: &str = include_str!("runner.sh");
 const POLL: &str = include_str!("poll.sh");
 const CANCEL: &str = include_str!("cancel.sh");
@@ -164,8 +169,8 @@ pub struct Job {
 /// How long and from where a job is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
-    /// The first byte of the log that is wanted.
-    pub offset: u64,
+    /// The first byte of the log that is wanted; none for its end.
+    pub offset: Option<u64>,
     /// The most bytes of the log that are wanted.
     pub most: u32,
     /// How long the machine may wait for the end before it answers, at most ten minutes.
@@ -176,7 +181,7 @@ impl Default for Poll {
     /// From the start of the log, 64 KiB of it, without waiting.
     fn default() -> Self {
         Self {
-            offset: 0,
+            offset: Some(0),
             most: 64 << 10,
             wait: Duration::ZERO,
         }
@@ -227,11 +232,14 @@ impl Jobs {
         &self.base
     }
 
-    /// Starts a job, or finds the one that was started under this id.
+    /// Starts a job, or finds the one that was started under this id. Jobs that are over for longer than
+    /// [`MEMORY`] are removed then, except the last twenty, with the old packages that they kept.
+    ///
+    /// `now` is our time: the age of a job is that of our clocks, whatever the machine's own says.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a spec that no shell can hold.
-    pub fn start(&self, job: &Job) -> Result<Script> {
+    pub fn start(&self, job: &Job, now: Timestamp) -> Result<Script> {
         let script = self.script(
             &job.id,
             Poll {
@@ -244,8 +252,11 @@ impl Jobs {
             .set("SHA", &job.spec.digest())?
             .set("SPEC", job.spec.stored())?
             .set("RUNNER", RUNNER)?
+            .set("NOW", &now.as_second().max(0).to_string())?
+            .set("MEMORY", &MEMORY.as_secs().to_string())?
             .text(LIB)
-            .text(START))
+            .text(START)
+            .text(FORGET))
     }
 
     /// Asks how a job stands; works from a new process and after a restart of the machine.
@@ -283,7 +294,12 @@ impl Jobs {
                     .filter(|_| fallback)
                     .unwrap_or_default(),
             )?
-            .set("OFF", &poll.offset.to_string())?
+            .set(
+                "OFF",
+                &poll
+                    .offset
+                    .map_or_else(|| "end".to_owned(), |o| o.to_string()),
+            )?
             .set("MAX", &poll.most.to_string())
     }
 }

@@ -1,4 +1,5 @@
-# Starts a job once, however often this is called. Set before, beside those of lib.sh: SHA SPEC RUNNER.
+# Starts a job once, however often this is called. Set before, beside those of lib.sh: SHA SPEC RUNNER, and NOW
+# (the caller's time in seconds: this machine's own clock may be wrong by years).
 # Ends with 65 where the id is taken by other content, with 73 where no folder can be written.
 
 # why=CLASS of a message of the system in the language C, about a path.
@@ -28,7 +29,7 @@ prepare() {
         return 1
     fi
     [ ! -e "$d/sha" ] || return 0
-    if message=$(put "spec.$SHA" "$SPEC") && message=$(put runner "$RUNNER"); then
+    if message=$(put born "$NOW") && message=$(put "spec.$SHA" "$SPEC") && message=$(put runner "$RUNNER"); then
         if put_once sha "$SHA"; then
             return 0
         fi

@@ -136,6 +136,7 @@ impl JobStatus {
                 .expected(expected)
                 .found(found)
                 .context("header", header.chars().take(400).collect::<String>())
+                .hint("ask again; where it stays so, something changes what the machine's shell prints")
             })
     }
 }

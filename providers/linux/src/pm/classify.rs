@@ -14,12 +14,20 @@ struct Rule {
     hint: &'static str,
 }
 
+impl Rule {
+    fn is_met(&self, line: &str) -> bool {
+        self.texts.iter().all(|text| line.contains(text))
+    }
+}
+
 const fn rule(texts: &'static [&'static str], kind: ErrorKind, hint: &'static str) -> Rule {
     Rule { texts, kind, hint }
 }
 
 const RIGHTS: &str =
     "patching needs root on the machine: run as root, or allow it by sudo without a password";
+const NO_SUDO: &str = "install sudo on the machine, or log in as root without it";
+const ACCOUNT: &str = "renew the account or its password on the machine, or use another account";
 const REPAIR: &str =
     "run a repair (dpkg --configure -a, apt-get --fix-broken install), then scan again";
 const SPACE: &str = "free space on the machine, for example with apt-get clean, then try again";
@@ -61,6 +69,17 @@ const RULES: &[Rule] = &[
         RIGHTS,
     ),
     rule(
+        &["sudo: a terminal is required"],
+        ErrorKind::AuthzDenied,
+        RIGHTS,
+    ),
+    rule(&["sudo: no tty present"], ErrorKind::AuthzDenied, RIGHTS),
+    rule(
+        &["sudo: ", "you must have a tty"],
+        ErrorKind::AuthzDenied,
+        "take requiretty for this user out of the sudoers file",
+    ),
+    rule(
         &["is not in the sudoers file"],
         ErrorKind::AuthzDenied,
         RIGHTS,
@@ -69,6 +88,38 @@ const RULES: &[Rule] = &[
         &["Sorry, user", "is not allowed to execute"],
         ErrorKind::AuthzDenied,
         RIGHTS,
+    ),
+    rule(&["sudo: ", "not found"], ErrorKind::AuthzDenied, NO_SUDO),
+    rule(
+        &["env: ", "sudo", "No such file or directory"],
+        ErrorKind::AuthzDenied,
+        NO_SUDO,
+    ),
+    rule(
+        &["sudo: ", "must be owned by uid 0"],
+        ErrorKind::AuthzDenied,
+        "sudo is installed without its setuid bit, or on a file system that ignores it",
+    ),
+    rule(
+        &["sudo: ", "account validation failure"],
+        ErrorKind::AuthzDenied,
+        ACCOUNT,
+    ),
+    rule(
+        &["account is currently not available"],
+        ErrorKind::AuthzDenied,
+        "the account has no login shell: give it one, or use another account",
+    ),
+    rule(
+        &["exec: restricted"],
+        ErrorKind::AuthzDenied,
+        "the account has a restricted shell: give it another one, or use another account",
+    ),
+    rule(&["assword has expired"], ErrorKind::AuthzDenied, ACCOUNT),
+    rule(
+        &["required to change your password"],
+        ErrorKind::AuthzDenied,
+        ACCOUNT,
     ),
     rule(&["E: Could not get lock"], ErrorKind::Busy, LOCK),
     rule(
@@ -215,10 +266,7 @@ const RULES: &[Rule] = &[
 #[must_use]
 pub fn failed_command(what: &str, status: i32, log: &str) -> Error {
     for rule in RULES {
-        if let Some(line) = log
-            .lines()
-            .find(|line| rule.texts.iter().all(|text| line.contains(text)))
-        {
+        if let Some(line) = log.lines().find(|line| rule.is_met(line)) {
             let error = Error::new(rule.kind, format!("{what} failed"))
                 .found(short(line))
                 .context("status", status.to_string())
@@ -245,6 +293,21 @@ pub fn failed_command(what: &str, status: i32, log: &str) -> Error {
         .expected("status 0")
         .found(format!("{status} after {last}"))
         .hint("read the job's log, then scan again to see what went in")
+}
+
+/// Why a user was refused before a script began, where what the machine said tells it.
+pub(crate) fn refusal(what: &str, said: &str) -> Option<Error> {
+    let mut rules = RULES
+        .iter()
+        .filter(|rule| rule.kind == ErrorKind::AuthzDenied);
+    rules.find_map(|rule| {
+        let line = said.lines().find(|line| rule.is_met(line))?;
+        Some(
+            Error::new(rule.kind, what)
+                .found(short(line))
+                .hint(rule.hint),
+        )
+    })
 }
 
 /// Why a job did not do its work, or nothing where it is not over or ended well.

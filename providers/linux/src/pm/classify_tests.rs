@@ -31,9 +31,50 @@ const SEEN: &[(&str, ErrorKind)] = &[
         ErrorKind::AuthzDenied,
     ),
     ("sudo: a password is required", ErrorKind::AuthzDenied),
+    (
+        "sudo: a terminal is required to read the password; either use the -S option to read from standard input or configure an askpass helper",
+        ErrorKind::AuthzDenied,
+    ),
+    (
+        "sudo: no tty present and no askpass program specified",
+        ErrorKind::AuthzDenied,
+    ),
+    (
+        "sudo: sorry, you must have a tty to run sudo",
+        ErrorKind::AuthzDenied,
+    ),
     ("sam is not in the sudoers file.", ErrorKind::AuthzDenied),
     (
         "Sorry, user sam is not allowed to execute '/bin/sh -s' as root on web-1.",
+        ErrorKind::AuthzDenied,
+    ),
+    (
+        "bash: line 1: exec: sudo: not found",
+        ErrorKind::AuthzDenied,
+    ),
+    (
+        "/usr/bin/env: 'sudo': No such file or directory",
+        ErrorKind::AuthzDenied,
+    ),
+    (
+        "sudo: /usr/bin/sudo must be owned by uid 0 and have the setuid bit set",
+        ErrorKind::AuthzDenied,
+    ),
+    (
+        "sudo: account validation failure, is your account locked?",
+        ErrorKind::AuthzDenied,
+    ),
+    (
+        "This account is currently not available.",
+        ErrorKind::AuthzDenied,
+    ),
+    ("rbash: line 1: exec: restricted", ErrorKind::AuthzDenied),
+    (
+        "WARNING: Your password has expired.",
+        ErrorKind::AuthzDenied,
+    ),
+    (
+        "You are required to change your password immediately (administrator enforced).",
         ErrorKind::AuthzDenied,
     ),
     (
@@ -198,10 +239,15 @@ fn the_holder_of_a_lock_is_named() {
             .find(|(key, _)| *key == "holder")
             .map(|(_, v)| v.clone())
     };
-    assert_eq!(of(SEEN[10].0).as_deref(), Some("apt-get (process 6968)"));
-    assert_eq!(of(SEEN[13].0).as_deref(), Some("process 6968"));
-    assert_eq!(of(SEEN[11].0), None);
-    assert!(failed_command("apply", 100, SEEN[10].0).is_retryable());
+    let busy: Vec<_> = SEEN
+        .iter()
+        .filter(|(_, kind)| *kind == ErrorKind::Busy)
+        .map(|(log, _)| *log)
+        .collect();
+    assert_eq!(of(busy[0]).as_deref(), Some("apt-get (process 6968)"));
+    assert_eq!(of(busy[3]).as_deref(), Some("process 6968"));
+    assert_eq!(of(busy[1]), None);
+    assert!(failed_command("apply", 100, busy[0]).is_retryable());
 }
 
 #[test]

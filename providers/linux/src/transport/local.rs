@@ -10,7 +10,7 @@ use tokio::{
     process::Command,
 };
 
-use super::{COMMAND, MAX_STDERR, MAX_STDOUT, Output, Script, Transport};
+use super::{COMMAND, MAX_STDERR, MAX_STDOUT, Output, Script, Transport, late, too_long};
 
 /// Runs scripts on this very machine as the user of this process; root is needed only to change it.
 ///
@@ -101,12 +101,7 @@ impl Transport for Local {
             let out = async {
                 let text = read(&mut stdout, MAX_STDOUT + 1).await?;
                 if text.len() > MAX_STDOUT {
-                    return Err(Error::new(
-                        ErrorKind::ProviderFault,
-                        format!("script {}: its answer is too long", script.id()),
-                    )
-                    .expected(format!("at most {MAX_STDOUT} bytes"))
-                    .found("more"));
+                    return Err(too_long(script));
                 }
                 Ok(text)
             };
@@ -125,15 +120,9 @@ impl Transport for Local {
                 .map_err(|e| failed("wait for /bin/sh", e))?;
             Ok::<_, Error>((stdout, stderr))
         };
-        let (stdout, stderr) = tokio::time::timeout(deadline, talk).await.map_err(|_| {
-            Error::new(
-                ErrorKind::Timeout,
-                format!("script {}: no answer in time", script.id()),
-            )
-            .expected(format!("an answer within {} s", deadline.as_secs_f64()))
-            .consequence("it was ended; whether it had an effect is unknown")
-            .retryable(None)
-        })??;
+        let (stdout, stderr) = tokio::time::timeout(deadline, talk)
+            .await
+            .map_err(|_| late(script, deadline))??;
         group.finished();
         script.unwrap_output(&stdout, stderr)
     }
@@ -222,7 +211,15 @@ mod tests {
             .text("touch \"$WITNESS\"\ntrue\n");
         let wire = script.wire();
         let cut = wire.rfind(") </dev/null").unwrap();
-        for part in [&wire[..cut], &wire] {
+        let line = |nth| wire.match_indices('\n').nth(nth).unwrap().0 + 1;
+        // Without its end; without its first bytes, its first line and three; and whole.
+        for part in [
+            &wire[..cut],
+            &wire[1..],
+            &wire[line(0)..],
+            &wire[line(2)..],
+            &wire,
+        ] {
             let mut child = std::process::Command::new("/bin/sh")
                 .arg("-s")
                 .stdin(Stdio::piped())

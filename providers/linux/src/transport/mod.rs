@@ -1,22 +1,23 @@
 //! How a script reaches a machine and its output comes back.
 //!
-//! Every transport does the same: it starts one constant command, [`COMMAND`], writes the whole
+//! Every transport does the same: it starts one constant command, [`COMMAND`] or that behind `sudo`, writes the whole
 //! script to its standard input and reads what comes back. Nothing user-given is ever part of a
 //! command line, there is never a terminal, and nothing needs to be installed on the target
 //! beyond a POSIX shell.
 
 mod local;
 mod script;
+pub mod ssh;
 
 use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
-use patchcore::Result;
+use patchcore::{Error, ErrorKind, Result};
 
 pub use local::Local;
 pub use script::{Output, Script, quote};
 
-/// The one command line of every transport; the script itself comes on standard input.
+/// The one command line of every transport, which ssh puts behind `exec` and `sudo -n`; the script itself comes on standard input.
 pub const COMMAND: &[&str] = &["/bin/sh", "-s"];
 
 /// The most that a script may answer on standard output, in bytes.
@@ -48,4 +49,25 @@ pub trait Transport: Debug + Send + Sync {
     /// - `ProviderFault`: the script answered more than [`MAX_STDOUT`].
     /// - `Io`: the shell could not be started.
     async fn run(&self, script: &Script, deadline: Duration) -> Result<Output>;
+}
+
+/// The error of a script that did not answer in time.
+fn late(script: &Script, deadline: Duration) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!("script {}: no answer in time", script.id()),
+    )
+    .expected(format!("an answer within {} s", deadline.as_secs_f64()))
+    .consequence("it was ended; whether it had an effect is unknown")
+    .retryable(None)
+}
+
+/// The error of a script that answered more than [`MAX_STDOUT`].
+fn too_long(script: &Script) -> Error {
+    Error::new(
+        ErrorKind::ProviderFault,
+        format!("script {}: its answer is too long", script.id()),
+    )
+    .expected(format!("at most {MAX_STDOUT} bytes"))
+    .found("more")
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use memchr::memmem::{find, rfind};
 use patchcore::{Error, ErrorKind, Result};
 
 /// Variables that a script may inherit; everything else in a foreign environment is unset.
@@ -91,6 +92,9 @@ impl Script {
     /// The script stands in one pair of parentheses, so that a shell that receives only a part of
     /// it finds a syntax error and runs nothing, and so that an `exit` in it still ends at the
     /// end mark. Standard input is closed to it: a command that reads would eat the script.
+    ///
+    /// A login shell has start files, and one of them may read: a shell that did not receive the first line, in which the
+    /// parenthesis opens, stops before the script's own text.
     #[must_use]
     pub fn wire(&self) -> String {
         let Self { id, body } = self;
@@ -100,11 +104,12 @@ impl Script {
         // one variable too many is harmless.
         let _ = write!(
             wire,
-            "(\ncd / || exit 1\nPATH={PATH}\nIFS=' \t\n'\nexport PATH\n\
+            "patchcore_whole={id}; (\ncd / || exit 1\nPATH={PATH}\nIFS=' \t\n'\nexport PATH\n\
              for patchcore_name in $(env | sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*\\)=.*/\\1/p'); do\n\
              case $patchcore_name in PATH|PWD|IFS|{INHERITED}) ;; *) command unset -v \"$patchcore_name\" 2>/dev/null || : ;; esac\n\
              done\n\
              LC_ALL=C HOME=/\nexport LC_ALL HOME\numask 022\n\
+             [ \"${{patchcore_whole-}}\" = {id} ] || exit 1\n\
              printf '\\n%s\\n' '{begin}'\n\
              {body}\
              ) </dev/null\n\
@@ -115,10 +120,16 @@ impl Script {
         wire
     }
 
+    /// Whether the script itself began, by what came back.
+    pub(crate) fn has_begun(&self, stdout: &[u8]) -> bool {
+        find(stdout, format!("\n{}\n", begin_mark(&self.id)).as_bytes()).is_some()
+    }
+
     /// Takes the script's own output out of all that came back.
     ///
     /// # Errors
-    /// [`ErrorKind::Unreachable`] where a mark is missing: the output is not whole.
+    /// - [`ErrorKind::Unreachable`] where a mark is missing: the output is not whole.
+    /// - [`ErrorKind::ProviderFault`] where a mark stands within: somebody else wrote it.
     pub fn unwrap_output(&self, stdout: &[u8], stderr: Vec<u8>) -> Result<Output> {
         let cut = |what: &str, found: &[u8]| {
             Error::new(
@@ -128,6 +139,7 @@ impl Script {
             .expected(format!("the {what} mark of the script"))
             .found(excerpt(found, &stderr))
             .consequence("whether the script had an effect is unknown")
+            .hint("look whether the machine and the way to it are up, then ask again")
             .retryable(None)
         };
         let begin = format!("\n{}\n", begin_mark(&self.id));
@@ -144,6 +156,23 @@ impl Script {
             .ok()
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| cut("end", body))?;
+        // With a line feed before and after, so that a mark at either end is seen.
+        let within = &body[..=stop];
+        if find(within, begin.as_bytes()).is_some() || find(within, end.as_bytes()).is_some() {
+            return Err(Error::new(
+                ErrorKind::ProviderFault,
+                format!(
+                    "script {}: its answer has a mark of its own within",
+                    self.id
+                ),
+            )
+            .expected("each mark of the script once")
+            .found("one of them twice")
+            .consequence("whether the script had an effect is unknown")
+            .hint(
+                "look at what the machine printed: something there writes the marks of patchcore",
+            ));
+        }
         Ok(Output {
             status,
             stdout: body[..stop].get(1..).unwrap_or_default().to_vec(),
@@ -183,18 +212,6 @@ pub fn quote(text: &str) -> Result<String> {
         .found(format!("{text:?}")));
     }
     Ok(format!("'{}'", text.replace('\'', "'\\''")))
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
-}
-
-fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .rposition(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -245,6 +262,17 @@ mod tests {
             "\n==patchcore a-1 begin==\nx\n==patchcore a-1 end== ",
             Err("end mark"),
         );
+        for within in [
+            "x\n==patchcore a-1 begin==\ny",
+            "==patchcore a-1 begin==\ny",
+            "x\n==patchcore a-1 end== 0\ny",
+            "==patchcore a-1 end== 0\ny",
+        ] {
+            check(
+                &format!("\n==patchcore a-1 begin==\n{within}\n==patchcore a-1 end== 0\n"),
+                Err("a mark of its own within"),
+            );
+        }
         check(
             "\n==patchcore b-2 begin==\nx\n==patchcore b-2 end== 0\n",
             Err("begin mark"),

@@ -30,7 +30,8 @@ impl DebVersion {
                 format!("version {text:?}: {why}"),
             )
             .expected("[epoch:]upstream[-revision] as in deb-version(7)")
-            .found(format!("{text:?}"))),
+            .found(format!("{text:?}"))
+            .hint("write it as dpkg --list shows it")),
         }
     }
 

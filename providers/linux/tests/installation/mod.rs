@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use patchcore::{SystemClock, clock::Clock};
 use patchcore_linux::{
     job::{Job, JobId, JobSpec, JobStatus, Jobs, Phase, Poll},
     pm::apt::{Apt, AptScan, Architecture, Change, PackageName, Pending, scan_script},
@@ -282,7 +283,10 @@ impl Installation {
             id: id.clone(),
         };
         self.local
-            .run(&self.jobs.start(&job).unwrap(), Duration::from_secs(60))
+            .run(
+                &self.jobs.start(&job, SystemClock.now()).unwrap(),
+                Duration::from_secs(60),
+            )
             .await
             .unwrap();
         let poll = Poll {

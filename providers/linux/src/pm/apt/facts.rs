@@ -1,6 +1,6 @@
 //! What the machine says about itself beside its packages.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use patchcore::Result;
@@ -49,6 +49,11 @@ pub struct Facts {
     pub is_root: bool,
     /// Whether systemd is its init.
     pub has_systemd: bool,
+    /// What systemd says of the whole system (`systemctl is-system-running`), such as `running`, `starting` or
+    /// `degraded`; absent without systemd.
+    pub system_state: Option<String>,
+    /// The units of systemd that have failed.
+    pub failed_units: BTreeSet<String>,
     /// The version line of apt.
     pub apt: String,
 }
@@ -169,8 +174,28 @@ impl Facts {
             is_root: values.number::<u32>("uid")? == 0,
             has_systemd: values.yes("systemd")?,
             apt: text("apt")?,
+            system_state: units_of(sections, "state")?.next(),
+            failed_units: units_of(sections, "failed")?.collect(),
         })
     }
+
+    /// Whether systemd has not finished to bring the system up, or is bringing it down.
+    pub(crate) fn is_starting(&self) -> bool {
+        let state = self.system_state.as_deref();
+        matches!(state, Some("initializing" | "starting" | "stopping"))
+    }
+}
+
+/// The values of one key in the section of systemd, which may stand there several times.
+fn units_of<'a>(
+    sections: &Sections<'a>,
+    key: &'static str,
+) -> Result<impl Iterator<Item = String> + 'a> {
+    let of = move |line: &str| {
+        let value = line.strip_prefix(key)?.strip_prefix(' ')?;
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    Ok(sections.text("units")?.lines().filter_map(of))
 }
 
 /// A value of os-release(5): shell assignments, possibly in quotes.

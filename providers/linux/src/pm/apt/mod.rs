@@ -1,5 +1,6 @@
 //! apt and dpkg: Debian, Ubuntu and their kin.
 
+mod clocks;
 mod dpkg;
 mod facts;
 mod impact;
@@ -12,6 +13,7 @@ mod section;
 mod simulation;
 mod spec;
 
+pub(crate) use clocks::Clocks;
 pub use dpkg::{Installed, PackageKey, State, Unhealthy};
 pub use facts::{Disk, Facts, Lists, LockHolder, OpenJobs, Reboot, Stale, Unattended};
 pub use line::{Origin, Waits};

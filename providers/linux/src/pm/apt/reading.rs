@@ -6,7 +6,7 @@ use std::{
 };
 
 use patchcore::{
-    Error, ErrorKind, Failure, Timestamp,
+    Error, ErrorKind, Failure,
     estate::{
         Available, Busy, Estimate, KeptBack, KeptBackReason, Patch, PatchClass, Pin, RunningOld,
         Scan, Unhealthy, WayBack, WayBackKind,
@@ -15,9 +15,12 @@ use patchcore::{
 };
 
 use super::{
-    self as apt, AptScan, Architecture, Class, Facts, Installed, LockHolder, PackageName, Pending,
-    State, Upgrades, impact::impact,
+    self as apt, AptScan, Architecture, Class, Clocks, Facts, Installed, LockHolder, PackageName,
+    Pending, State, Upgrades, impact::impact,
 };
+
+/// What is busy where the lock of dpkg is held.
+const DPKG: &str = "dpkg";
 
 /// The name of a package: without its architecture, unless that is a foreign one.
 pub(crate) fn patch_id(name: &PackageName, arch: &Architecture, facts: &Facts) -> PatchId {
@@ -47,19 +50,27 @@ pub(crate) fn installed(scan: &AptScan) -> BTreeMap<PatchId, (&Architecture, &In
 }
 
 /// Everything that one scan says.
-pub(crate) fn scan(read: &AptScan, at: Timestamp) -> Scan {
+pub(crate) fn scan(read: &AptScan, clocks: &Clocks) -> Scan {
     let versions = installed(read)
         .into_iter()
         .filter_map(|(id, (_, package))| Some((id, version(package.version.as_ref()?))))
         .collect();
-    let mut scan = Scan::new(at, versions);
-    scan.unhealthy = unhealthy(read);
-    scan.busy = busy(read);
+    let mut scan = Scan::new(clocks.at, versions);
+    scan.busy = busy(read, clocks);
+    // Whoever holds the lock of dpkg is in the middle of it: what is not whole yet is that work, which a repair would
+    // spoil. It is read again when the lock is free.
+    if scan.busy.as_ref().is_none_or(|busy| busy.what != DPKG) {
+        scan.unhealthy = unhealthy(read);
+    }
+    scan.unhealthy.extend(clocks.fault());
     scan.boot_id = Some(read.facts.boot_id.clone());
     scan.reboot_wanted = Some(reboot_wanted(read));
     // An ordinary user sees only their own processes, and one that is not seen may be the one that matters.
     scan.running_old = read.facts.is_root.then(|| running_old(read));
-    scan.available = offer(read, at).ok();
+    if read.unattended.enabled {
+        scan.other_patchers = vec!["unattended-upgrades".to_owned()];
+    }
+    scan.available = offer(read, clocks).ok();
     if let Some(offer) = &scan.available {
         scan.takes = Some(takes(&offer.patches));
         scan.way_back = Some(way_back(read, offer));
@@ -68,10 +79,12 @@ pub(crate) fn scan(read: &AptScan, at: Timestamp) -> Scan {
 }
 
 /// What apt would put in, and what it keeps back.
-pub(crate) fn offer(read: &AptScan, at: Timestamp) -> Result<Available, Failure> {
+pub(crate) fn offer(read: &AptScan, clocks: &Clocks) -> Result<Available, Failure> {
     let upgrades = read.upgrades.as_ref().map_err(Clone::clone)?;
-    let mut offer = Available::nothing(at);
-    offer.catalogue_as_of = read.lists.refreshed.or(read.lists.published);
+    let mut offer = Available::nothing(clocks.at);
+    // When the repository published them is by its own clocks.
+    let refreshed = read.lists.refreshed.map(|at| clocks.ours(at));
+    offer.catalogue_as_of = refreshed.or(read.lists.published);
     let removes: Vec<PatchId> = upgrades
         .removals
         .iter()
@@ -171,26 +184,26 @@ fn unhealthy(read: &AptScan) -> Vec<Unhealthy> {
 }
 
 /// Who holds a lock that we need.
-pub(crate) fn busy(read: &AptScan) -> Option<Busy> {
+pub(crate) fn busy(read: &AptScan, clocks: &Clocks) -> Option<Busy> {
     let LockHolder {
         path,
         pid,
         command,
         since,
     } = read.locks.first()?;
-    let name = command.as_deref().unwrap_or("another process");
+    let name = match command.as_deref() {
+        // The kernel keeps fifteen characters of a name.
+        Some("unattended-upgr") => "unattended-upgrade",
+        Some(name) => name,
+        None => "another process",
+    };
     Some(Busy {
-        what: if path.contains("/dpkg/") {
-            "dpkg"
-        } else {
-            "apt"
-        }
-        .to_owned(),
+        what: if path.contains("/dpkg/") { DPKG } else { "apt" }.to_owned(),
         holder: match pid {
             Some(pid) => format!("{name} (pid {pid})"),
             None => name.to_owned(),
         },
-        since: *since,
+        since: since.map(|since| clocks.ours(since)),
     })
 }
 
@@ -288,9 +301,15 @@ pub(crate) fn held(component: &patchcore::id::ComponentId, busy: &Busy) -> Error
 
 #[cfg(test)]
 mod tests {
+    use patchcore::Timestamp;
+
     use super::*;
 
     const STATES: &str = include_str!("../../../tests/fixtures/scan-states.txt");
+
+    fn now() -> Clocks {
+        Clocks::agreed(Timestamp::UNIX_EPOCH)
+    }
 
     fn read(change: &[(&str, &str)]) -> AptScan {
         let text = change.iter().fold(STATES.to_owned(), |text, (from, to)| {
@@ -307,7 +326,7 @@ mod tests {
 
     #[test]
     fn an_offer_names_all_that_would_come_and_why_the_rest_does_not() {
-        let offer = offer(&read(&[]), Timestamp::UNIX_EPOCH).unwrap();
+        let offer = offer(&read(&[]), &now()).unwrap();
         let all = [
             "pc-badpost",
             "pc-conf",
@@ -344,7 +363,7 @@ mod tests {
             ),
             ("Conf pc-newdep", "Remv pc-lib2 [1.0-1]\nConf pc-newdep"),
         ];
-        let offer = offer(&read(&removes), Timestamp::UNIX_EPOCH).unwrap();
+        let offer = offer(&read(&removes), &now()).unwrap();
         assert_eq!(
             names(&offer.patches),
             ["pc-badpost", "pc-conf", "pc-hello", "pc-lib"]
@@ -363,7 +382,7 @@ mod tests {
             "Inst pc-newdep (1.1-1 Somebody:1/pc [all])",
         )];
         let class_of = |read: &AptScan| {
-            let offer = offer(read, Timestamp::UNIX_EPOCH).unwrap();
+            let offer = offer(read, &now()).unwrap();
             offer
                 .patches
                 .iter()
@@ -382,7 +401,7 @@ mod tests {
     #[test]
     fn a_way_back_is_what_is_served_or_here() {
         // pc-hello is served at its version, and pc-lib lies in the archives.
-        let scan = scan(&read(&[]), Timestamp::UNIX_EPOCH);
+        let scan = scan(&read(&[]), &now());
         let WayBack::Partial { missing, .. } = scan.way_back.unwrap() else {
             panic!("expected a part");
         };
@@ -391,10 +410,52 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_whole_while_dpkg_is_at_work_is_no_fault_yet() {
+        let broken = (
+            "pc-badpost\tall\t1.0-1\tinstall\tinstalled",
+            "pc-badpost\tall\t1.0-1\tinstall\thalf-configured",
+        );
+        let held_by = |path: &str| {
+            let lock = format!("begin locks\n{path} 65024 = 6968 100 unattended-upgr\n");
+            scan(&read(&[broken, ("begin locks\n", &lock)]), &now())
+        };
+        let at_work = held_by("/var/lib/dpkg/lock-frontend");
+        assert_eq!(at_work.unhealthy, Vec::new());
+        assert_eq!(
+            at_work.busy.unwrap().holder,
+            "unattended-upgrade (pid 6968)"
+        );
+        // Fetching lists leaves no package half-way, and without a holder nobody is at it.
+        assert_eq!(held_by("/var/lib/apt/lists/lock").unhealthy.len(), 1);
+        assert_eq!(scan(&read(&[broken]), &now()).unhealthy.len(), 1);
+    }
+
+    #[test]
+    fn another_patcher_is_named_and_so_is_its_lock() {
+        assert!(scan(&read(&[]), &now()).other_patchers.is_empty());
+        let on = [
+            ("periodic 0", "periodic 1"),
+            ("tool no", "tool yes"),
+            (
+                "begin locks\n",
+                "begin locks\n/var/lib/dpkg/lock-frontend 5 = 412 100 unattended-upgr\n",
+            ),
+        ];
+        let scan = scan(&read(&on), &now());
+        assert_eq!(scan.other_patchers, ["unattended-upgrades"]);
+        let busy = scan.busy.unwrap();
+        assert_eq!(
+            busy.to_string(),
+            "dpkg is locked by unattended-upgrade (pid 412)"
+        );
+        assert!(busy.since.is_some());
+    }
+
+    #[test]
     fn what_an_ordinary_user_cannot_see_is_unknown() {
-        let user = scan(&read(&[("uid 0", "uid 1000")]), Timestamp::UNIX_EPOCH);
+        let user = scan(&read(&[("uid 0", "uid 1000")]), &now());
         assert_eq!(user.running_old, None);
-        let root = scan(&read(&[]), Timestamp::UNIX_EPOCH);
+        let root = scan(&read(&[]), &now());
         assert_eq!(root.running_old, Some(Vec::new()));
         assert_eq!(root.reboot_wanted, Some(Vec::new()));
     }

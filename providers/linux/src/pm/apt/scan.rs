@@ -194,8 +194,11 @@ impl AptScan {
     /// - [`ErrorKind::ProviderFault`] for an answer that is not understood, with the line.
     /// - [`ErrorKind::Busy`] where the packages changed while they were read; it may be tried again.
     pub fn parse(id: &str, answer: &[u8]) -> Result<Self> {
-        let text = String::from_utf8_lossy(answer);
-        let sections = Sections::parse(Script::new(id).id(), &text)?;
+        Self::read(id, &String::from_utf8_lossy(answer)).map_err(not_understood)
+    }
+
+    fn read(id: &str, text: &str) -> Result<Self> {
+        let sections = Sections::parse(Script::new(id).id(), text)?;
         let facts = Facts::parse(&sections)?;
         let installed = dpkg::installed(sections.text("installed")?)?;
         let mut reboot = Reboot::parse(sections.text("reboot")?)?;
@@ -228,7 +231,9 @@ impl AptScan {
     /// As [`AptScan::parse`].
     pub fn parse_facts(id: &str, answer: &[u8]) -> Result<Facts> {
         let text = String::from_utf8_lossy(answer);
-        Facts::parse(&Sections::parse(Script::new(id).id(), &text)?)
+        Sections::parse(Script::new(id).id(), &text)
+            .and_then(|sections| Facts::parse(&sections))
+            .map_err(not_understood)
     }
 
     /// Whether a version can be had, from its repository or from a file that is here already.
@@ -238,6 +243,24 @@ impl AptScan {
         let file = format!("{name}_{}_{arch}.deb", version.as_str().replace(':', "%3a"));
         self.served.get(name).is_some_and(|v| v.contains(version)) || self.cached.contains(&file)
     }
+}
+
+/// What is wrong with a word of an answer is the answer's fault, whichever part noticed it.
+fn not_understood(error: Error) -> Error {
+    if error.kind() == ErrorKind::Busy {
+        return error;
+    }
+    let error = match error.kind() {
+        ErrorKind::ProviderFault => error,
+        _ => Error::new(
+            ErrorKind::ProviderFault,
+            "the answer of a scan is not understood",
+        )
+        .source_error(error),
+    };
+    error.hint(
+        "scan again; where it stays so, this apt or dpkg speaks in a way that is not known yet: report its answer",
+    )
 }
 
 type Versions = (

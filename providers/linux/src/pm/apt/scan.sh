@@ -44,8 +44,18 @@ facts() {
     echo "uid $(id -u)"
     echo "systemd $([ -d /run/systemd/system ] && echo yes || echo no)"
     echo "apt $(apt-get --version | head -n 1)"
-    echo "bios_uuid $(first /sys/class/dmi/id/product_uuid)"
-    echo "serial $(first /sys/class/dmi/id/product_serial)"
+    # A container sees the firmware of the machine that it runs on, which is not its own.
+    dmi=/sys/class/dmi/id
+    [ ! -e /run/systemd/container ] || dmi=/nowhere
+    echo "bios_uuid $(first "$dmi/product_uuid")"
+    echo "serial $(first "$dmi/product_serial")"
+}
+
+# How far systemd has come, and what failed.
+units() {
+    [ -d /run/systemd/system ] || return 0
+    echo "state $(systemctl is-system-running 2>/dev/null)"
+    systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null | awk '{ print "failed " $1 }'
 }
 
 os_release() { cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release; }
@@ -175,28 +185,34 @@ lists='' archives='' status='' unattended=''
 eval "$(apt-config shell lists Dir::State::lists/d archives Dir::Cache::archives/d status Dir::State::status/f unattended APT::Periodic::Unattended-Upgrade)"
 lists=${lists%/} archives=${archives%/} admin=${status%/*}
 
-run facts facts
-run os_release os_release
-[ "$ONLY" != facts ] || exit 0
-run locks locks
-run installed installed
-begin dist_upgrade
-plan=$(simulate dist-upgrade 2>&1)
-code=$?
-printf '%s\n' "$plan"
-end dist_upgrade "$code"
-run upgrade upgrade
-run pulled pulled
-run holds apt-mark showhold
-run policy policy
-run offers offers
-run versions versions
-run audit dpkg --audit
-run interrupted interrupted
-run lists lists
-run reboot reboot
-run deleted deleted
-run jobs jobs
-run unattended unattended
-run disk disk
+all() {
+    run facts facts
+    run os_release os_release
+    run units units
+    [ "$ONLY" != facts ] || return 0
+    run locks locks
+    run installed installed
+    begin dist_upgrade
+    plan=$(simulate dist-upgrade 2>&1)
+    code=$?
+    printf '%s\n' "$plan"
+    end dist_upgrade "$code"
+    run upgrade upgrade
+    run pulled pulled
+    run holds apt-mark showhold
+    run policy policy
+    run offers offers
+    run versions versions
+    run audit dpkg --audit
+    run interrupted interrupted
+    run lists lists
+    run reboot reboot
+    run deleted deleted
+    run jobs jobs
+    run unattended unattended
+    run disk disk
+}
+
+# In large pieces: each small one would be a packet of its own, and cost whoever reads a thousand machines.
+all | dd ibs=32768 obs=32768 2>/dev/null
 :

@@ -15,8 +15,18 @@ targets=$(printf '%s\n' "$APPROVED" | while read -r name arch _ version _; do
     fi
 done)
 
+# apt does nothing at all where a run of dpkg was cut off, so that dpkg first finishes what it can. What fails in that
+# goes back with the rest.
+finish() {
+    eval "$(apt-config shell status Dir::State::status/f)"
+    [ -n "$(ls -A "${status%/*}/updates" 2>/dev/null)" ] || return 0
+    say interrupted
+    dpkg --force-confdef --force-confold --configure -a </dev/null
+}
+
 # shellcheck disable=SC2046,SC2086 # As above.
 roll_back() {
+    finish
     names=$(printf '%s\n' "$APPROVED" | awk '$4 != "-" { print ($2 == "all" ? $1 : $1 ":" $2) }')
     printf '%s\n' "$APPROVED" | awk '$4 == "-" { found = 1 } END { exit !found }' && keep=
     check_set --allow-downgrades $targets

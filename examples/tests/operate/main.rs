@@ -1,0 +1,436 @@
+//! The example `operate` against a run that a real second process drives, and against one whose process was killed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails here fails the test, also in its helpers"
+)]
+
+mod driver;
+mod pages;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use driver::Driver;
+use patchcore::{SystemClock, clock::Clock as _};
+
+/// How long a standing may be waited for; each comes within a few seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+/// What one call of the program said.
+#[derive(Debug)]
+struct Said {
+    code: i32,
+    text: String,
+}
+
+impl Said {
+    #[track_caller]
+    fn is(self, code: i32, parts: &[&str]) -> Self {
+        assert_eq!(self.code, code, "{}", self.text);
+        for part in parts {
+            assert!(
+                self.text.contains(part),
+                "{part:?} is not in:\n{}",
+                self.text
+            );
+        }
+        self
+    }
+
+    #[track_caller]
+    fn without(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(!self.text.contains(part), "{part:?} is in:\n{}", self.text);
+        }
+        self
+    }
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.folder.path().join("run.db")
+    }
+
+    fn operate(&self, words: &[&str]) -> Said {
+        operate(&self.journal(), words)
+    }
+
+    /// Asks until the answer holds these words.
+    #[track_caller]
+    fn until(&self, words: &[&str], parts: &[&str]) -> Said {
+        let end = SystemClock.now() + PATIENCE;
+        loop {
+            let said = self.operate(words);
+            if parts.iter().all(|part| said.text.contains(part)) {
+                return said;
+            }
+            assert!(
+                SystemClock.now() < end,
+                "{parts:?} never came:\n{}",
+                said.text
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn operate(journal: &Path, words: &[&str]) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_operate"))
+        .arg(journal)
+        .args(words)
+        .env("USER", "nightshift")
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    Said {
+        code: output.status.code().unwrap(),
+        text: String::from_utf8(text).unwrap(),
+    }
+}
+
+#[test]
+fn a_run_of_another_process_is_read_and_steered() {
+    let desk = Desk::new();
+    let mut driver = Driver::start(&desk.journal(), SystemClock.now());
+    let driven = format!("driven by process {} on ", driver.pid());
+
+    // In its soak it is paused and unpaused.
+    desk.until(&["status"], &["waiting: soak of test until "])
+        .is(
+            4,
+            &[
+                &driven,
+                "run 1 · estate night · plan ",
+                "ring test: 1 of 1 back in service",
+            ],
+        );
+    desk.operate(&[
+        "pause",
+        "--because",
+        "the mail system is down",
+        "--by",
+        "jon",
+    ])
+    .is(
+        0,
+        &[
+            "taken: pause",
+            "paused by jon: the mail system is down · nothing new starts",
+        ],
+    );
+    desk.operate(&["status"]).is(
+        4,
+        &[
+            "paused by jon: the mail system is down",
+            "next: unpause with a reason, or cancel",
+        ],
+    );
+    desk.operate(&["pause", "--because", "again"]).is(
+        2,
+        &[
+            "refused: pause: it is paused already",
+            "nothing was changed",
+        ],
+    );
+    desk.operate(&["why", "w-1"])
+        .is(
+            0,
+            &[
+                "w-1 waits for its turn",
+                "paused by jon: the mail system is down",
+            ],
+        )
+        .without(&["nobody drives"]);
+    desk.operate(&["unpause", "--because", "it is back"])
+        .is(0, &["unpaused by nightshift: it is back"]);
+
+    // Its second ring waits for the right person.
+    desk.until(&["status"], &["ring broad needs an approval of its own"])
+        .is(
+            4,
+            &["only a person can make it go on", "next: approve broad"],
+        );
+    desk.operate(&["approve", "broad", "--by", "eve"]).is(
+        2,
+        &["refused: approve broad: eve may not approve ring broad"],
+    );
+    desk.operate(&["approve", "broad", "--by", "jon"])
+        .is(0, &["ring broad approved by jon: without a comment"]);
+
+    // A component that nobody else can judge.
+    let status = desk.until(&["status"], &["w-2: a person must decide"]);
+    status.is(
+        3,
+        &["next: why w-2 · resolve w-2 with a reason: adopt-done, retry, roll-back or abandon"],
+    );
+    desk.operate(&["why", "w-2"]).is(0, &[
+        "w-2 is quarantined: a person must decide",
+        "failed: the postinst script of nginx failed",
+        "next: look at it, then resolve w-2 with a reason: adopt-done, retry, roll-back, abandon",
+    ]);
+    desk.operate(&["why"])
+        .is(0, &["run 1: ", "w-2 is quarantined"]);
+    desk.operate(&["ledger"]).is(
+        0,
+        &[
+            "w-2 keeps 1 old package for the way back since ",
+            "is given back when a person has decided",
+        ],
+    );
+    desk.operate(&["resolve", "w-2", "abandon", "--because", "rebuilt by hand"])
+        .is(
+            0,
+            &[
+                "w-2  abandon by nightshift: rebuilt by hand",
+                "what it owed is waived",
+            ],
+        );
+    desk.operate(&["resolve", "w-2", "retry", "--because", "once more"])
+        .is(
+            2,
+            &["refused: resolve w-2 retry: w-2 needs no such decision"],
+        );
+    desk.operate(&["resolve", "w-2", "adopt-done", "--because", "it serves"])
+        .is(0, &["w-2  adopt-done by nightshift: it serves"]);
+    desk.until(&["status"], &["halted: "])
+        .is(1, &["next: lift-halt with a reason, or end the run"]);
+    desk.operate(&["lift-halt", "--because", "w-2 had a local change"])
+        .is(0, &["halt lifted by nightshift"]);
+
+    // The next fails too, and is rolled back.
+    desk.until(&["status"], &["2 failed", "halted: "])
+        .is(1, &[]);
+    let lift = [
+        "lift-denial",
+        "nginx",
+        "--because",
+        "it was w-3's own change",
+    ];
+    desk.operate(&lift).is(
+        0,
+        &["nginx 1.1-1 is taken off the deny-list by nightshift: it was w-3's own change"],
+    );
+    desk.operate(&lift).is(2, &["nothing: there are none"]);
+    desk.operate(&["end", "--because", "plan again"])
+        .is(0, &["brought to an end by nightshift: plan again"]);
+    assert!(driver.succeeds());
+    desk.operate(&["report"]).is(1, &["run 1", "halted"]);
+    desk.operate(&["status"])
+        .is(1, &["the run ended after its halt", "next: report"])
+        .without(&["driven"]);
+    desk.operate(&["audit", "verify"])
+        .is(0, &["run 1: ", "intact"]);
+    desk.operate(&["pause", "--because", "late"])
+        .is(2, &["run 1 is over"]);
+}
+
+#[test]
+fn a_run_whose_process_was_killed_is_read_and_its_commands_wait_for_the_next() {
+    let desk = Desk::new();
+    let began = SystemClock.now();
+    let mut driver = Driver::start(&desk.journal(), began);
+    let holder = format!("process {} on ", driver.pid());
+    desk.until(&["status"], &["waiting: soak of test until "]);
+    driver.kill();
+
+    // Every reading word, of the journal alone.
+    let nobody = format!("nobody drives it now · the journal was held last by {holder}");
+    let resume = "to resume it, start the program that drives it: it goes on from its journal";
+    desk.operate(&["list"])
+        .is(0, &["run 1 · begun ", "4 planned = 4 not over"]);
+    desk.operate(&["status"])
+        .is(4, &["waiting: soak of test until ", &nobody, resume])
+        .without(&["driven by", "ends about"]);
+    desk.operate(&["status", "1"]).is(4, &[&nobody]);
+    desk.operate(&["why", "t-1"])
+        .is(0, &["t-1 is back in service and watched", &nobody]);
+    desk.operate(&["why", "w-1"])
+        .is(0, &["soak of test until ", &nobody, resume]);
+    desk.operate(&["why"]).is(
+        0,
+        &["run 1: waiting until ", "waiting: soak of test until "],
+    );
+    desk.operate(&["ledger"])
+        .is(0, &["t-1 keeps 1 old package for the way back since "]);
+    desk.operate(&["report"]).is(4, &["not over"]);
+    let file = desk.folder.path().join("report.json");
+    desk.operate(&["report", file.to_str().unwrap()]).is(4, &[]);
+    assert!(
+        std::fs::read_to_string(file)
+            .unwrap()
+            .contains("patchcore.report/1")
+    );
+    desk.operate(&["audit", "verify"])
+        .is(0, &["run 1: ", ", intact"]);
+
+    // Commands wait; one that must be refused is refused at once, also by what waits before it.
+    let waits = "nobody drives this run now; it is carried out first when a process resumes it";
+    desk.operate(&["unpause", "--because", "x"])
+        .is(2, &["refused: unpause: it is not paused"]);
+    desk.operate(&["pause", "--because", "wait for jon"]).is(
+        4,
+        &["in the inbox, not yet taken: pause (command 1)", waits],
+    );
+    desk.operate(&["pause", "--because", "twice"])
+        .is(2, &["it is paused already"]);
+    desk.operate(&["approve", "broad", "--by", "jon"])
+        .is(4, &["approve broad (command 2)"]);
+    desk.operate(&["status"]).is(
+        4,
+        &[
+            ": pause by nightshift: wait for jon",
+            ": approve broad by jon: without a comment",
+        ],
+    );
+
+    // Resuming is no unpausing: the next process takes the pause first.
+    desk.operate(&["resume"]).is(2, &["a paused run: unpause"]);
+    let mut next = Driver::start(&desk.journal(), began);
+    let status = desk.until(&["status"], &["paused by nightshift: wait for jon"]);
+    status
+        .is(4, &[&format!("driven by process {} on ", next.pid())])
+        .without(&["in the inbox"]);
+    desk.operate(&["cancel", "--because", "the night is over"])
+        .is(0, &["brought to an end by nightshift: the night is over"]);
+    assert!(next.succeeds());
+    desk.operate(&["status"]).is(1, &["the run was cancelled"]);
+    desk.operate(&["ledger"]).is(0, &["nothing is owed"]);
+}
+
+#[test]
+fn bad_input_is_answered_with_what_was_expected() {
+    let desk = Desk::new();
+    let mut driver = Driver::start(&desk.journal(), SystemClock.now());
+    desk.until(&["status"], &["ring test: 1 of 1 back in service"]);
+    driver.kill();
+    let because: &[&str] = &["--because", "x"];
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["status", "9"], &["there is no such run", "one of 1"]),
+        (
+            &["status", "one"],
+            &["named by its number", "but found one"],
+        ),
+        (
+            &["why", "w-l"],
+            &["w-l is not in plan", "did you mean w-1?"],
+        ),
+        (&["why", "mail"], &["one of t-1, w-1 … w-3"]),
+        (
+            &["resolve", "w-9", "retry"],
+            &[
+                "w-9 is not one of this plan's components",
+                "did you mean w-1?",
+            ],
+        ),
+        (
+            &["resolve", "w-1", "adopt"],
+            &["one of adopt-done, retry, roll-back, abandon"],
+        ),
+        (
+            &["resolve", "w-1"],
+            &["adopt-done, retry, roll-back, abandon"],
+        ),
+        (
+            &["approve", "brod"],
+            &[
+                "brod is not one of this plan's rings",
+                "one of test, broad",
+                "did you mean broad?",
+            ],
+        ),
+        (
+            &["approve", "test", "--by", "jon"],
+            &["ring test needs no approval of its own"],
+        ),
+        (&["lift-denial", "nginx"], &["nothing: there are none"]),
+        (&["pause", "--by"], &["--by says nothing"]),
+        (
+            &["pause", "--why", "x"],
+            &["--run, --by, --because or --patience"],
+        ),
+        (&["pause", "now"], &["a word too many"]),
+        (&["audit"], &["expected  verify"]),
+        (&["stop"], &["stop is no word of operate", "audit verify"]),
+        (&["status", "--run", "x"], &["named by its number"]),
+    ];
+    for (words, parts) in cases {
+        let words: Vec<&str> = words.iter().chain(because).copied().collect();
+        desk.operate(&words).is(2, parts);
+    }
+    desk.operate(&["pause"])
+        .is(2, &["pause needs a reason", "say --because TEXT"]);
+    desk.operate(&["pause", "--because", " "])
+        .is(2, &["a command needs a reason"]);
+    desk.operate(&["pause", "--because", "x", "--by", ""])
+        .is(2, &["say --by NAME"]);
+    desk.operate(&[]).is(2, &["operate JOURNAL WORD"]);
+    // Nothing of all that lies in the inbox.
+    desk.operate(&["status"])
+        .is(4, &[])
+        .without(&["in the inbox"]);
+
+    let at = |name: &str| desk.folder.path().join(name);
+    operate(&at("none.db"), &["status"]).is(2, &["there is no such file", "check the path"]);
+    assert!(!at("none.db").exists(), "whoever reads makes no journal");
+    std::fs::write(
+        at("text.db"),
+        "this is no database, and long enough to be looked at",
+    )
+    .unwrap();
+    operate(&at("text.db"), &["status"]).is(2, &["it is too short to be a journal"]);
+    std::fs::write(at("empty.db"), "").unwrap();
+    operate(&at("empty.db"), &["list"]).is(2, &["it is empty, so it is no journal"]);
+    rusqlite::Connection::open(at("other.db"))
+        .and_then(|c| c.execute_batch("CREATE TABLE t(a)"))
+        .unwrap();
+    operate(&at("other.db"), &["list"]).is(2, &["no journal of patchcore", "check the path"]);
+}
+
+/// Changes a journal as somebody with an SQLite shell would.
+fn tamper(journal: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(journal).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_journal_that_was_changed_is_found_out() {
+    let desk = Desk::new();
+    let mut driver = Driver::start(&desk.journal(), SystemClock.now());
+    desk.until(&["status"], &["ring test: 1 of 1 back in service"]);
+    driver.kill();
+    desk.operate(&["audit", "verify"]).is(0, &["intact"]);
+    tamper(
+        &desk.journal(),
+        "UPDATE event SET body = replace(body, 'maria', 'eve') WHERE seq = 1",
+    );
+    desk.operate(&["audit", "verify"]).is(3, &[
+        "changed at event 1: it, or the plan, approvals or start of its run, is not as it was written",
+        "compare it with a backup",
+    ]);
+    // What is not the chain's business is shown all the same.
+    desk.operate(&["status"]).is(4, &["ring test: 1 of 1"]);
+    tamper(
+        &desk.journal(),
+        "UPDATE run SET plan = replace(plan, 't-1', 't-2')",
+    );
+    desk.operate(&["status"])
+        .is(2, &["the plan of run 1 cannot be read", "another digest"]);
+    desk.operate(&["list"]).is(0, &["run 1 cannot be read: "]);
+    tamper(&desk.journal(), "UPDATE meta SET schema = 9");
+    desk.operate(&["list"])
+        .is(2, &["newer version of patchcore", "schema 1", "schema 9"]);
+}

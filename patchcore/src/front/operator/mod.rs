@@ -1,0 +1,181 @@
+//! Reading and steering the runs of a journal from another process.
+
+mod steer;
+mod view;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+pub use steer::Answer;
+pub use view::RunView;
+
+use crate::{
+    clock::{SharedClock, SystemClock, later},
+    error::{Error, ErrorKind, Result},
+    execute::{
+        DrivenBy, Story, denials,
+        journal::{ChainReport, Holder, JournalReader},
+    },
+    id::RunId,
+    plan::Denial,
+};
+
+/// A journal on disk, in the hands of an operator: every run can be read, and the open one steered, whether another
+/// process drives it or none. Cheap to clone.
+///
+/// Reading needs the file alone: no network, no provider, no lock. What is steered goes into the journal's inbox,
+/// for the process that drives the run.
+///
+/// ```no_run
+/// # async fn night_shift() -> patchcore::Result<()> {
+/// let operator = patchcore::Operator::open("run.db")?;
+/// let run = operator.run(None).await?; // the open run, else the last one
+/// println!("{run}"); // how it stands, who drives it, what a person can do
+/// println!("{}", run.why("web-07")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Operator {
+    reader: JournalReader,
+    clock: SharedClock,
+}
+
+/// A process that opens a journal writes its name a moment after it has the lock.
+const NAMELESS: Duration = Duration::from_millis(50);
+
+impl Operator {
+    /// Opens an existing journal. Never makes or changes one.
+    ///
+    /// # Errors
+    /// `NotFound`, `JournalDamaged` (no journal, or damaged), `JournalNewer`, `InvalidInput` (a file system over
+    /// the network), `Io`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self {
+            reader: JournalReader::open(path)?,
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// With another clock, for runs in virtual time.
+    #[must_use]
+    pub fn with_clock(mut self, clock: SharedClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The runs of the journal, in order.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn runs(&self) -> Result<Vec<RunId>> {
+        Ok(self.reader.runs().await?.iter().map(|r| r.id).collect())
+    }
+
+    /// One run as it stands now; where none is named, the open one, else the last.
+    ///
+    /// # Errors
+    /// `NotFound`: no such run, or none at all. As [`Story::read`] and [`Story::standing`].
+    pub async fn run(&self, run: Option<RunId>) -> Result<RunView> {
+        let rows = self.reader.runs().await?;
+        let row = match run {
+            Some(run) => rows.iter().find(|r| r.id == run),
+            None => rows.iter().find(|r| r.is_open()).or(rows.last()),
+        };
+        let Some(row) = row else {
+            return Err(self.no_such_run(run, &rows.iter().map(|r| r.id).collect::<Vec<_>>()));
+        };
+        let story = Story::read(&self.reader, row.id).await?;
+        let (driven, identity) = (self.driven_by(&story).await?, self.reader.identity().await?);
+        let inbox = self.reader.open_commands().await?;
+        let (open, now) = (story.ended_at.is_none(), self.now(&story));
+        let inbox = inbox
+            .into_iter()
+            .filter(|c| c.run == Some(story.run) || (c.run.is_none() && open))
+            .collect();
+        RunView::new(story, driven, identity.estate, inbox, now)
+    }
+
+    /// The deny-list: what runs rolled back and nobody lifted.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn denials(&self) -> Result<Vec<Denial>> {
+        denials(&self.reader).await
+    }
+
+    /// Checks the hash chain of every run. The answer names the first record of each that is not as it was written;
+    /// [`ChainReport::into_result`] makes an error of it.
+    ///
+    /// # Errors
+    /// `JournalDamaged` if the tables cannot be read at all, `Io`.
+    pub async fn verify(&self) -> Result<ChainReport> {
+        self.reader.verify().await
+    }
+
+    /// Who drives a run.
+    async fn driven_by(&self, story: &Story) -> Result<DrivenBy> {
+        let identity = self.reader.identity().await?;
+        let Some(holder) = self.holder().await? else {
+            return Ok(DrivenBy::Nobody {
+                last: identity.opened_by,
+            });
+        };
+        // Whoever takes a run up records that first, so its newest event is of the present opening.
+        let newest = self
+            .reader
+            .events(story.run, story.seq.saturating_sub(1), 1);
+        let newest = newest.await?.pop().map(|event| event.epoch);
+        let taken_up = story.ended_at.is_none() && newest == Some(identity.epoch);
+        Ok(match taken_up {
+            true => DrivenBy::Process(holder),
+            false => DrivenBy::NotYet(holder),
+        })
+    }
+
+    /// Who has the journal; one that is only just being opened is asked again.
+    async fn holder(&self) -> Result<Option<Holder>> {
+        match self.reader.holder() {
+            Err(error) if error.is_retryable() => {
+                SystemClock.pause(NAMELESS).await;
+                self.reader.holder()
+            }
+            answer => answer,
+        }
+    }
+
+    /// The time now; never before what the journal holds, for a clock that was set back and for virtual time.
+    fn now(&self, story: &Story) -> crate::Timestamp {
+        self.clock.now().max(story.told_at)
+    }
+
+    fn no_such_run(&self, run: Option<RunId>, runs: &[RunId]) -> Error {
+        let place = self.reader.place();
+        let Some(run) = run.filter(|_| !runs.is_empty()) else {
+            return Error::new(
+                ErrorKind::NotFound,
+                format!("journal {place}: it has no run yet"),
+            )
+            .hint("a run begins when a program calls estate.run with an approved plan");
+        };
+        let known: Vec<String> = runs.iter().map(ToString::to_string).collect();
+        Error::new(
+            ErrorKind::NotFound,
+            format!("journal {place}: there is no such run"),
+        )
+        .expected(format!("one of {}", known.join(", ")))
+        .found(run.to_string())
+        .hint("list shows every run of the journal")
+    }
+}
+
+/// Waiting in the real world, whatever time the run is in: another process does not live in ours.
+trait Pause {
+    async fn pause(&self, length: Duration);
+}
+
+impl Pause for SystemClock {
+    async fn pause(&self, length: Duration) {
+        use crate::clock::Clock as _;
+        self.sleep_until(later(self.now(), length)).await;
+    }
+}
