@@ -4,12 +4,20 @@ use std::process::ExitCode;
 
 use crate::{BAD_INPUT, install, outcome::Outcome, workspace::Workspace};
 
+const PACKAGES: &[&str] = &[
+    "mmdebstrap",
+    "openssh-client",
+    "systemd-container",
+    "uidmap",
+    "util-linux",
+];
+
 /// Installs what a lab needs where one is to be started, builds the program, and runs it; its exit code is ours.
 ///
 /// 2 says that no lab can be had here, with what is missing for it.
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> ExitCode {
     if arguments.first().is_some_and(|word| word == "up") {
-        match install::packages_for_labs(workspace) {
+        match install::bring(workspace, PACKAGES) {
             Outcome::Passed(passed) if passed.detail.starts_with("installed") => {
                 println!("{}", passed.detail);
             }

@@ -40,7 +40,8 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
        cargo xtask tidy                  checks the rules that no compiler checks
        cargo xtask lab up [N]            starts throw-away Debian machines that are reached by SSH
        cargo xtask lab status | down     says how they are, or ends them
-       cargo xtask lab enter [GUEST] [-- CMD…]  runs a command in their network, or in one of them
+       cargo xtask lab enter [GUEST] [-- CMD…]
+                                         runs a command in their network, or in one of them
 NAME is one step of the test, or `trouble`: what is said when things go wrong";
 
 /// The exit code for a command line that cannot be understood.
@@ -102,10 +103,10 @@ impl Command {
         match words.as_slice() {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["demo"] => Ok(Self::Demo),
-            ["picture"] => Ok(Self::Picture),
             ["lab", ..] => Ok(Self::Lab {
                 arguments: arguments[1..].to_vec(),
             }),
+            ["picture"] => Ok(Self::Picture),
             ["tidy"] => Ok(Self::Tidy),
             ["bench", "linux", words @ ..] => Ok(Self::Bench(
                 words.iter().map(|&word| word.to_owned()).collect(),

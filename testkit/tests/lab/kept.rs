@@ -29,11 +29,9 @@ impl Program {
         let peers = folder.join("peers");
         fs::create_dir_all(&peers).unwrap();
         fs::write(folder.join("CACHEDIR.TAG"), "").unwrap();
-        fs::copy(
-            env!("CARGO_BIN_EXE_patchcore-lab"),
-            folder.join("patchcore-lab"),
-        )
-        .unwrap();
+        // A copy could still be open for writing in a process that another test is starting just now.
+        let program = env!("CARGO_BIN_EXE_patchcore-lab");
+        fs::hard_link(program, folder.join("patchcore-lab")).unwrap();
         let name = base.tree().file_name().unwrap();
         symlink(base.tree(), peers.join(name)).unwrap();
         Some(Self { folder })

@@ -242,11 +242,13 @@ fn state(lab: &Lab, own: Process) -> State {
     }
 }
 
-/// The processes that see a mount of a guest.
+/// The processes that see a mount of a guest, or were started for one.
 fn traces(mark: &str) -> Vec<String> {
     let is_one = |pid: &String| {
-        let mounts = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-        String::from_utf8_lossy(&mounts).contains(mark)
+        ["mountinfo", "cmdline"].into_iter().any(|file| {
+            let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            String::from_utf8_lossy(&text).contains(mark)
+        })
     };
     fs::read_dir("/proc")
         .into_iter()
