@@ -221,8 +221,8 @@ impl Round {
         self.job(verb).is_some_and(|job| job.over)
     }
 
-    /// How many sessions of sshd are open in the watched guest, by the kernel's list of connections.
-    fn sessions(&self) -> usize {
+    /// How many connections to the sshd of the watched guest are open, by its kernel.
+    fn connections(&self) -> usize {
         let pid = self.guest().pid().unwrap_or_default();
         let list = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
         let established = |line: &&str| {
@@ -342,9 +342,9 @@ const MOMENTS: [Moment; 14] = [
         is_bad: false,
         arm: nothing,
         seen: |round| {
-            let open = round.sessions();
+            let open = round.connections();
             (open > 0).then(|| {
-                format!("{open} session of sshd was open on {WATCHED}, and there was no plan")
+                format!("{open} ssh connection was open to {WATCHED}, and there was no plan")
             })
         },
         journaled: |journal| journal.runs == 0,

@@ -60,7 +60,7 @@ pub(crate) async fn host_key() -> Result<Seen> {
                 .ok();
             guest.script("kill -HUP \"$(cat /run/sshd.pid)\"", []).ok();
             let after = guest.script(fingerprint, []).ok();
-            let sessions = "ls /var/lib/patchcore 2>/dev/null || :";
+            let jobs = "ls /var/lib/patchcore 2>/dev/null || :";
             let seen = left_out(&fleet, &fleet.estate()?, ErrorKind::HostKey).await?;
             Ok(seen
                 .says(&[
@@ -73,7 +73,7 @@ pub(crate) async fn host_key() -> Result<Seen> {
                 ])
                 .proves(
                     "no job was ever made on web-1",
-                    guest.script(sessions, []).ok().is_empty(),
+                    guest.script(jobs, []).ok().is_empty(),
                 ))
         },
     )
