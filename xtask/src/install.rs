@@ -78,20 +78,6 @@ pub(crate) fn packages(workspace: &Workspace) -> Outcome {
     bring(workspace, &names)
 }
 
-/// What a lab needs of [`PACKAGES`].
-const FOR_LABS: &[&str] = &[
-    "mmdebstrap",
-    "openssh-client",
-    "systemd-container",
-    "uidmap",
-    "util-linux",
-];
-
-/// The same, of what a lab needs.
-pub(crate) fn packages_for_labs(workspace: &Workspace) -> Outcome {
-    bring(workspace, FOR_LABS)
-}
-
 /// The same for packages that only one command needs.
 pub(crate) fn bring(workspace: &Workspace, names: &[&str]) -> Outcome {
     let missing = match missing_packages(names) {
