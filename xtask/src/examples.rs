@@ -18,6 +18,16 @@ type Run = (&'static str, &'static [&'static str], &'static [i32]);
 /// No example may take longer; each is a few seconds of work on a simulated estate.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// But the trouble: fifteen of its cases make real guests, restart some and wait for locks, a minute and a half in all.
+const PATIENCE_WITH_GUESTS: Duration = Duration::from_secs(300);
+
+fn patience(example: &str) -> Duration {
+    match example {
+        "trouble" => PATIENCE_WITH_GUESTS,
+        _ => PATIENCE,
+    }
+}
+
 /// The arguments an example is run with, and the exit codes that are right for it.
 pub(crate) fn manner(example: &str) -> (&'static [&'static str], &'static [i32]) {
     RUNS.iter()
@@ -94,14 +104,14 @@ fn run_one(workspace: &Workspace, name: &str) -> Result<(), String> {
         workspace,
         &format!("example-{name}"),
         &mut program,
-        Some(PATIENCE),
+        Some(patience(name)),
     )
     .map_err(|outcome| match outcome {
         Outcome::Failed { output, .. } => format!("{name}: {output}\n"),
         _ => format!("{name}: could not be run\n"),
     })?;
     let ended = match finished.status {
-        None => format!("was stopped after {} s", PATIENCE.as_secs()),
+        None => format!("was stopped after {} s", patience(name).as_secs()),
         Some(status) if status.code().is_some_and(|code| right.contains(&code)) => return Ok(()),
         Some(status) => format!("ended with {status}, expected an exit code in {right:?}"),
     };
