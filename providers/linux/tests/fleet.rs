@@ -105,13 +105,10 @@ async fn labels_of_the_file_stand_before_those_of_the_machine() {
     };
     let text = fs::read_to_string(lab.inventory()).unwrap();
     let path = lab.inventory().with_file_name("labelled.toml");
-    assert!(text.contains("\"tier\" = \"web\""), "{text}");
+    assert!(text.contains("tier = \"web\""), "{text}");
     fs::write(
         &path,
-        text.replace(
-            "\"tier\" = \"web\"",
-            "\"tier\" = \"web\", release = \"own\"",
-        ),
+        text.replace("tier = \"web\"", "tier = \"web\", release = \"own\""),
     )
     .unwrap();
     let estate = Estate::named("lab").with(Linux::from_file(&path).unwrap());
