@@ -33,6 +33,10 @@ const AS_USER: &str = include_str!("scripts/as_user.sh");
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
+/// `nsenter` stops when its command is stopped, and systemd stops every process for a moment when it shuts down: it would
+/// stay stopped, and the shutdown would wait for somebody to take note that its command ended. A shell takes note.
+const WAIT: &str = "\"$@\"; exit $?";
+
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// A running copy of the [`Base`]. Dropped, it is gone with its disk and all its processes.
@@ -150,6 +154,9 @@ impl Guest {
         let mut command = running
             .enter()
             .unwrap_or_else(|e| broken(&self.host_name, e));
+        if self.init == Init::Systemd {
+            command.args(["--no-fork", "sh", "-c", WAIT, "sh"]);
+        }
         as_user(&mut command, user);
         command.args(argv);
         command
