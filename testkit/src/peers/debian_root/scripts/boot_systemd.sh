@@ -50,7 +50,8 @@ exec 4<&-
 find_init() {
     [ -s nspawn.pid ] || return 1
     read -r pid <nspawn.pid
-    for child in $(cat "outside/$pid/task/$pid/children"); do
+    read -r children <"outside/$pid/task/$pid/children" || :
+    for child in $children; do
         if grep -q '^NSpid:.*[[:space:]]1$' "outside/$child/status" && [ -e "outside/$child/root/run/systemd/private" ]; then
             init=$child
             return 0

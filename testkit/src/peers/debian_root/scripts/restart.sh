@@ -10,7 +10,7 @@ shutdown)
     signal=KILL
     for word; do
         case $word in
-        -*r* | --reboot) signal=HUP ;;
+        -*r*) signal=HUP ;;
         -c) exit 0 ;;
         esac
     done
