@@ -36,7 +36,7 @@ fn log_in(lab: &Lab, user: &str, guest: &str, command: &str) -> Output {
         "-o",
         "BatchMode=yes",
         "-o",
-        "ConnectTimeout=10",
+        "ConnectTimeout=4",
         "-o",
     ])
     .arg(format!("UserKnownHostsFile={}", known.display()))

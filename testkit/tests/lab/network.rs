@@ -1,6 +1,6 @@
 //! Who reaches whom, and how.
 
-use std::{fs, io::Read, net::TcpStream, os::unix::fs::PermissionsExt, thread};
+use std::{fs, io::Read, net::TcpStream, os::unix::fs::PermissionsExt, thread, time::Duration};
 
 use patchcore_testkit::peers::lab::{GuestRecipe, Kind, Recipe};
 
@@ -63,7 +63,7 @@ fn labs_know_nothing_of_each_other_though_their_addresses_are_the_same() {
                 lab.enter_thread();
                 let mut banner = [0; 8];
                 let address = lab.guest("two").address().unwrap();
-                TcpStream::connect((address, 22))
+                TcpStream::connect_timeout(&(address, 22).into(), Duration::from_secs(3))
                     .and_then(|mut stream| stream.read_exact(&mut banner))
                     .map(|()| String::from_utf8_lossy(&banner).into_owned())
             });

@@ -30,6 +30,13 @@ fn a_systemd_guest_is_whole_and_restarts_as_debian_does() {
     assert_eq!(guest.read_text("/etc/machine-id"), machine);
     assert_eq!(guest.read_text("/var/tmp/job"), "begun\n");
 
+    // A command that is in the middle of it is ended like any process, and holds nothing up.
+    let sleep = guest.spawn(["sleep", "1000"]);
+    let boot = guest.boot_id();
+    guest.run(["systemctl", "reboot"]);
+    assert!(guest.is_back_since(&boot, PATIENCE));
+    assert_eq!(sleep.wait().code(), Some(128 + 15));
+
     let boot = guest.boot_id();
     guest.put("/run/gone", "");
     guest.power_cut();

@@ -11,10 +11,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{
-    Guest,
-    guest::{Init, broken},
-};
+use super::{Guest, Init, Machine, guest::broken};
 use crate::peers::Missing;
 
 /// The suite of Debian that guests run.
@@ -43,7 +40,7 @@ pub struct DebianRoot;
 
 impl DebianRoot {
     /// The base of all guests; builds it when this recipe was never built under this cargo target
-    /// directory, which takes some twenty seconds, needs the network, and leaves 210 MB there until `cargo clean`.
+    /// directory, which takes about half a minute, needs the network, and leaves 290 MB there until `cargo clean`.
     ///
     /// Processes that ask at the same time wait for the one that builds.
     ///
@@ -94,7 +91,10 @@ impl Base {
     #[must_use]
     #[track_caller]
     pub fn guest(&self) -> Guest {
-        Guest::start(self, None, None, Init::Tini).unwrap_or_else(|e| broken("starting a guest", e))
+        Guest::of(
+            Machine::start(self, None, None, Init::Tini)
+                .unwrap_or_else(|e| broken("starting a guest", e)),
+        )
     }
 
     /// The tree as it lies on this machine's disk.
@@ -168,7 +168,7 @@ pub(in crate::peers) fn target_directory() -> Result<PathBuf, Missing> {
 fn unwritable(peers: &Path, error: &io::Error) -> Missing {
     Missing::new(
         format!("a writable {}: {error}", peers.display()),
-        "run as root with space for about 250 MB under the cargo target directory",
+        "run as root with space for about 350 MB under the cargo target directory",
     )
 }
 
@@ -291,7 +291,8 @@ fn build(peers: &Path, name: &str, lock: &File) -> Result<(), Missing> {
     fs::rename(&unfinished, peers.join(name)).map_err(io_failed)
 }
 
-fn on_path(program: &str) -> bool {
+/// Whether a program is on the search path.
+pub(in crate::peers) fn on_path(program: &str) -> bool {
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }

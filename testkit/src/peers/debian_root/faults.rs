@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Child, Guest,
-    guest::{Init, broken},
-};
+use super::{Child, Guest, Init, guest::broken};
 
 /// How long a fault may take to show: what it waits for starts a few processes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,8 +20,9 @@ impl Guest {
     /// When it is no guest of a lab.
     #[track_caller]
     pub fn unplug(&self) {
-        self.beside(": >unplugged", &[])
-            .and_then(|()| self.cable("down"))
+        self.machine()
+            .beside(": >unplugged", &[])
+            .and_then(|()| self.machine().cable("down"))
             .unwrap_or_else(|e| broken(self.host_name(), e));
     }
 
@@ -34,11 +32,13 @@ impl Guest {
     /// When it is no guest of a lab.
     #[track_caller]
     pub fn plug_in(&self) {
-        self.beside("rm -f unplugged", &[])
+        self.machine()
+            .beside("rm -f unplugged", &[])
             .unwrap_or_else(|e| broken(self.host_name(), e));
         // A guest that is off has no port; it gets one when it starts.
         if self.pid().is_some() {
-            self.cable("up")
+            self.machine()
+                .cable("up")
                 .unwrap_or_else(|e| broken(self.host_name(), e));
         }
     }
@@ -46,7 +46,7 @@ impl Guest {
     /// No new connection by SSH is taken; those that are open stay.
     #[track_caller]
     pub fn stop_ssh(&self) {
-        let stop = match self.init() {
+        let stop = match self.machine().init() {
             Init::Tini => "kill \"$(cat /run/sshd.pid)\"; rm -f /run/sshd.pid",
             Init::Systemd => "systemctl stop ssh",
         };
@@ -60,7 +60,7 @@ impl Guest {
     /// Connections by SSH are taken again.
     #[track_caller]
     pub fn start_ssh(&self) {
-        let start = match self.init() {
+        let start = match self.machine().init() {
             Init::Tini => "/usr/sbin/sshd </dev/null >/dev/null 2>&1",
             Init::Systemd => "systemctl start ssh",
         };
@@ -105,17 +105,19 @@ impl Guest {
     #[track_caller]
     pub fn fill_disk(&self) {
         // Down to the block: a rounded size would leave some room.
-        self.beside(
-            "mount -o remount,size=$(($(stat -f -c '(%b - %f) * %S' .))) .",
-            &[],
-        )
-        .unwrap_or_else(|e| broken(self.host_name(), e));
+        self.machine()
+            .beside(
+                "mount -o remount,size=$(($(stat -f -c '(%b - %f) * %S' .))) .",
+                &[],
+            )
+            .unwrap_or_else(|e| broken(self.host_name(), e));
     }
 
     /// Its disk has space again.
     #[track_caller]
     pub fn free_disk(&self) {
-        self.beside("mount -o remount,size=1g .", &[])
+        self.machine()
+            .beside("mount -o remount,size=1g .", &[])
             .unwrap_or_else(|e| broken(self.host_name(), e));
     }
 

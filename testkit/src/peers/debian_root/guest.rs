@@ -1,4 +1,4 @@
-//! One machine: a disk in memory, and while it is on, the namespaces that it runs in.
+//! A machine as tests use it: what runs in it, what lies on it, what it says.
 
 use std::{
     collections::BTreeMap,
@@ -8,34 +8,18 @@ use std::{
     io::Write,
     net::Ipv4Addr,
     path::Path,
-    process::{self, Command, Stdio},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use super::{
-    Base, Child, Output, Repository, Transaction, history,
-    holder::{self, Holder},
-};
+use super::{Child, Machine, Output, Repository, Transaction, history};
 
-const DISK: &str = include_str!("scripts/disk.sh");
-const BOOT: &str = include_str!("scripts/boot.sh");
-const BOOT_SYSTEMD: &str = include_str!("scripts/boot_systemd.sh");
-const MACHINE: &str = include_str!("scripts/machine.sh");
-const RESTART: &str = include_str!("scripts/restart.sh");
-const CGROUPS: &str = include_str!("scripts/cgroups.sh");
-const SUPERVISE: &str = include_str!("scripts/supervise.sh");
 const AS_USER: &str = include_str!("scripts/as_user.sh");
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-static STARTED: AtomicU32 = AtomicU32::new(0);
-
-/// A running copy of the [`Base`]. Dropped, it is gone with its disk and all its processes.
+/// A running copy of the [`Base`](super::Base). Dropped, it is gone with its disk and all its processes.
 ///
 /// Commands are argument lists and never pass through a shell; [`Guest::script`] is for those that
 /// need one. The environment of a command is that of a bare login, nothing of the test's own: set
@@ -44,94 +28,35 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 /// All methods panic when the guest cannot be reached, for instance because its power is off.
 #[derive(Debug)]
 pub struct Guest {
-    base: Base,
-    /// What the mounts of its disk and its cgroups are called: no two guests of this machine have the same.
-    mark: String,
-    host_name: String,
-    init: Init,
-    plug: Option<Plug>,
-    // Off before the disk goes: fields are dropped in this order.
-    running: Mutex<Option<Arc<Holder>>>,
-    disk: Holder,
-}
-
-/// What starts the processes of a guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::peers) enum Init {
-    Tini,
-    Systemd,
-}
-
-/// Where a guest of a lab is plugged in.
-#[derive(Debug, Clone)]
-pub(in crate::peers) struct Plug {
-    /// The network namespace of the lab.
-    pub(in crate::peers) network: Arc<File>,
-    /// The guest's own address in it.
-    pub(in crate::peers) address: Ipv4Addr,
+    machine: Machine,
 }
 
 impl Guest {
-    /// Starts a machine, which without a name is called after this process and its number in it.
-    ///
-    /// # Errors
-    /// What was said instead of coming up.
-    pub(in crate::peers) fn start(
-        base: &Base,
-        name: Option<&str>,
-        plug: Option<Plug>,
-        init: Init,
-    ) -> Result<Self, String> {
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let mark = format!("guest-{}-{number}", process::id());
-        let mut words = Vec::new();
-        if init == Init::Systemd {
-            words.extend(["sh", "-c", CGROUPS, "sh", &mark]);
-        }
-        let net = plug
-            .as_ref()
-            .map(|plug| format!("--net={}", holder::path(&plug.network)));
-        if let Some(net) = &net {
-            words.extend(["nsenter", net]);
-        }
-        words.push("unshare");
-        let mut disk = Command::new(words[0]);
-        disk.args(&words[1..])
-            .args(["--mount", "--pid", "--fork", "--kill-child"])
-            .args(["sh", "-c", DISK, "sh"])
-            .args([base.mount_point(), base.tree(), Path::new(&mark)]);
-        let disk = Holder::start(&mut disk).map_err(|e| format!("making a guest's disk: {e}"))?;
-        let guest = Self {
-            base: base.clone(),
-            host_name: name.unwrap_or(&mark).to_owned(),
-            mark,
-            init,
-            plug,
-            running: Mutex::new(None),
-            disk,
-        };
-        guest.boot()?;
-        Ok(guest)
+    pub(in crate::peers) const fn of(machine: Machine) -> Self {
+        Self { machine }
+    }
+
+    /// What it is beneath.
+    pub(in crate::peers) const fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// Its host name. Outside a lab no other guest of this machine has it.
     #[must_use]
     pub fn host_name(&self) -> &str {
-        &self.host_name
+        self.machine.host_name()
     }
 
     /// Its address in the network of its lab; `None` outside a lab.
     #[must_use]
     pub fn address(&self) -> Option<Ipv4Addr> {
-        self.plug.as_ref().map(|plug| plug.address)
+        self.machine.address()
     }
 
     /// The process id of its init as seen from outside; `None` while its power is off.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        let running = self.running();
-        let running = running.as_ref().filter(|running| !running.is_over());
-        running.and_then(|running| running.pid())
+        self.machine.pid()
     }
 
     /// A command that enters the guest as a user, for callers who start processes in their own way.
@@ -144,12 +69,10 @@ impl Guest {
         user: &str,
         argv: impl IntoIterator<Item = A>,
     ) -> Command {
-        let Some(running) = self.running().clone() else {
-            broken(&self.host_name, "its power is off");
-        };
-        let mut command = running
+        let mut command = self
+            .machine
             .enter()
-            .unwrap_or_else(|e| broken(&self.host_name, e));
+            .unwrap_or_else(|e| broken(self.host_name(), e));
         as_user(&mut command, user);
         command.args(argv);
         command
@@ -166,7 +89,7 @@ impl Guest {
     pub fn run_as<A: AsRef<OsStr>>(&self, user: &str, argv: impl IntoIterator<Item = A>) -> Output {
         match self.command(user, argv).stdin(Stdio::null()).output() {
             Ok(output) => output.into(),
-            Err(e) => broken(&self.host_name, e),
+            Err(e) => broken(self.host_name(), e),
         }
     }
 
@@ -193,7 +116,7 @@ impl Guest {
         user: &str,
         argv: impl IntoIterator<Item = A>,
     ) -> Child {
-        Child::start(self.command(user, argv)).unwrap_or_else(|e| broken(&self.host_name, e))
+        Child::start(self.command(user, argv)).unwrap_or_else(|e| broken(self.host_name(), e))
     }
 
     /// Writes a file, with its directories, owned by root and with mode 644.
@@ -292,97 +215,22 @@ impl Guest {
             let Some(pid) = guest.pid() else { return false };
             fs::read_to_string(format!("/proc/{pid}/root{BOOT_ID}"))
                 .is_ok_and(|found| found.trim_end() != boot)
-        }) && self.settle().is_ok()
+        }) && self.machine.settle().is_ok()
     }
 
     /// Ends every process at once, with no time to clean up. The disk stays, `/run` does not.
     ///
     /// In a lab its connections do not end: nobody is there any more who could say so.
     pub fn power_cut(&self) {
-        if self.plug.is_some() {
-            // A guest that is off already has no port.
-            let _ = self.cable("down");
-        }
-        // Not while the lock is held: whoever asks for the guest meanwhile is to hear that it is off.
-        let running = self.running().take();
-        if let Some(running) = running {
-            running.end();
-        }
+        self.machine.power_cut();
     }
 
     /// Starts it on the disk as it is, with a new boot id; does nothing while it runs.
     #[track_caller]
     pub fn power_on(&self) {
-        self.boot()
+        self.machine
+            .boot()
             .unwrap_or_else(|e| broken("starting a guest", e));
-    }
-
-    fn boot(&self) -> Result<(), String> {
-        let mut running = self.running();
-        if running.as_ref().is_some_and(|running| !running.is_over()) {
-            return Ok(());
-        }
-        let address = self.address().map(|address| address.to_string());
-        let mut boot = self.disk.enter()?;
-        let (script, last) = match self.init {
-            Init::Tini => (BOOT, RESTART),
-            Init::Systemd => (BOOT_SYSTEMD, &*self.mark),
-        };
-        boot.args(["sh", "-c", SUPERVISE, "sh", script])
-            .arg(self.base.mount_point())
-            .args([&self.host_name, &address.unwrap_or_default()])
-            .args([MACHINE, last]);
-        let holder = Holder::start(&mut boot).map_err(|e| format!("{}: {e}", self.host_name))?;
-        *running = Some(Arc::new(holder));
-        drop(running);
-        self.settle()
-    }
-
-    /// Waits until systemd has started all that it starts.
-    fn settle(&self) -> Result<(), String> {
-        if self.init == Init::Tini {
-            return Ok(());
-        }
-        let state = self.run(["timeout", "60", "systemctl", "is-system-running", "--wait"]);
-        match state.stdout.trim_end() {
-            // What a test broke before is not for us to judge.
-            "running" | "degraded" => Ok(()),
-            other => Err(format!("{}: systemd says {other}", self.host_name)),
-        }
-    }
-
-    pub(super) const fn init(&self) -> Init {
-        self.init
-    }
-
-    fn running(&self) -> MutexGuard<'_, Option<Arc<Holder>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs a script beside the guest: on its disk, whose root is `root`, and in the network of its lab.
-    pub(in crate::peers) fn beside(&self, script: &str, arguments: &[&str]) -> Result<(), String> {
-        let mut command = self.disk.enter()?;
-        command
-            .args(["sh", "-euc"])
-            .arg(format!("cd \"$1\"; shift; {script}"))
-            .arg("sh")
-            .arg(self.base.mount_point())
-            .args(arguments)
-            .stdin(Stdio::null());
-        match command.output() {
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-            Err(e) => Err(e.to_string()),
-        }
-    }
-
-    /// Sets the lab's end of its cable `up` or `down`.
-    pub(in crate::peers) fn cable(&self, state: &str) -> Result<(), String> {
-        let Some(address) = self.address() else {
-            return Err("it is no guest of a lab".to_owned());
-        };
-        let port = format!("port{}", address.octets()[3]);
-        self.beside("chroot lower ip link set \"$1\" \"$2\"", &[&port, state])
     }
 
     /// The version of each of these packages that is installed and configured; others are absent.

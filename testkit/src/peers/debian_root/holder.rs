@@ -1,9 +1,9 @@
 //! A process that keeps namespaces alive for exactly as long as we live.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader},
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::fs::MetadataExt},
     process::{self, Child, ChildStdout, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -184,8 +184,16 @@ impl Heard {
 
 impl Inside {
     fn open(pid: u32) -> io::Result<Self> {
-        let open = |(option, name)| Ok((option, File::open(format!("/proc/{pid}/{name}"))?));
-        let doors = DOORS.into_iter().map(open).collect::<io::Result<_>>()?;
+        let mut doors = Vec::new();
+        for (option, name) in DOORS {
+            let door = File::open(format!("/proc/{pid}/{name}"))?;
+            // Who is root in a user namespace only may not enter what is the whole machine's, even though he is there.
+            let is_ours = name.starts_with("ns/")
+                && door.metadata()?.ino() == fs::metadata(format!("/proc/self/{name}"))?.ino();
+            if !is_ours {
+                doors.push((option, door));
+            }
+        }
         Ok(Self { pid, doors })
     }
 }

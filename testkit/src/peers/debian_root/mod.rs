@@ -30,15 +30,22 @@
 //! | `pc-phased` | 1.1-1 | is phased to 0 % of machines; apt follows that only with a machine id |
 //! | `pc-removed` | 1.1-1 | newly depends on `pc-newdep`, so `upgrade` keeps it back and `dist-upgrade` does not |
 //! | `libpc1` | 1.1-1 | is mapped by `/usr/sbin/pc-daemon`, so a patched one leaves a deleted mapping |
-//! | `pc-daemon` | | runs until killed; nothing starts it by itself |
+//! | `pc-daemon` | | runs until killed; only systemd starts it by itself, as `pc-daemon.service` |
 //! | `pc-conflict` | by [`Repository::publish`] | every version above 1.0-1 removes `pc-victim` |
 //! | `pc-victim` | | see `pc-conflict` |
 //!
-//! Users: `root`, `op` (may use `sudo` without a password), and Debian's own such as `nobody`.
+//! Users: `root`; `op` (may use `sudo` without a password), `nosudo` (may not), `pwsudo` (with the password
+//! `patchcore`); and Debian's own such as `nobody`.
+//!
+//! `reboot`, `shutdown`, `poweroff` and `halt` are scripts of our own: they ask every process to end, give them five
+//! seconds as System V's init did, and the guest starts again on its disk with a new boot id, or stays off. The
+//! [faults](Guest#impl-Guest-1) bring a guest into trouble.
+//!
+//! A [lab](super::lab) makes a fleet of such guests, with a network, SSH servers, and systemd where that is wanted.
 //!
 //! # What it does not show
 //! All guests share this machine's kernel and clock, so there is no kernel upgrade and no `uptime`
-//! of their own; there is no systemd, no `/sys`, and no network beyond the loopback. A power cut
+//! of their own; there is no `/sys`, and outside a lab no systemd and no network beyond the loopback. A power cut
 //! kills every process at once, but loses no written page.
 
 mod base;
@@ -47,14 +54,16 @@ mod faults;
 mod guest;
 mod history;
 mod holder;
+mod machine;
 mod repository;
 
 pub use base::{Base, DebianRoot};
-pub(super) use base::{is_built, target_directory};
+pub(super) use base::{is_built, on_path, target_directory};
 pub use child::{Child, Output};
 pub use guest::Guest;
 pub(super) use guest::as_user;
-pub(super) use guest::{Init, Plug, broken};
+pub(super) use guest::broken;
 pub use history::{PackageChange, Transaction};
 pub(super) use holder::path;
+pub(super) use machine::{Init, Machine, Plug};
 pub use repository::Repository;

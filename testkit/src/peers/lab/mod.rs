@@ -29,7 +29,14 @@
 //! | `pwsudo` | use `sudo` with the password `patchcore` |
 //! | `root` | everything |
 //!
-//! Packages and their tricks are those of [`debian_root`](super::debian_root).
+//! Packages and their tricks are those of [`debian_root`](super::debian_root), and so are the
+//! [faults](super::debian_root::Guest#impl-Guest-1) of guests.
+//!
+//! # What it does not show
+//! Delay and loss: the network has none. One kernel and one clock for all, as in `debian_root`; guests with systemd have
+//! their own init, cgroups and `/sys`, but no kernel, no boot loader and no devices of their own.
+//!
+//! The lab that stays up, for people, is `cargo xtask lab`; see `docs/guide/lab.md`.
 
 mod command_line;
 mod folder;
@@ -37,6 +44,7 @@ mod keeper;
 mod process;
 mod recipe;
 mod repository;
+mod systemd;
 mod user_namespace;
 
 use std::{
@@ -58,13 +66,18 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use self::{folder::Folder, process::Process};
 use super::{
     Missing,
-    debian_root::{self, Base, DebianRoot, Guest, Init, Plug, broken},
+    debian_root::{self, Base, DebianRoot, Guest, Init, Machine, Plug, broken},
 };
 
 pub use command_line::run as run_command_line;
 pub use keeper::enter_kept;
 pub use recipe::{GuestRecipe, Kind, Recipe};
 pub use repository::{Breakage, Repository};
+
+/// The guide's code is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/guide/lab.md")]
+struct Guide;
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
@@ -88,7 +101,8 @@ impl Lab {
     /// All guests of the recipe, up, and their files in a new folder under the cargo target directory.
     ///
     /// # Errors
-    /// [`Missing`] as for [`DebianRoot::base`], and when the recipe has two guests of one name or more than 200.
+    /// [`Missing`] as for [`DebianRoot::base`]; when the recipe has two guests of one name, or more than 200; and when it
+    /// has guests with systemd, and this process is not root of the whole machine, or `systemd-nspawn` is absent.
     ///
     /// # Panics
     /// When a guest does not come up.
@@ -104,10 +118,17 @@ impl Lab {
     #[track_caller]
     fn up_in(base: &Base, recipe: Recipe, folder: PathBuf) -> Result<Self, Missing> {
         recipe.check()?;
+        if recipe
+            .guests
+            .iter()
+            .any(|guest| guest.kind == Kind::Systemd)
+        {
+            systemd::probe()?;
+        }
         let folder = Folder::make(folder.clone())
             .unwrap_or_else(|e| broken(&folder.display().to_string(), e));
-        let made = Guest::start(base, Some("repository"), None, Init::Tini)
-            .and_then(|repository| Self::plug_in(base, recipe, folder, repository));
+        let made = Machine::start(base, Some("repository"), None, Init::Tini)
+            .and_then(|repository| Self::plug_in(base, recipe, folder, Guest::of(repository)));
         Ok(made.unwrap_or_else(|e| broken("starting a lab", e)))
     }
 
@@ -143,7 +164,7 @@ impl Lab {
                 Kind::Bare => Init::Tini,
                 Kind::Systemd => Init::Systemd,
             };
-            let guest = Guest::start(base, Some(&wanted.name), Some(plug), init)?;
+            let guest = Guest::of(Machine::start(base, Some(&wanted.name), Some(plug), init)?);
             guest.put("/etc/ssh/authorized_keys", &public);
             Ok(guest)
         };

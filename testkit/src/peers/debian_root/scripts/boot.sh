@@ -4,7 +4,6 @@ set -eu
 exec 2>&1
 cd "$1"
 read -r pid rest </proc/self/stat
-printf '%s\n' "$2" >/proc/sys/kernel/hostname
 # A new file for each start: the old one may still be mounted in a guest that is going down.
 boot_id=$(mktemp boot_id.XXXXXX)
 cat /proc/sys/kernel/random/uuid >"$boot_id"
@@ -41,6 +40,8 @@ cd root
 pivot_root . .
 umount -l .
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# By its system call: the file in /proc is for the machine's root alone.
+hostname "$2"
 env -i "PATH=$PATH" sh -c "$4" sh "$2" "$3" "$cable"
 # What the tree has under these names is systemd's, which is not here.
 printf '%s\n' "$5" >/srv/patchcore/restart.sh
