@@ -29,7 +29,7 @@
 //! | `pwsudo` | use `sudo` with the password `patchcore` |
 //! | `root` | everything |
 //!
-//! Packages and their tricks are those of [`debian_root`](super::debian_root), and so are the
+//! Packages and their tricks are those of [`debian_root`], and so are the
 //! [faults](super::debian_root::Guest#impl-Guest-1) of guests.
 //!
 //! # What it does not show
