@@ -2,7 +2,7 @@
 //!
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
-//! - [`bench`] measures patchcore beside other tools.
+//! - [`bench`](mod@bench) measures patchcore beside other tools.
 //! - [`demo`] shows patchcore at work, and makes a picture of it.
 //! - [`fuzz`] tries inputs on the parsers.
 //! - [`lab`] keeps a small network of throw-away Debian machines.
