@@ -158,10 +158,11 @@ async fn a_clock_that_is_wrong_by_years_is_named_and_ages_are_right() {
     let Some(lab) = enter(guests(&["web-1", "web-2"])) else {
         return;
     };
-    // The kernel's clock is that of this machine, so that the program is played that tells the time.
+    // The kernel's clock is that of this machine, so that the program is played that tells the time. Half a day is added,
+    // because the days are told whole and the scan takes a moment.
     lab.guest("web-1").put(
         "/usr/local/bin/date",
-        "#!/bin/sh\nexec /usr/bin/date -d '-800 days' \"$@\"\n",
+        "#!/bin/sh\nexec /usr/bin/date -d '-800 days -12 hours' \"$@\"\n",
     );
     lab.guest("web-1")
         .run(["chmod", "755", "/usr/local/bin/date"])
