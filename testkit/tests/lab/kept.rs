@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::{fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
     thread,
@@ -60,9 +60,9 @@ impl Drop for Program {
     }
 }
 
-fn kill(signal: &str, pid: u32) {
+pub(super) fn kill(signal: &str, who: &str) {
     let kill = Command::new("sh")
-        .args(["-c", "kill -\"$1\" \"$2\"", "sh", signal, &pid.to_string()])
+        .args(["-c", "kill -\"$1\" \"$2\"", "sh", signal, who])
         .status();
     assert!(kill.unwrap().success());
 }
@@ -141,20 +141,23 @@ fn a_lab_survives_being_interrupted_at_any_moment() {
         return;
     };
     let before = own();
-    // The one who waits is interrupted: the keeper goes on, and the next one waits for it.
+    // The one who waits is interrupted, with all of his terminal: the keeper goes on, and the next one waits for it.
     let mut up = program
         .command(&["up"])
         .stdout(Stdio::null())
+        .process_group(0)
         .spawn()
         .unwrap();
     thread::sleep(Duration::from_millis(200));
-    kill("INT", up.id());
+    kill("INT", &format!("-{}", up.id()));
     up.wait().unwrap();
+    let interrupted = program.keeper().unwrap();
     program.run(&["up", "3"]).ok();
     let mut keeper = program.keeper().unwrap();
+    assert_eq!(keeper, interrupted);
     // The keeper is killed while it is up, and then while it starts.
     for milliseconds in [0, 20, 150, 400] {
-        kill("KILL", keeper);
+        kill("KILL", &keeper.to_string());
         let status = (0..100).find_map(|_| {
             // A process dies soon and not at once.
             thread::sleep(Duration::from_millis(20));
@@ -176,10 +179,10 @@ fn a_lab_survives_being_interrupted_at_any_moment() {
         assert_nothing_is_left(keeper);
         keeper = found.unwrap();
         thread::sleep(Duration::from_millis(milliseconds));
-        kill("KILL", up.id());
+        kill("KILL", &up.id().to_string());
         up.wait().unwrap();
     }
-    kill("KILL", keeper);
+    kill("KILL", &keeper.to_string());
     assert!(
         program
             .run(&["down"])

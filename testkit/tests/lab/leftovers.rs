@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     env, fs,
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -12,7 +13,7 @@ use std::{
 
 use patchcore_testkit::peers::lab::{GuestRecipe, Kind, Recipe};
 
-use super::lab;
+use super::{kept::kill, lab};
 
 fn both_kinds() -> Recipe {
     Recipe::new()
@@ -96,6 +97,7 @@ fn holder() -> (Child, String) {
         .env("PATCHCORE_HOLD_A_LAB", "1")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
         .unwrap();
     let said = BufReader::new(holder.stderr.take().unwrap()).lines();
@@ -125,7 +127,11 @@ fn nothing_is_left_however_the_owner_ends() {
     };
     drop(first);
     let before = own();
-    for signal in ["INT", "KILL"] {
+    let itself = |pid: u32| pid.to_string();
+    // As a terminal does it: everything that was started from there.
+    let its_group = |pid: u32| format!("-{pid}");
+    let ways: [(&str, &dyn Fn(u32) -> String); 2] = [("INT", &its_group), ("KILL", &itself)];
+    for (signal, whom) in ways {
         let (mut holder, folder) = holder();
         let found = traces(holder.id());
         assert!(
@@ -134,16 +140,7 @@ fn nothing_is_left_however_the_owner_ends() {
         );
         assert!(found.len() > 20, "{found:?}");
         assert!(Path::new(&folder).exists());
-        let kill = Command::new("sh")
-            .args([
-                "-c",
-                "kill -\"$1\" \"$2\"",
-                "sh",
-                signal,
-                &holder.id().to_string(),
-            ])
-            .status();
-        assert!(kill.unwrap().success());
+        kill(signal, &whom(holder.id()));
         holder.wait().unwrap();
         assert_nothing_is_left(holder.id());
         assert_eq!(own(), before, "after SIG{signal}");
