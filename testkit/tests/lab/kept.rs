@@ -231,4 +231,14 @@ fn what_is_not_understood_is_answered_with_what_is() {
         assert!(output.stderr.contains(said), "{output:?}");
         assert!(output.stderr.contains("usage: patchcore-lab"), "{output:?}");
     }
+    // Nor is a reader complained about who goes before the end, as `head` does.
+    let mut status = program
+        .command(&["status"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(status.stdout.take());
+    let output = status.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsString,
     fs,
-    io::Read,
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
     path::Path,
@@ -74,11 +74,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             enter(&places, guest, command)
         }
         [] | ["help" | "--help" | "-h"] => {
-            println!("{USAGE}");
+            say(USAGE);
             ExitCode::SUCCESS
         }
         _ => refuse(&format!("\"{}\" is not understood", words.join(" "))),
     }
+}
+
+/// Prints a line. Who reads no more of it has seen enough.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn refuse(mistake: &str) -> ExitCode {
@@ -98,14 +103,14 @@ fn failed(what: &str) -> ExitCode {
 
 fn up(places: &Places, n_guests: Option<usize>) -> ExitCode {
     if let Found::Remains(keeper) = places.look() {
-        println!("the keeper of an earlier lab is gone; what it left is removed");
+        say("the keeper of an earlier lab is gone; what it left is removed");
         let left = places.end(keeper);
         if !left.is_empty() {
             return failed(&format!("still there: {}", left.join(", ")));
         }
     }
     if let Found::Up(_, state) = places.look() {
-        println!("the lab is up already");
+        say("the lab is up already");
         return describe(places, &state);
     }
     let mut child = None;
@@ -118,16 +123,16 @@ fn up(places: &Places, n_guests: Option<usize>) -> ExitCode {
             Err(missing) => return cannot(&missing),
         };
         if words.is_empty() {
-            println!("starting the lab as root");
+            say("starting the lab as root");
         } else {
-            println!(
-                "starting the lab without root, in a user namespace; guests with systemd need root and are bare"
+            say(
+                "starting the lab without root, in a user namespace; guests with systemd need root and are bare",
             );
         }
         if !debian_root::is_built() {
             patience += BUILD_PATIENCE;
-            println!(
-                "building the Debian tree of all guests first: half a minute on an idle machine and 290 MB, once"
+            say(
+                "building the Debian tree of all guests first: half a minute on an idle machine and 290 MB, once",
             );
         }
         let own = match env::current_exe() {
@@ -144,7 +149,7 @@ fn up(places: &Places, n_guests: Option<usize>) -> ExitCode {
     } else {
         // It may be building the tree.
         patience += BUILD_PATIENCE;
-        println!("the lab is starting already");
+        say("the lab is starting already");
     }
 
     let mut waited = Duration::ZERO;
@@ -200,14 +205,14 @@ fn keep(places: &Places, recipe: Recipe) -> ExitCode {
 fn describe(places: &Places, state: &State) -> ExitCode {
     let code = table(state);
     let folder = relative(&places.folder);
-    println!("\ninventory  {folder}/inventory.toml");
-    println!(
+    say(&format!("\ninventory  {folder}/inventory.toml"));
+    say(&format!(
         "log in     cargo xtask lab enter -- ssh -F {folder}/ssh_config {}",
         state.guests.first().map_or("GUEST", |guest| &guest.name)
-    );
-    println!("patch      cargo run --example linux_fleet -- --plan-only");
-    println!("look       cargo xtask lab status");
-    println!("end        cargo xtask lab down");
+    ));
+    say("patch      cargo run --example linux_fleet -- --plan-only");
+    say("look       cargo xtask lab status");
+    say("end        cargo xtask lab down");
     code
 }
 
@@ -240,17 +245,17 @@ fn table(state: &State) -> ExitCode {
         .max()
         .unwrap_or(0)
         .max(5);
-    println!(
+    say(&format!(
         "{:width$}  {:11}  {:7}  {:9}  ssh",
         "guest", "address", "kind", "up for"
-    );
+    ));
     for guest in &state.guests {
         let age = guest
             .pid
             .and_then(Process::find)
             .and_then(|process| process.age_seconds());
         let answers = answered.lines().any(|line| line == guest.address);
-        println!(
+        say(&format!(
             "{:width$}  {:11}  {:7}  {:9}  {}",
             guest.name,
             guest.address,
@@ -261,7 +266,7 @@ fn table(state: &State) -> ExitCode {
             } else {
                 "does not answer"
             },
-        );
+        ));
     }
     ExitCode::SUCCESS
 }
@@ -277,14 +282,14 @@ fn for_people(seconds: u64) -> String {
 fn status(places: &Places) -> ExitCode {
     match places.look() {
         Found::Nothing => {
-            println!("no lab is up; cargo xtask lab up starts one");
+            say("no lab is up; cargo xtask lab up starts one");
             ExitCode::SUCCESS
         }
         Found::Remains(_) => {
             failed("the keeper of the lab is gone; cargo xtask lab down removes what it left")
         }
         Found::Starting(_) => {
-            println!("the lab is starting");
+            say("the lab is starting");
             ExitCode::SUCCESS
         }
         Found::Up(_, state) => table(&state),
@@ -294,14 +299,14 @@ fn status(places: &Places) -> ExitCode {
 fn down(places: &Places) -> ExitCode {
     let (Found::Remains(keeper) | Found::Starting(keeper) | Found::Up(keeper, _)) = places.look()
     else {
-        println!("no lab is up");
+        say("no lab is up");
         return ExitCode::SUCCESS;
     };
     let left = places.end(keeper);
     if !left.is_empty() {
         return failed(&format!("still there: {}", left.join(", ")));
     }
-    println!("the lab is down; nothing of it is left");
+    say("the lab is down; nothing of it is left");
     ExitCode::SUCCESS
 }
 
@@ -319,7 +324,7 @@ fn answers(addresses: &[&str]) -> ExitCode {
         for address in addresses {
             scope.spawn(move || {
                 if answers(address).is_some() {
-                    println!("{address}");
+                    say(address);
                 }
             });
         }
