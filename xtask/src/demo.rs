@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{BAD_INPUT, examples, workspace::Workspace};
+use crate::{BAD_INPUT, examples, lab, workspace::Workspace};
 
 /// The picture that the README shows.
 const PICTURE: &str = "docs/pictures/run.svg";
@@ -59,7 +59,11 @@ pub(crate) fn picture(workspace: &Workspace) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Brings what real guests are made with, and builds the programs. Without guests each of them has another way.
 fn build(workspace: &Workspace) -> Result<(), ExitCode> {
+    if let Err(why) = lab::packages(workspace) {
+        println!("{why}");
+    }
     // As the tests are built: with other features the dependencies would be built once more.
     match workspace
         .cargo(["build", "--quiet", "--workspace", "--bins", "--examples"])

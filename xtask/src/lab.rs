@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::{BAD_INPUT, install, outcome::Outcome, workspace::Workspace};
 
+/// What real guests are made with.
 const PACKAGES: &[&str] = &[
     "mmdebstrap",
     "openssh-client",
@@ -16,19 +17,11 @@ const PACKAGES: &[&str] = &[
 ///
 /// 2 says that no lab can be had here, with what is missing for it.
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> ExitCode {
-    if arguments.first().is_some_and(|word| word == "up") {
-        match install::bring(workspace, PACKAGES) {
-            Outcome::Passed(passed) if passed.detail.starts_with("installed") => {
-                println!("{}", passed.detail);
-            }
-            Outcome::Passed(_) => {}
-            // What is missing without them is said by the program itself.
-            Outcome::Skipped(why) => println!("{why}"),
-            Outcome::Failed { output, .. } => {
-                eprintln!("the packages for a lab cannot be installed\n{output}");
-                return ExitCode::from(BAD_INPUT);
-            }
-        }
+    if arguments.first().is_some_and(|word| word == "up")
+        && let Err(output) = packages(workspace)
+    {
+        eprintln!("{output}");
+        return ExitCode::from(BAD_INPUT);
     }
     // The whole workspace and not this package alone, for which cargo would build the dependencies again.
     let mut build = workspace.cargo(["build", "--quiet", "--workspace", "--bin", "patchcore-lab"]);
@@ -51,4 +44,22 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Installs what real guests are made with, and says what was installed or why nothing was. The error is for people;
+/// what is missing without the packages is said by whoever makes guests.
+pub(crate) fn packages(workspace: &Workspace) -> Result<(), String> {
+    match install::bring(workspace, PACKAGES) {
+        Outcome::Passed(passed) if passed.detail.starts_with("installed") => {
+            println!("{}", passed.detail);
+        }
+        Outcome::Passed(_) => {}
+        Outcome::Skipped(why) => println!("{why}"),
+        Outcome::Failed { output, .. } => {
+            return Err(format!(
+                "the packages for real guests cannot be installed\n{output}"
+            ));
+        }
+    }
+    Ok(())
 }

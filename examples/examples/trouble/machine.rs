@@ -19,35 +19,6 @@ use super::{
     stage::{self, io},
 };
 
-const POLICY: &str = r#"
-policy   = 1
-name     = "now"
-approval = { needs = 1, from = ["maria"] }
-[[window]]
-name = "now"
-zone = "UTC"
-when = "any time"
-[patches]
-take = ["security", "bugfix", "enhancement", "other"]
-[[exception]]
-match      = "pc-badpost"
-because    = "its script fails on purpose"
-risk_owner = "dana"
-until      = 2099-12-31
-[[exception]]
-match      = "pc-slow"
-because    = "it takes long on purpose"
-risk_owner = "dana"
-until      = 2099-12-31
-[[ring]]
-name   = "all"
-select = "*"
-soak   = "0s"
-[reboot]
-when = "never"
-pending_before = "fold_in"
-"#;
-
 /// Somebody who takes the lock of dpkg as apt does, with `fcntl`, see apt's `GetLock`.
 const HOLD: &str = "use Fcntl; open(my $f, '+>', '/var/lib/dpkg/lock-frontend'); \
     my $l = pack('s s x4 q q l x4', F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die $!; \
@@ -122,7 +93,7 @@ fn packages(guest: &Guest) -> String {
 }
 
 async fn plan(estate: &Estate) -> Result<Plan> {
-    let policy = Policy::from_toml(POLICY, "policy.toml")?;
+    let policy = Policy::from_toml(&stage::policy_on_debian(&stage::LEFT_OUT), "policy.toml")?;
     estate.plan(&policy).requested_by("sam").await
 }
 

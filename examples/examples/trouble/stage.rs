@@ -42,6 +42,42 @@ soak    = "24h"
 start_after = { ring = "test", success = "100%", at_least = 1 }
 "#;
 
+/// The packages of the Debian guests that fail or take long on purpose.
+pub(crate) const LEFT_OUT: [&str; 2] = ["pc-badpost", "pc-slow"];
+
+/// For Debian guests: one ring, at any time, and one failure does not stop the others. These packages are exceptions.
+pub(crate) fn policy_on_debian(left_out: &[&'static str]) -> String {
+    let mut policy = r#"
+policy   = 1
+name     = "now"
+approval = { needs = 1, from = ["maria"] }
+[[window]]
+name = "now"
+zone = "UTC"
+when = "any time"
+[patches]
+take = ["security", "bugfix", "enhancement", "other"]
+[[ring]]
+name   = "all"
+select = "*"
+at_once = "2"
+soak   = "0s"
+[reboot]
+when = "never"
+pending_before = "fold_in"
+[on_fail]
+component = "roll_back"
+tolerate  = "1"
+"#
+    .to_owned();
+    for name in left_out {
+        policy.push_str(&format!(
+            "[[exception]]\nmatch = {name:?}\nbecause = \"it is so on purpose\"\nrisk_owner = \"dana\"\nuntil = 2099-12-31\n"
+        ));
+    }
+    policy
+}
+
 /// One test guest and two more, each with a web server that has a patch.
 pub(crate) const GUESTS: [&str; 3] = ["web-t1", "web-01", "web-02"];
 

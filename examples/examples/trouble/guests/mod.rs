@@ -30,44 +30,6 @@ use super::{
     stage::{self, io},
 };
 
-/// One ring, at any time, and one failure does not stop the others. `{slow}` is an exception.
-const POLICY: &str = r#"
-policy   = 1
-name     = "now"
-approval = { needs = 1, from = ["maria"] }
-[[window]]
-name = "now"
-zone = "UTC"
-when = "any time"
-[patches]
-take = ["security", "bugfix", "enhancement", "other"]
-[[exception]]
-match      = "pc-badpost"
-because    = "its script fails on purpose"
-risk_owner = "dana"
-until      = 2099-12-31
-{slow}
-[[ring]]
-name   = "all"
-select = "*"
-at_once = "2"
-soak   = "0s"
-[reboot]
-when = "never"
-pending_before = "fold_in"
-[on_fail]
-component = "roll_back"
-tolerate  = "1"
-"#;
-
-const SLOW: &str = r#"
-[[exception]]
-match      = "pc-slow"
-because    = "it takes long on purpose"
-risk_owner = "dana"
-until      = 2099-12-31
-"#;
-
 /// A package that every guest is offered.
 const HELLO: &str = "pc-hello";
 
@@ -272,7 +234,7 @@ impl fmt::Display for State {
 }
 
 async fn plan(estate: &Estate) -> Result<Plan> {
-    plan_by(estate, &POLICY.replace("{slow}", SLOW)).await
+    plan_by(estate, &stage::policy_on_debian(&stage::LEFT_OUT)).await
 }
 
 async fn plan_by(estate: &Estate, policy: &str) -> Result<Plan> {

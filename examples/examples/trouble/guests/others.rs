@@ -6,7 +6,7 @@ use patchcore::{Error, ErrorKind, Result};
 
 use super::{
     super::{seen::Seen, stage},
-    POLICY, let_go, on_two, plan, plan_by, slow_until_let_go, started, until,
+    let_go, on_two, plan, plan_by, slow_until_let_go, started, until,
 };
 
 /// The real one: it takes `pc-slow` and nothing else, and is at it for as long as that takes.
@@ -74,7 +74,7 @@ pub(crate) async fn power_cut() -> Result<Seen> {
             lab.guest("web-2").put("/etc/pc-slow.seconds", "1\n");
         },
         |fleet| async move {
-            let policy = POLICY.replace("{slow}", "");
+            let policy = stage::policy_on_debian(&["pc-badpost"]);
             let estate = fleet.estate()?;
             let plan = plan_by(&estate, &policy).await?;
             let run = started(&estate, plan).await?;

@@ -183,7 +183,7 @@ fn probe(mount_point: &Path) -> Result<(), Missing> {
     if !is_root {
         return Err(Missing::new(
             "the rights of root",
-            "run the tests as root, for instance with sudo",
+            "run it as root, for instance with sudo",
         ));
     }
     let tried = Command::new("unshare")
