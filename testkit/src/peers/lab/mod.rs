@@ -3,7 +3,8 @@
 //! A lab is a network of its own, 10.77.0.0/24, with a repository that all guests fetch their packages from by http,
 //! and guests of the same [base](super::debian_root) as a single guest, with an SSH server on port 22 and an address
 //! that follows from their place in the [`Recipe`]. Nobody outside reaches it, and it reaches nobody outside, so any
-//! number of labs can be up at once. Nothing of it outlives the process that made it, even when that is killed.
+//! number of labs can be up at once. No process, mount, cgroup or namespace of it outlives the process that made it, even
+//! when that is killed; then a small folder stays, which the next lab takes away.
 //!
 //! ```no_run
 //! // no_run: needs root and builds a Debian tree the first time.
