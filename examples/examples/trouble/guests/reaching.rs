@@ -168,7 +168,8 @@ fn wrong_clock(fleet: &Fleet) {
         printf '+1100d\\n' >/etc/faketimerc
         kill \"$(cat /run/sshd.pid)\"
         while ss -Hltn 'sport = :22' | grep -q .; do sleep 0.05; done
-        FAKETIME_DISABLE_SHM=1 /usr/sbin/sshd";
+        FAKETIME_DISABLE_SHM=1 /usr/sbin/sshd
+        until ss -Hltn 'sport = :22' | grep -q .; do sleep 0.05; done";
     fleet.guest("web-1").script(script, []).ok();
 }
 

@@ -81,10 +81,9 @@ impl Stand {
             .put("/etc/ssh/sshd_config.d/00-test.conf", lines);
         // The first word counts, but of this one the last.
         self.sh("sed -i /^MaxStartups/d /etc/ssh/sshd_config.d/patchcore.conf");
-        // Not the daemon of a moment ago, which may still answer.
-        let script = "sshd -t; old=$(cat /run/sshd.pid); kill $old
-            while [ -e /proc/$old ]; do sleep 0.02; done; /usr/sbin/sshd";
-        self.sh(script);
+        self.sh("sshd -t");
+        self.guest().stop_ssh();
+        self.guest().start_ssh();
     }
 
     /// Ends every login with SIGKILL, as a crash of sshd would. Who listens lives on.

@@ -51,8 +51,7 @@ impl Guest {
             Init::Systemd => "systemctl stop ssh",
         };
         self.script(stop, []).ok();
-        let listens = |guest: &Self| guest.run(["ss", "-Hltn", "sport = :22"]).ok();
-        if !self.wait_until(PATIENCE, |guest| listens(guest).is_empty()) {
+        if !self.wait_until(PATIENCE, |guest| !guest.listens_for_ssh()) {
             broken(self.host_name(), "sshd does not stop");
         }
     }
@@ -65,6 +64,15 @@ impl Guest {
             Init::Systemd => "systemctl start ssh",
         };
         self.script(start, []).ok();
+        // sshd returns before it listens.
+        if !self.wait_until(PATIENCE, Self::listens_for_ssh) {
+            broken(self.host_name(), "sshd does not listen");
+        }
+    }
+
+    #[track_caller]
+    fn listens_for_ssh(&self) -> bool {
+        !self.run(["ss", "-Hltn", "sport = :22"]).ok().is_empty()
     }
 
     /// It has another host key from now on, as a machine that was set up anew, or somebody else in its place.

@@ -51,7 +51,18 @@ for program in reboot shutdown poweroff halt; do
 done
 if [ -n "$3" ]; then
     mkdir -p /run/sshd
+    # It returns before it listens, and writes this file when it does.
+    rm -f /run/sshd.pid
     env -i "PATH=$PATH" /usr/sbin/sshd 3<&- </dev/null >/dev/null 2>&1
+    turns=500
+    until [ -s /run/sshd.pid ]; do
+        turns=$((turns - 1))
+        [ "$turns" -gt 0 ] || {
+            echo "sshd does not listen after 10 s" >&2
+            exit 1
+        }
+        sleep 0.02
+    done
 fi
 exec 3<&-
 echo "ready $pid"
