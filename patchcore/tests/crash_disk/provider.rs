@@ -31,6 +31,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// So long a start may stay unseen, or an operation go on, after its caller died. No job takes longer.
 const QUIET: Duration = Duration::from_millis(150);
 
+/// So long a request takes to its target, and the answer back: a kill between the two is what has to be survived.
+const ON_THE_WAY: Duration = Duration::from_millis(15);
+
 #[derive(Debug)]
 pub(crate) struct Files {
     info: ProviderInfo,
@@ -284,10 +287,12 @@ impl Operations<DeployRequest> for Outside {
         ))
     }
 
-    async fn begin(&self, _: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
+    async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
         let job = job(op)?;
+        ctx.sleep(ON_THE_WAY).await;
         // A key that is there already is this operation: it was begun by a process that died.
         self.0.claim(&job);
+        ctx.sleep(ON_THE_WAY).await;
         Ok(Begun::Started(Handle::new(1, &job.key)?))
     }
 
