@@ -12,4 +12,5 @@ mod failing;
 mod promises;
 mod stale;
 mod steering;
+mod stopping;
 mod succeeding;
