@@ -15,7 +15,7 @@ use super::{
     Standing,
     doing::{Asked, Doing},
     inbox,
-    journal::{CommandRow, Journal},
+    journal::{CommandRow, Driving, Journal},
     kernel::{
         self, Command, ComponentEvent, Decision, Effect, Event, Input, RunEvent, RunStatus, Wait,
     },
@@ -101,6 +101,8 @@ pub(crate) struct Driver {
     standing: watch::Sender<Standing>,
     progress: watch::Sender<BTreeMap<ComponentId, Progress>>,
     parking: bool,
+    /// Given back before anybody hears that it is parked or over, who may reopen it at once.
+    driving: Option<Driving>,
     cancel: CancelToken,
     /// What this turn decides.
     turn: Turn,
@@ -120,6 +122,7 @@ impl Driver {
         clock: SharedClock,
         tools: Tools,
         story: Story,
+        driving: Driving,
     ) -> Result<(Self, Reins)> {
         let envelope = &story.plan.envelope;
         let calendar = Calendar::new(&envelope.windows, &envelope.blackouts)?;
@@ -135,6 +138,7 @@ impl Driver {
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
             parking: false,
+            driving: Some(driving),
             cancel: CancelToken::new(),
             at_work: None,
             journal,
@@ -170,6 +174,7 @@ impl Driver {
             self.cancel.cancel();
             std::mem::take(&mut self.turn).over(&Err(error.clone()));
             tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops");
+            self.driving = None;
             self.standing.send_replace(Standing::Broken {
                 failure: Failure::from(&error),
             });
@@ -185,6 +190,7 @@ impl Driver {
             let decision = self.decide();
             self.commit().await?;
             if let RunStatus::Ended { verdict } = self.story.state.status {
+                self.driving = None;
                 self.standing.send_replace(Standing::Ended { verdict });
                 return Ok(());
             }
@@ -196,6 +202,9 @@ impl Driver {
             let standing = self.stands(&decision);
             let parked = matches!(standing, Standing::Parked { .. });
             let at_rest = matches!(standing, Standing::AtRest { .. });
+            if parked {
+                self.driving = None;
+            }
             self.standing.send_if_modified(|now| {
                 let changed = *now != standing;
                 *now = standing;

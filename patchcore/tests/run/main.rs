@@ -13,4 +13,5 @@ mod failing;
 mod promises;
 mod stale;
 mod steering;
+mod stopping;
 mod succeeding;

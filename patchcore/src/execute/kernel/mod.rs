@@ -11,6 +11,7 @@ mod event;
 mod phase;
 mod run;
 mod steer;
+mod stop;
 
 pub use advance::advance;
 pub use component::{ComponentState, Effect, OpState, Owed};

@@ -1,0 +1,238 @@
+//! The runs whose journals are kept.
+
+use std::time::Duration;
+
+use patchcore::{
+    Journal, Run,
+    clock::Clock as _,
+    execute::{
+        journal::{JournalReader, NewCommand},
+        kernel::{Phase, Resolution},
+    },
+    id::RunId,
+    provider::Guarantee,
+    sim::{Script, Sim},
+};
+
+use super::estate::{self, Folder, approved, plan, policy, sim, start, started};
+
+pub(crate) const ALL: [&str; 15] = [
+    "good",
+    "rolled_back_and_denied",
+    "denied_and_lifted",
+    "quarantined_retry",
+    "quarantined_adopt_done",
+    "quarantined_roll_back",
+    "quarantined_abandon",
+    "roll_back_failed_abandon",
+    "halted_and_lifted",
+    "left_as_is_attested",
+    "failed_in_its_soak",
+    "cancelled",
+    "parked_and_taken_over",
+    "ring_approved_paused_refused",
+    "drifted_untouched",
+];
+
+pub(crate) async fn make(name: &str) -> (Journal, RunId) {
+    match name {
+        "good" => finished(&sim(), &[]).await,
+        "rolled_back_and_denied" => ended(bad("t-1"), false).await,
+        "denied_and_lifted" => ended(bad("t-1"), true).await,
+        "quarantined_retry" => resolved(Script::loses_request("apply", 1), Resolution::Retry).await,
+        "quarantined_adopt_done" => {
+            resolved(Script::loses_reply("apply", 1), Resolution::AdoptDone).await
+        }
+        "quarantined_roll_back" => {
+            resolved(Script::loses_reply("apply", 1), Resolution::RollBack).await
+        }
+        "quarantined_abandon" => {
+            resolved(Script::loses_request("apply", 1), Resolution::Abandon).await
+        }
+        "roll_back_failed_abandon" => roll_back_failed().await,
+        "halted_and_lifted" => halted_and_lifted().await,
+        "left_as_is_attested" => attested().await,
+        "failed_in_its_soak" => failed_in_its_soak().await,
+        "cancelled" => cancelled().await,
+        "parked_and_taken_over" => taken_over().await,
+        "ring_approved_paused_refused" => steered().await,
+        "drifted_untouched" => drifted().await,
+        other => panic!("{other} is not made by anybody"),
+    }
+}
+
+fn bad(on: &str) -> Sim {
+    sim().script(Script::postinst_fails("nginx", "1.1-1").on(on))
+}
+
+async fn begun(sim: &Sim, changes: &[(&str, &str)]) -> (Journal, Run) {
+    let journal = Journal::in_memory().unwrap();
+    let run = started(sim, &policy(changes), &journal).await;
+    (journal, run)
+}
+
+async fn finished(sim: &Sim, changes: &[(&str, &str)]) -> (Journal, RunId) {
+    let (journal, run) = begun(sim, changes).await;
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+async fn ended(sim: Sim, lift: bool) -> (Journal, RunId) {
+    let (journal, run) = begun(&sim, &[]).await;
+    run.finished().await.unwrap();
+    if lift {
+        let denials = patchcore::execute::denials(&journal).await.unwrap();
+        run.lift_denial(&denials[0], "maria", "its script is mended")
+            .await
+            .unwrap();
+    }
+    run.end("maria", "looked at it").await.unwrap();
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+async fn resolved(script: Script, how: Resolution) -> (Journal, RunId) {
+    let sim = sim()
+        .with_guarantee_for("apply", Guarantee::Blind)
+        .script(script.on("t-1"));
+    let (journal, run) = begun(&sim, &[]).await;
+    run.finished().await.unwrap();
+    assert_eq!(
+        run.story().await.unwrap().components["t-1"].phase,
+        Phase::Quarantined
+    );
+    // At rest no time passes; what the tool was asked for goes on all the same.
+    sim.clock()
+        .advance_to(sim.clock().now() + Duration::from_secs(3600));
+    run.resolve("t-1", how, "maria", "looked at it on its console")
+        .await
+        .unwrap();
+    if run.finished().await.unwrap().is_halted() {
+        run.end("maria", "enough for tonight").await.unwrap();
+        run.finished().await.unwrap();
+    }
+    (journal, run.id())
+}
+
+async fn roll_back_failed() -> (Journal, RunId) {
+    let sim = bad("t-1").script(Script::roll_back_fails().on("t-1"));
+    let (journal, run) = begun(&sim, &[]).await;
+    run.finished().await.unwrap();
+    run.resolve("t-1", Resolution::Abandon, "maria", "it is built anew")
+        .await
+        .unwrap();
+    run.finished().await.unwrap();
+    run.end("maria", "it is built anew").await.unwrap();
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+async fn halted_and_lifted() -> (Journal, RunId) {
+    let (journal, run) = begun(&bad("w-1"), &[]).await;
+    run.finished().await.unwrap();
+    run.lift_halt("maria", "w-1 has a local change")
+        .await
+        .unwrap();
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+async fn attested() -> (Journal, RunId) {
+    let on_fail = "[on_fail]\ncomponent = \"stop\"\ntolerate = \"0\"\n[[check]]";
+    let (journal, run) = begun(&bad("t-1"), &[("[[check]]", on_fail)]).await;
+    run.finished().await.unwrap();
+    run.resolve("t-1", Resolution::AdoptDone, "jon", "it serves again")
+        .await
+        .unwrap();
+    run.end("maria", "the others come next week").await.unwrap();
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+async fn failed_in_its_soak() -> (Journal, RunId) {
+    let sim = sim();
+    let (journal, run) = begun(&sim, &[("at_once = \"2\"", "at_once = \"1\"")]).await;
+    let mut events = run.events();
+    while let Some(event) = events.next().await {
+        let said = event.event.to_string();
+        if said.contains("ring broad is back in service") {
+            sim.world(|w| w.script(Script::health_breaks("nginx", "1.1-1")));
+        }
+    }
+    (journal, run.id())
+}
+
+async fn cancelled() -> (Journal, RunId) {
+    let (journal, run) = begun(&sim(), &[]).await;
+    let mut events = run.events();
+    while let Some(event) = events.next().await {
+        if event.component.as_ref().is_some_and(|c| *c == "w-1")
+            && event.event.to_string().starts_with("applying")
+        {
+            run.cancel("jon", "the freeze comes early").await.unwrap();
+            break;
+        }
+    }
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+async fn taken_over() -> (Journal, RunId) {
+    let folder = Folder::new();
+    let sim = sim();
+    let journal = Journal::open(folder.journal()).unwrap();
+    let estate = estate::estate(&sim);
+    let saturday = "zone = \"Europe/Berlin\"\nwhen = \"sat\"";
+    let saturday = policy(&[("when = \"any time\"", saturday)]);
+    let plan = plan(&estate, &saturday, &journal).await;
+    let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
+    run.finished_or_parked(Duration::ZERO).await.unwrap();
+    drop(run);
+    journal.close().await.unwrap();
+    let journal = Journal::open(folder.journal()).unwrap();
+    let run = estate::estate(&sim)
+        .reopen(&journal)
+        .await
+        .unwrap()
+        .unwrap();
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+async fn steered() -> (Journal, RunId) {
+    let folder = Folder::new();
+    let sim = sim();
+    let journal = Journal::open(folder.journal()).unwrap();
+    let own = policy(&[("at_once = \"2\"", "at_once = \"2\"\nneeds_approval = true")]);
+    let run = started(&sim, &own, &journal).await;
+    run.finished().await.unwrap();
+    let reader = JournalReader::open(folder.journal()).unwrap();
+    let unknown = NewCommand {
+        run: Some(run.id()),
+        at: start(),
+        by: "jon".into(),
+        verb: "make_coffee".to_owned(),
+        args: serde_json::json!({ "reason": "tired" }),
+    };
+    reader.post_command(unknown).await.unwrap();
+    run.pause("jon", "the mail system is down").await.unwrap();
+    run.unpause("jon", "it is back").await.unwrap();
+    run.approve_ring("broad", "jon", "the test ring looks good")
+        .await
+        .unwrap();
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+async fn drifted() -> (Journal, RunId) {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let estate = estate::estate(&sim);
+    let plan = plan(&estate, &policy(&[]), &journal).await;
+    sim.world(|w| w.withdraw("nginx", "1.1-1"));
+    let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
+    run.finished().await.unwrap();
+    run.cancel("jon", "planning again").await.unwrap();
+    run.finished().await.unwrap();
+    (journal, run.id())
+}
