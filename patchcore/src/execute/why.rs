@@ -286,7 +286,9 @@ fn concerns(wait: &Wait, target: &Target) -> bool {
         Wait::Window { ring, .. } | Wait::RingApproval { ring } | Wait::Wave { ring, .. } => {
             *ring == target.ring
         }
-        Wait::Soak { .. } | Wait::Paused { .. } | Wait::Halted { .. } => true,
+        Wait::Soak { .. } | Wait::Paused { .. } | Wait::Halted { .. } | Wait::Journal { .. } => {
+            true
+        }
     }
 }
 

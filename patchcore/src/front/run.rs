@@ -290,7 +290,7 @@ impl Run {
     /// Waits until nothing more will happen by itself.
     ///
     /// # Errors
-    /// The journal's, if it failed.
+    /// The journal's, if it failed; `Cancelled` if the runtime ended in which the run was driven.
     pub async fn finished(&self) -> Result<Standing> {
         let mut standing = self.0.reins.standing.clone();
         let last = standing
@@ -300,8 +300,14 @@ impl Run {
         match last {
             Ok(Standing::Broken { failure }) => Err(Error::from(failure)),
             Ok(last) => Ok(last),
-            // The driver is gone: what it said last stands.
-            Err(_) => Ok(self.standing()),
+            Err(_) => Err(Error::new(
+                ErrorKind::Cancelled,
+                format!(
+                    "run {} is not driven any more: its runtime has ended",
+                    self.0.id
+                ),
+            )
+            .hint("open its journal again and continue it")),
         }
     }
 

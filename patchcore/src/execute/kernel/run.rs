@@ -140,6 +140,11 @@ pub enum Wait {
         /// Why it halted.
         why: String,
     },
+    /// The journal: another program holds it up, and nothing starts that is not recorded.
+    Journal {
+        /// Why it cannot be written.
+        why: String,
+    },
     /// A person must decide about a component.
     Person {
         /// Which.

@@ -130,7 +130,8 @@ pub(crate) fn next(standing: &Standing, driven: &DrivenBy) -> Vec<String> {
             | Wait::Soak { .. }
             | Wait::Slot { .. }
             | Wait::Floor { .. }
-            | Wait::Wave { .. } => continue,
+            | Wait::Wave { .. }
+            | Wait::Journal { .. } => continue,
         };
         if !next.contains(&one) {
             next.push(one);

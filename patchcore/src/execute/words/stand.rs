@@ -43,6 +43,7 @@ pub(crate) fn wait(wait: &Wait, times: &Times) -> String {
         Wait::Halted { why } => {
             format!("halted: {why} · lift the halt with a reason, or end the run")
         }
+        Wait::Journal { why } => format!("it cannot record what it decides: {why}"),
         Wait::Person { component, why } => format!(
             "{component}: a person must decide: {}",
             without(why, Some(component))

@@ -543,6 +543,7 @@ const fn place_of_wait(wait: &Wait) -> u8 {
         Wait::Paused { .. } => 6,
         Wait::Halted { .. } => 7,
         Wait::Person { .. } => 8,
+        Wait::Journal { .. } => 9,
     }
 }
 
@@ -643,13 +644,19 @@ fn every_wait_is_a_sentence() {
             },
             "web-3: a person must decide: nobody knows",
         ),
+        (
+            Wait::Journal {
+                why: "journal run.db: another program keeps a transaction open".to_owned(),
+            },
+            "it cannot record what it decides: journal run.db: another program keeps a transaction open",
+        ),
     ];
     let mut seen = BTreeSet::new();
     for (one, expect) in &table {
         assert_eq!(wait(one, &berlin()), *expect);
         seen.insert(place_of_wait(one));
     }
-    assert_eq!(seen, (0..9).collect());
+    assert_eq!(seen, (0..10).collect());
 }
 
 #[test]
