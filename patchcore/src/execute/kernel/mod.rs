@@ -20,5 +20,6 @@ pub use decide::{Input, OpResult, decide};
 pub(crate) use event::stored;
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use phase::{End, Phase, RunVerdict, Step};
-pub use run::{Components, Decision, RingPhase, RunState, RunStatus, Wait};
+pub(crate) use run::before;
+pub use run::{Components, Decision, PausePoint, RingPhase, RunState, RunStatus, Wait};
 pub use steer::{Command, Resolution, Steered, steer};
