@@ -362,7 +362,9 @@ impl Driver {
             let Some(state) = story.components.get(component) else {
                 continue;
             };
-            if self.in_flight.contains(component) {
+            if self.in_flight.contains(component)
+                || story.state.held_before(component, state).is_some()
+            {
                 continue;
             }
             let effect = state.effect(target, component, self.journal.uid(), story.run);
