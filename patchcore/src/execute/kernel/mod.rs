@@ -5,20 +5,23 @@
 //! flight is derived from the state, never remembered: resuming after a crash is deriving it again.
 
 mod advance;
+mod budget;
 mod component;
 mod decide;
 mod event;
+mod index;
 mod phase;
 mod run;
 mod steer;
 mod stop;
 
-pub use advance::advance;
+pub use advance::{Moment, advance};
 pub use component::{ComponentState, Effect, OpState, Owed};
 pub use decide::{Input, OpResult, decide};
 #[cfg(feature = "sqlite")]
 pub(crate) use event::stored;
 pub use event::{ComponentEvent, Event, RunEvent};
+pub use index::Index;
 pub use phase::{End, Phase, RunVerdict, Step};
 pub use run::{Components, Decision, RingPhase, RunState, RunStatus, Wait};
 pub use steer::{Command, Resolution, Steered, steer};
