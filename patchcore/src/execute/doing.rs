@@ -131,17 +131,32 @@ struct Recorder {
     sender: mpsc::UnboundedSender<Message>,
 }
 
+impl Recorder {
+    /// Waits for the driver's answer; none comes from one that is gone.
+    async fn asked(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<()>>) -> Message,
+    ) -> Result<()> {
+        let gone = || Error::new(ErrorKind::JournalInUse, "the run is not driven any more");
+        let (ack, answer) = oneshot::channel();
+        self.sender.send(message(ack)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
 impl Record for Recorder {
     async fn record(&self, event: ComponentEvent) -> Result<()> {
-        let gone = || Error::new(ErrorKind::JournalInUse, "the run is not driven any more");
-        let (ack, recorded) = oneshot::channel();
-        let message = Message::Record {
-            component: self.component.clone(),
+        let component = self.component.clone();
+        self.asked(|ack| Message::Record {
+            component,
             event,
             ack,
-        };
-        self.sender.send(message).map_err(|_| gone())?;
-        recorded.await.map_err(|_| gone())?
+        })
+        .await
+    }
+
+    async fn may_begin(&self) -> Result<()> {
+        self.asked(|ack| Message::MayBegin { ack }).await
     }
 
     fn progress(&self, progress: Progress) {

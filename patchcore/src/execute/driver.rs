@@ -63,6 +63,8 @@ pub(crate) enum Message {
         event: ComponentEvent,
         ack: oneshot::Sender<Result<()>>,
     },
+    /// An effect is about to begin, and asks whether the run is still ours.
+    MayBegin { ack: oneshot::Sender<Result<()>> },
     /// An effect tells how far it is.
     Progressed {
         component: ComponentId,
@@ -110,6 +112,8 @@ pub(crate) struct Driver {
     in_flight: BTreeSet<u32>,
     /// Who may need an effect; those first that have begun.
     next: BTreeSet<(bool, u32)>,
+    /// Who is held before its next step, until the run as a whole says something.
+    held: Vec<u32>,
     inbox: mpsc::UnboundedReceiver<Message>,
     sender: mpsc::WeakUnboundedSender<Message>,
     standing: watch::Sender<Standing>,
@@ -159,6 +163,7 @@ impl Driver {
                 .map(|(place, _)| (false, place))
                 .collect(),
             next_tell: clock.now(),
+            held: Vec::new(),
             taken_over: clock.now(),
             next_look: clock.now(),
             turn: Turn::default(),
@@ -291,6 +296,9 @@ impl Driver {
         for event in run {
             self.turn
                 .decide(&mut self.story, at, None, Event::Run(event));
+            for place in std::mem::take(&mut self.held) {
+                self.may_act(place);
+            }
         }
         for (component, event) in components {
             let place = self.place(&component);
@@ -325,6 +333,9 @@ impl Driver {
 
     /// Records the turn in one transaction, and answers those who wait for it. Nothing starts before.
     async fn commit(&mut self) -> Result<()> {
+        if self.turn.wants_confirmation() {
+            self.until_free(|| self.journal.confirm()).await?;
+        }
         if !self.turn.is_empty() {
             let append = || self.turn.append(&self.story, &self.journal);
             let seqs = self.until_free(append).await?;
@@ -433,6 +444,10 @@ impl Driver {
             };
             if self.in_flight.contains(&place) {
                 // What it finds leads on.
+                continue;
+            }
+            if story.state.held_before(component, state).is_some() {
+                self.held.push(place);
                 continue;
             }
             let effect = state.effect(target, component, self.journal.uid(), story.run);
@@ -573,6 +588,9 @@ impl Driver {
             } => {
                 self.record(Vec::new(), vec![(component, event)]);
                 self.turn.answer(ack);
+            }
+            Message::MayBegin { ack } => {
+                self.turn.confirm(ack);
             }
             Message::Progressed {
                 component,

@@ -1,6 +1,7 @@
 //! What one turn of the driver decides: recorded in one transaction, answered after it, and only then acted on.
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::{
@@ -25,6 +26,8 @@ pub(super) struct Turn {
     decided: Vec<Decided>,
     answering: Vec<CommandId>,
     acks: Vec<oneshot::Sender<Result<()>>>,
+    /// Whether one of those who wait is about to begin an operation.
+    confirms: bool,
     /// Of those whose results are heard here: virtual time waits until these are recorded.
     pub(super) heard: Vec<AtWork>,
     /// Whether a person waits for an answer.
@@ -65,6 +68,17 @@ impl Turn {
     /// Somebody waits until what was decided so far is recorded.
     pub(super) fn answer(&mut self, ack: oneshot::Sender<Result<()>>) {
         self.acks.push(ack);
+    }
+
+    /// Somebody is about to begin an operation, and waits until the journal says that it is still ours.
+    pub(super) fn confirm(&mut self, ack: oneshot::Sender<Result<()>>) {
+        self.confirms = true;
+        self.acks.push(ack);
+    }
+
+    /// Whether the journal must be asked: a durable transaction asks by itself.
+    pub(super) fn wants_confirmation(&self) -> bool {
+        self.confirms && self.is_lazy()
     }
 
     /// What was decided so far answers a command of another process.
@@ -124,7 +138,8 @@ impl Decided {
         let (kind, body) = match &self.event {
             Event::Run(event) => kernel::stored(event),
             Event::Component(event) => kernel::stored(event),
-            Event::Other(kind, body) => (kind.clone(), body.clone()),
+            // Kernels decide nothing else.
+            Event::Other(kind, _) | Event::Damaged(kind, _) => (kind.clone(), Value::Null),
         };
         let stream = self
             .component

@@ -12,7 +12,7 @@ use crate::{
         Driver, Events, Message, RUN_STREAM, Reins, RunProgress, Standing, Story, Told, Tools,
         denials,
         journal::{Driving, Durability, Journal, NewEvent, NewRun},
-        kernel::{self, Command, Event, Resolution, RunEvent},
+        kernel::{self, Command, Event, Resolution, RunEvent, Step},
         standing_words, supervise,
     },
     id::{ComponentId, PersonId, RingName, RunId},
@@ -342,6 +342,38 @@ impl Run {
     /// `InvalidInput`: it is not paused, or no reason is given.
     pub async fn unpause(&self, by: impl Into<PersonId>, reason: &str) -> Result<()> {
         self.steer(by, reason, Command::Unpause).await
+    }
+
+    /// A step does not begin until somebody says so, of one component or of all: a run that waits before each restart
+    /// for a person who looks first. What has begun goes on, and what restores service is never held up.
+    ///
+    /// # Errors
+    /// `InvalidInput`: the step is none of [`Step::PAUSABLE`], the component is not in this run, it is paused there
+    /// already, or no reason is given.
+    pub async fn pause_before(
+        &self,
+        step: Step,
+        component: Option<ComponentId>,
+        by: impl Into<PersonId>,
+        reason: &str,
+    ) -> Result<()> {
+        let command = Command::PauseBefore { step, component };
+        self.steer(by, reason, command).await
+    }
+
+    /// Lets the step begin.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it is not paused there, or no reason is given.
+    pub async fn unpause_before(
+        &self,
+        step: Step,
+        component: Option<ComponentId>,
+        by: impl Into<PersonId>,
+        reason: &str,
+    ) -> Result<()> {
+        let command = Command::UnpauseBefore { step, component };
+        self.steer(by, reason, command).await
     }
 
     /// Brings it to an end: nothing new starts, what is open is finished, what is owed is given back.

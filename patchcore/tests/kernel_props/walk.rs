@@ -176,6 +176,11 @@ impl Walk {
         let targets = self.plan.envelope.targets.iter();
         targets
             .filter(|t| {
+                self.run
+                    .held_before(&t.component, &self.components[&t.component])
+                    .is_none()
+            })
+            .filter(|t| {
                 self.components[&t.component].effect(t, &t.component, "j", RunId(1)) != Effect::None
             })
             .map(|t| t.component.clone())
@@ -185,6 +190,7 @@ impl Walk {
     /// The effect of one component comes back, with a result that is drawn.
     fn finish(&mut self, component: &ComponentId) {
         let target = self.plan.envelope.target(component).unwrap().clone();
+        self.something_is_noted(component);
         let effect = self.components[component].effect(&target, component, "j", RunId(1));
         let good = self.draw(10) > 1;
         let input = match effect {
@@ -223,6 +229,7 @@ impl Walk {
                         guarantee: Guarantee::Blind,
                         undo,
                         owes,
+                        give_back_by: None,
                     };
                     self.tell(component, &intended);
                     return;
@@ -285,6 +292,33 @@ impl Walk {
         self.answer(component, input);
     }
 
+    /// What is only noted while an effect is in flight changes neither where the component is nor what must be done.
+    fn something_is_noted(&mut self, component: &ComponentId) {
+        let (now, drawn) = (self.now, self.draw(24));
+        let state = &self.components[component];
+        let event = match drawn {
+            0 => ComponentEvent::Stalled {
+                at: state.phase,
+                since: now,
+                why: "nothing moves".to_owned(),
+                holder: Some("somebody".to_owned()),
+            },
+            1 if state.stalled.is_some() => ComponentEvent::Moved,
+            2 if state.lock.is_none() => ComponentEvent::Locked {
+                fence: 1,
+                took_over: None,
+            },
+            3 if state.lock.is_some() => ComponentEvent::Unlocked { fence: 1 },
+            _ => return,
+        };
+        let target = self.plan.envelope.target(component).unwrap().clone();
+        let effect = |state: &ComponentState| state.effect(&target, component, "j", RunId(1));
+        let (phase, before) = (state.phase, effect(state));
+        self.tell(component, &event);
+        let state = &self.components[component];
+        assert_eq!((state.phase, effect(state)), (phase, before), "{event:?}");
+    }
+
     fn answer(&mut self, component: &ComponentId, input: Input) {
         let target = self.plan.envelope.target(component).unwrap();
         let events = decide(
@@ -321,6 +355,13 @@ impl Walk {
     }
 
     fn somebody_steers(&mut self) {
+        if self.draw(4) == 0 {
+            let step = Step::PAUSABLE[self.draw(Step::PAUSABLE.len())];
+            let component = (self.draw(2) == 0)
+                .then(|| self.components.keys().next().cloned())
+                .flatten();
+            return self.steer(Command::PauseBefore { step, component });
+        }
         let command = match self.draw(8) {
             0 | 1 => Command::Pause,
             2 if self.draw(6) == 0 => Command::Cancel,
@@ -333,6 +374,12 @@ impl Walk {
     fn somebody_must_steer(&mut self) {
         if self.run.paused.is_some() {
             return self.steer(Command::Unpause);
+        }
+        if let Some(point) = self.run.pause_points.first().cloned() {
+            return self.steer(Command::UnpauseBefore {
+                step: point.step,
+                component: point.component,
+            });
         }
         let quarantined = self
             .components

@@ -22,6 +22,9 @@ const SCHEMA: i64 = 1;
 /// Marks the file as ours in SQLite's header (`PRAGMA application_id`): "pcjl" in ASCII.
 const APPLICATION: i64 = 0x7063_6a6c;
 
+/// The first page of a file that SQLite makes.
+const FIRST_PAGE: u64 = 4096;
+
 /// How long a transaction of another process is waited for, such as one that posts a command.
 pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -147,7 +150,8 @@ pub(super) fn open(
 
 /// Refuses an existing file that is no journal of this version, before anything is made beside it.
 pub(super) fn check_existing(path: &Path, place: &Place) -> Result<()> {
-    if std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+    let length = std::fs::metadata(path).map_or(0, |file| file.len());
+    if length == 0 || (length <= FIRST_PAGE && is_half_made(path)) {
         return Ok(());
     }
     let connection = connect_for_reading(path, place)?;
@@ -156,6 +160,14 @@ pub(super) fn check_existing(path: &Path, place: &Place) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Whether a process was killed while it made the file: SQLite's rollback journal still lies beside it. A connection that
+/// only reads cannot take the first page back, so it is the writer that looks; a single page holds no table of anybody.
+fn is_half_made(path: &Path) -> bool {
+    let mut journal = std::ffi::OsString::from(path);
+    journal.push("-journal");
+    Path::new(&journal).exists()
 }
 
 /// Refuses what this build cannot read: no journal, a damaged one, a newer one.

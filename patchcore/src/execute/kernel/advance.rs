@@ -95,6 +95,7 @@ impl<'a> Moment<'a> {
         };
         cx.people(&mut decision);
         cx.paused(&mut decision);
+        cx.pause_points(&mut decision);
         match &self.run.status {
             RunStatus::Ended { .. } => return Decision::default(),
             RunStatus::Ending { verdict } => {
@@ -233,6 +234,20 @@ impl<'a> Context<'a, '_> {
                 by: by.clone(),
                 reason: reason.clone(),
             });
+        }
+    }
+
+    fn pause_points(&self, decision: &mut Decision) {
+        if !self.tells || self.moment.run.pause_points.is_empty() {
+            return;
+        }
+        for (component, state) in self.moment.components {
+            if let Some(point) = self.moment.run.held_before(component, state) {
+                decision.waits.push(Wait::PausePoint {
+                    component: component.clone(),
+                    point: point.clone(),
+                });
+            }
         }
     }
 

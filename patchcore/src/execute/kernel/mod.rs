@@ -14,14 +14,17 @@ mod phase;
 mod run;
 mod steer;
 mod stop;
+#[cfg(feature = "sqlite")]
+mod upcast;
 
 pub use advance::{Moment, advance};
-pub use component::{ComponentState, Effect, OpState, Owed};
+pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall};
 pub use decide::{Input, OpResult, decide};
-#[cfg(feature = "sqlite")]
-pub(crate) use event::stored;
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use index::Index;
 pub use phase::{End, Phase, RunVerdict, Step};
-pub use run::{Components, Decision, RingPhase, RunState, RunStatus, Wait};
+pub(crate) use run::before;
+pub use run::{Components, Decision, PausePoint, RingPhase, RunState, RunStatus, Wait};
 pub use steer::{Command, Resolution, Steered, steer};
+#[cfg(feature = "sqlite")]
+pub(crate) use upcast::{Read, read, stored};

@@ -5,7 +5,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use super::*;
 use crate::{
     error::{Error, ErrorKind, Failure},
-    execute::kernel::{End, Phase, RunVerdict, Step},
+    execute::kernel::{End, PausePoint, Phase, RunVerdict, Step},
     id::{OpKey, RunId},
     judge::{Answer, RingCount},
     plan::Denial,
@@ -52,6 +52,15 @@ fn denial() -> Denial {
     }
 }
 
+fn pause_point(component: Option<&str>) -> PausePoint {
+    PausePoint {
+        component: component.map(Into::into),
+        step: Step::Reboot,
+        by: "jon".into(),
+        reason: "the vendor looks first".to_owned(),
+    }
+}
+
 /// A place for every variant: a new one does not compile until it has a sentence below.
 const fn place_of_run(event: &RunEvent) -> u8 {
     match event {
@@ -71,6 +80,8 @@ const fn place_of_run(event: &RunEvent) -> u8 {
         RunEvent::DenialLifted { .. } => 13,
         RunEvent::CommandRefused { .. } => 14,
         RunEvent::Ended { .. } => 15,
+        RunEvent::PausePointSet { .. } => 16,
+        RunEvent::PausePointCleared { .. } => 17,
     }
 }
 
@@ -184,6 +195,21 @@ fn every_event_of_a_run_is_a_sentence() {
             "unpaused by maria: the vendor fixed it",
         ),
         (
+            RunEvent::PausePointSet {
+                point: pause_point(Some("web-07")),
+            },
+            "paused before reboot of web-07 by jon: the vendor looks first",
+        ),
+        (
+            RunEvent::PausePointCleared {
+                component: None,
+                step: Step::Reboot,
+                by: maria(),
+                reason: why(),
+            },
+            "unpaused before reboot of each component by maria: the vendor fixed it",
+        ),
+        (
             RunEvent::Ending {
                 verdict: RunVerdict::Cancelled,
                 by: maria(),
@@ -231,7 +257,7 @@ fn every_event_of_a_run_is_a_sentence() {
         assert_eq!(run_event(event, &berlin()), *expect);
         seen.insert(place_of_run(event));
     }
-    assert_eq!(seen, (0..16).collect());
+    assert_eq!(seen, (0..18).collect());
 }
 
 const fn place_of_component(event: &ComponentEvent) -> u8 {
@@ -250,6 +276,11 @@ const fn place_of_component(event: &ComponentEvent) -> u8 {
         ComponentEvent::CutShort { .. } => 11,
         ComponentEvent::Quarantined { .. } => 12,
         ComponentEvent::Resolved { .. } => 13,
+        ComponentEvent::Stalled { .. } => 14,
+        ComponentEvent::Moved => 15,
+        ComponentEvent::Fought { .. } => 16,
+        ComponentEvent::Locked { .. } => 17,
+        ComponentEvent::Unlocked { .. } => 18,
     }
 }
 
@@ -272,6 +303,7 @@ fn intended(step: Step, owes: Option<&str>) -> ComponentEvent {
         guarantee: Guarantee::Blind,
         undo: Undo::Nothing,
         owes: owes.map(str::to_owned),
+        give_back_by: None,
     }
 }
 
@@ -281,6 +313,7 @@ fn every_event_of_a_component_is_a_sentence() {
         step,
         evidence: Evidence::observed(night(), saw),
         held_already,
+        gives: None,
         next: Phase::VerifyApplied,
     };
     let failed = |failures: Vec<Failure>, next| ComponentEvent::Failed {
@@ -307,6 +340,12 @@ fn every_event_of_a_component_is_a_sentence() {
         how: "abandon".to_owned(),
         waives,
         next: Phase::Ended(End::LeftAsIs),
+    };
+    let stalled = |why: &str, holder: Option<&str>| ComponentEvent::Stalled {
+        at: Phase::Doing(Step::Apply),
+        since: night(),
+        why: why.to_owned(),
+        holder: holder.map(str::to_owned),
     };
     let all = "scan: 3 of 3 at the planned version";
     let table = [
@@ -470,6 +509,45 @@ fn every_event_of_a_component_is_a_sentence() {
             "abandon by maria: looked at it · what it owed is waived",
         ),
         (resolved(false), "abandon by maria: looked at it"),
+        (
+            stalled("web-c2: the tool says 40 % since 22:05", None),
+            "stalled: the tool says 40 % since 22:05",
+        ),
+        (
+            stalled("the package lock is held", Some("apt (pid 412)")),
+            "stalled: the package lock is held, held by apt (pid 412)",
+        ),
+        (
+            stalled("apt (pid 412) holds the lock", Some("apt (pid 412)")),
+            "stalled: apt (pid 412) holds the lock",
+        ),
+        (ComponentEvent::Moved, "it gets on again"),
+        (
+            ComponentEvent::Fought {
+                taken_by: OpKey::from("k"),
+                expected: "the timer off".to_owned(),
+                found: "on".to_owned(),
+            },
+            "somebody else changed what was borrowed: expected the timer off but found on · it is left as it is",
+        ),
+        (
+            ComponentEvent::Locked {
+                fence: 3,
+                took_over: None,
+            },
+            "holds the lock of its target (fence 3)",
+        ),
+        (
+            ComponentEvent::Locked {
+                fence: 4,
+                took_over: Some("pid 77 on ops-1, 3 h old".to_owned()),
+            },
+            "holds the lock of its target (fence 4) · taken over from pid 77 on ops-1, 3 h old",
+        ),
+        (
+            ComponentEvent::Unlocked { fence: 4 },
+            "gave back the lock of its target",
+        ),
     ];
     let mut seen = BTreeSet::new();
     let who = ComponentId::from("web-c2");
@@ -477,7 +555,7 @@ fn every_event_of_a_component_is_a_sentence() {
         assert_eq!(said(event, Some(&who)).join(" · "), *expect);
         seen.insert(place_of_component(event));
     }
-    assert_eq!(seen, (0..14).collect());
+    assert_eq!(seen, (0..19).collect());
 }
 
 const fn place_of_wait(wait: &Wait) -> u8 {
@@ -492,6 +570,7 @@ const fn place_of_wait(wait: &Wait) -> u8 {
         Wait::Halted { .. } => 7,
         Wait::Person { .. } => 8,
         Wait::Journal { .. } => 9,
+        Wait::PausePoint { .. } => 10,
     }
 }
 
@@ -580,6 +659,13 @@ fn every_wait_is_a_sentence() {
             "paused by jon: lunch",
         ),
         (
+            Wait::PausePoint {
+                component: "web-07".into(),
+                point: pause_point(None),
+            },
+            "web-07 is paused before reboot of each component by jon: the vendor looks first",
+        ),
+        (
             Wait::Halted {
                 why: "1 of 2 failed".to_owned(),
             },
@@ -604,7 +690,7 @@ fn every_wait_is_a_sentence() {
         assert_eq!(wait(one, &berlin()), *expect);
         seen.insert(place_of_wait(one));
     }
-    assert_eq!(seen, (0..10).collect());
+    assert_eq!(seen, (0..11).collect());
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl Timeline {
                 .entry(component.clone())
                 .or_default()
                 .evolve(event, told.at),
-            (Event::Component(_), None) | (Event::Other(..), _) => {}
+            (Event::Component(_), None) | (Event::Other(..) | Event::Damaged(..), _) => {}
         }
     }
 
@@ -278,6 +278,8 @@ const fn is_of_a_person(event: &Event) -> bool {
             RunEvent::HaltLifted { .. }
                 | RunEvent::Paused { .. }
                 | RunEvent::Unpaused { .. }
+                | RunEvent::PausePointSet { .. }
+                | RunEvent::PausePointCleared { .. }
                 | RunEvent::Ending { .. }
                 | RunEvent::RingApproved { .. }
                 | RunEvent::DenialLifted { .. }
