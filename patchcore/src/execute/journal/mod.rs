@@ -17,6 +17,7 @@ mod cause;
 mod chain;
 mod change;
 mod driving;
+mod fault;
 mod location;
 mod lock;
 mod look;
@@ -42,6 +43,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+#[cfg(feature = "crash")]
+pub use self::fault::{Fault, Faults, Synchronous};
 pub use self::{
     chain::{ChainFault, ChainReport, RunChain},
     lock::Holder,
@@ -54,6 +57,8 @@ pub use self::{
 };
 
 pub(crate) use self::driving::Driving;
+#[cfg(not(feature = "crash"))]
+use self::fault::Faults;
 use self::{
     cause::Place,
     change::{Append, Change, Receipt, Start},
@@ -104,13 +109,7 @@ impl Journal {
     /// SQLite's log is not safe; recognised on Linux and for Windows shares), `NotFound` (no such
     /// directory), `DiskFull`, `Busy` (another program keeps a transaction open), `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = location::resolve(path.as_ref())?;
-        let place = Place::file(&path);
-        schema::check_existing(&path, &place)?;
-        let holder = Holder::this_process();
-        let lock = Lock::take(&path, &place, &holder)?;
-        let connection = schema::connect(&path, &place)?;
-        Self::start(connection, Some((&path, lock)), place, &holder)
+        Self::at(path.as_ref(), Faults::none())
     }
 
     /// A journal that lasts as long as its handles: the same code over a database in memory.
@@ -118,10 +117,42 @@ impl Journal {
     /// # Errors
     /// `Io` if no thread can be started.
     pub fn in_memory() -> Result<Self> {
+        Self::of_memory(Faults::none())
+    }
+
+    /// [`open`](Self::open) with faults of the disk, for tests.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "crash")]
+    pub fn open_with(path: impl AsRef<Path>, faults: Faults) -> Result<Self> {
+        Self::at(path.as_ref(), faults)
+    }
+
+    /// [`in_memory`](Self::in_memory) with faults of the disk, for tests.
+    ///
+    /// # Errors
+    /// As [`in_memory`](Self::in_memory).
+    #[cfg(feature = "crash")]
+    pub fn in_memory_with(faults: Faults) -> Result<Self> {
+        Self::of_memory(faults)
+    }
+
+    fn at(path: &Path, faults: Faults) -> Result<Self> {
+        let path = location::resolve(path)?;
+        let place = Place::file(&path);
+        schema::check_existing(&path, &place)?;
+        let holder = Holder::this_process();
+        let lock = Lock::take(&path, &place, &holder)?;
+        let connection = schema::connect(&path, &place)?;
+        Self::start(connection, Some((&path, lock)), place, &holder, faults)
+    }
+
+    fn of_memory(faults: Faults) -> Result<Self> {
         let place = Place::memory();
         let connection =
             Connection::open_in_memory().map_err(|error| place.sqlite("open it", error))?;
-        Self::start(connection, None, place, &Holder::this_process())
+        Self::start(connection, None, place, &Holder::this_process(), faults)
     }
 
     fn start(
@@ -129,8 +160,10 @@ impl Journal {
         file: Option<(&Path, Lock)>,
         place: Place,
         holder: &Holder,
+        faults: Faults,
     ) -> Result<Self> {
         let opened = schema::open(&mut connection, file.is_none(), &place, holder)?;
+        schema::set_synchronous(&connection, faults.synchronous(), &place)?;
         let shared = Arc::new(Shared {
             place,
             epoch: opened.epoch.unsigned_abs(),
@@ -143,7 +176,7 @@ impl Journal {
         let looks = path
             .map(|path| Looks::start(path, &shared.place))
             .transpose()?;
-        let writer = writer::start(connection, lock, &opened, Arc::clone(&shared))?;
+        let writer = writer::start(connection, lock, &opened, Arc::clone(&shared), faults)?;
         let looks = looks.unwrap_or_else(|| Looks::Writer(writer.sender.clone()));
         let estate = OnceLock::new();
         if let Some(name) = opened.estate.clone() {
@@ -493,7 +526,13 @@ mod tests {
         connection
             .pragma_update(None, "max_page_count", pages)
             .map_err(|error| place.sqlite("limit it", error))?;
-        Journal::start(connection, None, place, &Holder::this_process())
+        Journal::start(
+            connection,
+            None,
+            place,
+            &Holder::this_process(),
+            Faults::none(),
+        )
     }
 
     fn large(tseq: u64) -> NewEvent {

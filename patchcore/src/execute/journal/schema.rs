@@ -88,6 +88,13 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
+/// How far a commit waits for the disk: `FULL`, except where a test plants a fault.
+pub(super) fn set_synchronous(connection: &Connection, level: &str, place: &Place) -> Result<()> {
+    connection
+        .pragma_update(None, "synchronous", level)
+        .map_err(|error| place.sqlite("open it", error))
+}
+
 /// Opens the journal for writing: creates its tables in an empty file, and begins a new epoch.
 pub(super) fn open(
     connection: &mut Connection,
