@@ -51,6 +51,8 @@ pub(crate) enum Message {
         event: ComponentEvent,
         ack: oneshot::Sender<Result<()>>,
     },
+    /// An effect is about to begin, and asks whether the run is still ours.
+    MayBegin { ack: oneshot::Sender<Result<()>> },
     /// An effect tells how far it is.
     Progressed {
         component: ComponentId,
@@ -247,6 +249,7 @@ impl Driver {
                 }
                 Event::Component(event) => kernel::stored(event),
                 Event::Other(kind, body) => (kind.clone(), body.clone()),
+                Event::Damaged(kind, why) => return Err(story::damaged(self.story.run, kind, why)),
             };
             let stream = component
                 .as_ref()
@@ -500,6 +503,12 @@ impl Driver {
                 let _ = ack.send(recorded);
                 failed
             }
+            Message::MayBegin { ack } => {
+                let confirmed = self.journal.confirm().await;
+                // Whoever asked and is gone begins nothing.
+                let _ = ack.send(confirmed.clone());
+                confirmed
+            }
             Message::Progressed {
                 component,
                 progress,
@@ -645,17 +654,32 @@ struct Recorder {
     sender: mpsc::UnboundedSender<Message>,
 }
 
+impl Recorder {
+    /// Waits for the driver's answer; none comes from one that is gone.
+    async fn asked(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<()>>) -> Message,
+    ) -> Result<()> {
+        let gone = || Error::new(ErrorKind::JournalInUse, "the run is not driven any more");
+        let (ack, answer) = oneshot::channel();
+        self.sender.send(message(ack)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
 impl Record for Recorder {
     async fn record(&self, event: ComponentEvent) -> Result<()> {
-        let gone = || Error::new(ErrorKind::JournalInUse, "the run is not driven any more");
-        let (ack, recorded) = oneshot::channel();
-        let message = Message::Record {
-            component: self.component.clone(),
+        let component = self.component.clone();
+        self.asked(|ack| Message::Record {
+            component,
             event,
             ack,
-        };
-        self.sender.send(message).map_err(|_| gone())?;
-        recorded.await.map_err(|_| gone())?
+        })
+        .await
+    }
+
+    async fn may_begin(&self) -> Result<()> {
+        self.asked(|ack| Message::MayBegin { ack }).await
     }
 
     fn progress(&self, progress: Progress) {

@@ -57,6 +57,9 @@ pub(super) trait Record: Send + Sync {
     fn record(&self, event: ComponentEvent) -> impl Future<Output = Result<()>> + Send;
     /// Tells how far it is; may be lost.
     fn progress(&self, progress: Progress);
+    /// Returns when it is sure that the run is still ours: asked before every begin, so that nobody who was replaced
+    /// begins anything.
+    fn may_begin(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Makes sure that an operation happened exactly once, and says how it came out.
@@ -109,6 +112,7 @@ pub(super) async fn ensure(
         baseline: op.baseline.clone(),
         guarantee,
         owes: owes(ask.step, &op.request, &undo),
+        give_back_by: None,
         undo,
     })
     .await?;
@@ -224,6 +228,7 @@ impl Call<'_> {
         nth: u32,
         to: &impl Record,
     ) -> Result<OpResult> {
+        to.may_begin().await?;
         let begun = self
             .bounded("begin", BEGIN_DEADLINE, |port, ctx| {
                 let op = op.clone();

@@ -6,7 +6,7 @@ use serde::Deserialize as _;
 
 use super::{
     journal::{ReadJournal, RunRow, StoredEvent},
-    kernel::{ComponentEvent, ComponentState, Event, RunEvent, RunState},
+    kernel::{self, ComponentState, Event, Read, RunEvent, RunState},
 };
 use crate::{
     approve::{self, ApprovedPlan, Counted},
@@ -44,15 +44,16 @@ pub(super) fn stream(component: &ComponentId) -> String {
 }
 
 impl Told {
-    /// Reads a stored event. One of a newer version becomes [`Event::Other`].
+    /// Reads a stored event of this or an earlier version. One of a newer version becomes [`Event::Other`], one that
+    /// cannot be read [`Event::Damaged`].
     #[must_use]
     pub fn read(stored: StoredEvent) -> Self {
         let component = stored.stream.strip_prefix(COMPONENT).map(ComponentId::from);
-        let known = match component {
-            Some(_) => ComponentEvent::deserialize(&stored.body).map(Event::Component),
-            None => RunEvent::deserialize(&stored.body).map(Event::Run),
+        let (kind, body) = (stored.kind, stored.body);
+        let event = match component {
+            Some(_) => known(kind, body, Event::Component),
+            None => known::<RunEvent>(kind, body, Event::Run),
         };
-        let event = known.unwrap_or(Event::Other(stored.kind, stored.body));
         Self {
             seq: stored.seq,
             at: stored.at,
@@ -62,6 +63,37 @@ impl Told {
             zone: jiff::tz::TimeZone::UTC,
         }
     }
+}
+
+fn known<E: serde::de::DeserializeOwned>(
+    kind: String,
+    body: serde_json::Value,
+    event: fn(E) -> Event,
+) -> Event {
+    match kernel::read(&kind, body) {
+        Read::Known(known) => event(known),
+        Read::Newer(body) => Event::Other(kind, body),
+        Read::Damaged(why) => Event::Damaged(kind, why),
+    }
+}
+
+/// The error for an event of a run that cannot be read.
+pub(super) fn damaged(run: RunId, kind: &str, why: &str) -> Error {
+    Error::new(
+        ErrorKind::JournalDamaged,
+        format!("run {run} holds a decision \"{kind}\" that cannot be read: {why}"),
+    )
+    .consequence("the run cannot go on from this journal")
+    .hint("verify the journal: it names the first record that was changed")
+}
+
+/// The error for an event of a run that a newer version wrote.
+fn newer(run: RunId, kind: &str) -> Error {
+    Error::new(
+        ErrorKind::JournalNewer,
+        format!("run {run} holds a decision \"{kind}\" that this version does not know"),
+    )
+    .hint("continue it with the version of patchcore that wrote it")
 }
 
 /// Everything a journal says of one run.
@@ -160,7 +192,7 @@ impl Story {
     /// Records one event.
     ///
     /// # Errors
-    /// `JournalNewer` for an event of a newer version.
+    /// `JournalNewer` for an event of a newer version, `JournalDamaged` for one that cannot be read.
     pub fn evolve(&mut self, told: &Told) -> Result<()> {
         self.seq = told.seq;
         self.told_at = told.at;
@@ -173,16 +205,8 @@ impl Story {
                     .evolve(event, told.at);
             }
             (Event::Component(_), None) => {}
-            (Event::Other(kind, _), _) => {
-                return Err(Error::new(
-                    ErrorKind::JournalNewer,
-                    format!(
-                        "run {} holds a decision \"{kind}\" that this version does not know",
-                        self.run
-                    ),
-                )
-                .hint("continue it with the version of patchcore that wrote it"));
-            }
+            (Event::Other(kind, _), _) => return Err(newer(self.run, kind)),
+            (Event::Damaged(kind, why), _) => return Err(damaged(self.run, kind, why)),
         }
         Ok(())
     }
@@ -199,14 +223,17 @@ impl Story {
 /// The deny-list: what the runs of a journal rolled back and nobody lifted.
 ///
 /// # Errors
-/// As reading a journal.
+/// As reading a run: a denial that cannot be read must not be taken for none.
 pub async fn denials(journal: &impl ReadJournal) -> Result<Vec<Denial>> {
     let mut denials: Vec<Denial> = Vec::new();
     for stored in journal
         .events_of_kinds(&["denied", "denial_lifted"])
         .await?
     {
-        match Told::read(stored).event {
+        let told = Told::read(stored);
+        match told.event {
+            Event::Other(kind, _) => return Err(newer(told.run, &kind)),
+            Event::Damaged(kind, why) => return Err(damaged(told.run, &kind, &why)),
             Event::Run(RunEvent::Denied { denial }) => denials.push(denial),
             Event::Run(RunEvent::DenialLifted {
                 patch,

@@ -119,8 +119,14 @@ impl Kept {
         fs::write(file, lines.join("\n") + "\n").unwrap();
     }
 
-    /// The same events in a journal of today, and what is made of them.
+    /// What is made today of the same events.
     pub(crate) async fn retold(&self) -> Story {
+        let (journal, run) = self.in_a_journal().await;
+        Story::read(&journal, run).await.unwrap()
+    }
+
+    /// The same events in a journal of today.
+    pub(crate) async fn in_a_journal(&self) -> (Journal, RunId) {
         let journal = Journal::in_memory().unwrap();
         let run = journal
             .start_run(NewRun {
@@ -143,7 +149,7 @@ impl Kept {
             .append(run, events.collect(), Durability::Durable)
             .await
             .unwrap();
-        Story::read(&journal, run).await.unwrap()
+        (journal, run)
     }
 
     /// Compares with the kept state: what stood there once stands there with the same value, and more may stand

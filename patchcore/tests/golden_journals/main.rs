@@ -18,9 +18,9 @@ mod making;
 use std::collections::BTreeSet;
 
 use patchcore::{
-    Report,
+    ErrorKind, Report,
     execute::{
-        Story, Told,
+        Story, Told, denials,
         kernel::{ComponentState, Event, RunState},
     },
 };
@@ -114,6 +114,59 @@ async fn what_a_run_writes_today_is_read_back_as_it_was() {
         assert_eq!(again.components, story.components, "{name}");
         if std::env::var_os("PATCHCORE_BLESS").is_some() {
             kept.write_if_missing(TODAY);
+        }
+    }
+}
+
+/// A decision that cannot be read ends the reading of a run, and says whether it is damaged or newer.
+#[tokio::test]
+async fn what_cannot_be_read_is_told_apart_and_never_left_out() {
+    for (at, kind, body, expect) in [
+        (
+            "settled",
+            "settled",
+            json!({ "kind": "settled" }),
+            ErrorKind::JournalDamaged,
+        ),
+        (
+            "settled",
+            "forgiven",
+            json!({ "kind": "settled" }),
+            ErrorKind::JournalDamaged,
+        ),
+        (
+            "settled",
+            "wished",
+            json!({ "kind": "wished" }),
+            ErrorKind::JournalNewer,
+        ),
+        (
+            "settled",
+            "forgiven",
+            json!({ "kind": "forgiven", "v": 9 }),
+            ErrorKind::JournalNewer,
+        ),
+        (
+            "denied",
+            "denied",
+            json!({ "kind": "denied" }),
+            ErrorKind::JournalDamaged,
+        ),
+    ] {
+        let mut kept = Kept::all()
+            .into_iter()
+            .find(|k| k.name == "rolled_back_and_denied")
+            .unwrap();
+        let event = kept.events.iter_mut().find(|e| e.kind == at).unwrap();
+        (event.kind, event.body) = (kind.to_owned(), body.clone());
+        let (journal, run) = kept.in_a_journal().await;
+        let error = Story::read(&journal, run).await.unwrap_err();
+        assert_eq!(error.kind(), expect, "{body}: {error:?}");
+        assert!(error.to_string().contains(kind), "{error}");
+        if at == "denied" {
+            // Else a patch that was denied could be planned again.
+            let error = denials(&journal).await.unwrap_err();
+            assert_eq!(error.kind(), expect, "{error:?}");
         }
     }
 }

@@ -433,6 +433,30 @@ async fn a_handle_that_was_taken_over_never_writes_again() {
 }
 
 #[tokio::test]
+async fn a_handle_that_was_taken_over_is_told_before_it_begins_anything() {
+    let directory = Directory::new("confirm");
+    let (journal, run) = with_run(Journal::open(directory.journal()).unwrap())
+        .await
+        .unwrap();
+    let before = journal.stats();
+    journal.confirm().await.unwrap();
+    assert_eq!(journal.stats(), before, "to confirm writes nothing");
+    let raw = sql(&directory.journal());
+    raw.execute("UPDATE meta SET epoch = epoch + 1", [])
+        .unwrap();
+    let error = journal.confirm().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::JournalInUse, "{error:?}");
+    // Not even if everything looks as before: whoever was replaced once stays replaced.
+    raw.execute("UPDATE meta SET epoch = 1", []).unwrap();
+    assert!(journal.confirm().await.is_err());
+    let error = journal
+        .append(run, vec![event("run", 2)], Durability::Durable)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::JournalInUse, "{error:?}");
+}
+
+#[tokio::test]
 async fn people_can_read_it_with_any_tool() {
     let directory = Directory::new("views");
     let (journal, run) = with_run(Journal::open(directory.journal()).unwrap())

@@ -152,6 +152,7 @@ impl Walk {
     /// The effect of one component comes back, with a result that is drawn.
     fn finish(&mut self, component: &ComponentId) {
         let target = self.plan.envelope.target(component).unwrap().clone();
+        self.something_is_noted(component);
         let effect = self.components[component].effect(&target, component, "j", RunId(1));
         let good = self.draw(10) > 1;
         let input = match effect {
@@ -190,6 +191,7 @@ impl Walk {
                         guarantee: Guarantee::Blind,
                         undo,
                         owes,
+                        give_back_by: None,
                     };
                     self.tell(component, &intended);
                     return;
@@ -250,6 +252,33 @@ impl Walk {
             other => panic!("{other:?} comes back"),
         };
         self.answer(component, input);
+    }
+
+    /// What is only noted while an effect is in flight changes neither where the component is nor what must be done.
+    fn something_is_noted(&mut self, component: &ComponentId) {
+        let (now, drawn) = (self.now, self.draw(24));
+        let state = &self.components[component];
+        let event = match drawn {
+            0 => ComponentEvent::Stalled {
+                at: state.phase,
+                since: now,
+                why: "nothing moves".to_owned(),
+                holder: Some("somebody".to_owned()),
+            },
+            1 if state.stalled.is_some() => ComponentEvent::Moved,
+            2 if state.lock.is_none() => ComponentEvent::Locked {
+                fence: 1,
+                took_over: None,
+            },
+            3 if state.lock.is_some() => ComponentEvent::Unlocked { fence: 1 },
+            _ => return,
+        };
+        let target = self.plan.envelope.target(component).unwrap().clone();
+        let effect = |state: &ComponentState| state.effect(&target, component, "j", RunId(1));
+        let (phase, before) = (state.phase, effect(state));
+        self.tell(component, &event);
+        let state = &self.components[component];
+        assert_eq!((state.phase, effect(state)), (phase, before), "{event:?}");
     }
 
     fn answer(&mut self, component: &ComponentId, input: Input) {

@@ -22,6 +22,8 @@ pub(super) enum Change {
     Append(Append),
     /// Writes the lazy events that wait.
     Flush,
+    /// Looks whether the epoch is still ours.
+    Confirm,
 }
 
 pub(super) struct Start {
@@ -80,7 +82,8 @@ impl Writer {
             Change::Bind(estate) => self.bind(&estate),
             Change::Start(start) => self.start(start),
             Change::Append(append) => self.append(append),
-            Change::Flush => Ok(Receipt::default()),
+            // The transaction has looked at the epoch.
+            Change::Flush | Change::Confirm => Ok(Receipt::default()),
         };
         match &result {
             Ok(_) => {}

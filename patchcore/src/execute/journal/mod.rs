@@ -303,6 +303,14 @@ impl Journal {
         self.write(run, events, commands, Some(at), false).await
     }
 
+    /// Returns when it is sure that this handle was not taken over. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append): after `JournalInUse` this handle refuses everything.
+    pub async fn confirm(&self) -> Result<()> {
+        self.change(Change::Confirm).await.map(drop)
+    }
+
     /// Ends a run: it is sealed, and another can start.
     ///
     /// # Errors

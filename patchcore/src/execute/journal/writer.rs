@@ -163,6 +163,7 @@ impl Writer {
                         Change::Append(append) => !append.lazy,
                         Change::Flush => !self.waiting.is_empty(),
                         Change::Bind(_) | Change::Start(_) => true,
+                        Change::Confirm => false,
                     };
                     changes.push((change, answer));
                 }
@@ -187,8 +188,13 @@ impl Writer {
 
     /// Accepts a lazy append: it gets its numbers now and is written with the next commit.
     fn accept(&mut self, change: Change) -> Result<Receipt> {
-        let Change::Append(append) = change else {
-            return Ok(Receipt::default());
+        let append = match change {
+            Change::Append(append) => append,
+            Change::Confirm => {
+                self.check_epoch().map_err(|error| self.fail(error))?;
+                return Ok(Receipt::default());
+            }
+            _ => return Ok(Receipt::default()),
         };
         let run = self.check_open(append.run)?;
         let mut places = BTreeSet::new();

@@ -49,6 +49,42 @@ pub struct Owed {
     pub taken_by: OpKey,
     /// How it is given back.
     pub give_back: DeployRequest,
+    /// When it should have been given back; later it is overdue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_back_by: Option<Timestamp>,
+}
+
+/// What is in flight, and does not get on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stall {
+    /// Since when nothing moved.
+    pub since: Timestamp,
+    /// What keeps it, as a sentence.
+    pub why: String,
+    /// Who holds what it waits for, where that is known.
+    pub holder: Option<String>,
+}
+
+/// Something borrowed that somebody else changed meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fight {
+    /// The operation that borrowed it.
+    pub taken_by: OpKey,
+    /// What was left there.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The lock of a target that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// What the target counts the holding as.
+    pub fence: u64,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// One component, as a fold over its events.
@@ -88,6 +124,15 @@ pub struct ComponentState {
     pub skipped: Option<String>,
     /// When each step of the auditor's clock was reached: `staged`, `applied`, `in_effect`, `verified`.
     pub reached: BTreeMap<String, Timestamp>,
+    /// What does not get on, if something does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<Box<Stall>>,
+    /// What was borrowed and changed by somebody else meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fights: Vec<Fight>,
+    /// The lock of its target, while we hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
     /// The number of events so far: the next one's place in the stream.
     pub events: u64,
 }
@@ -151,6 +196,7 @@ impl ComponentState {
                 guarantee,
                 undo,
                 owes,
+                give_back_by,
             } => {
                 self.op = Some(OpState {
                     step: *step,
@@ -172,6 +218,7 @@ impl ComponentState {
                         since: at,
                         taken_by: key.clone(),
                         give_back: give_back.clone(),
+                        give_back_by: *give_back_by,
                     });
                 }
             }
@@ -244,9 +291,38 @@ impl ComponentState {
                 self.quarantined_in = None;
                 self.phase = *next;
             }
+            ComponentEvent::Stalled {
+                since, why, holder, ..
+            } => {
+                self.stalled = Some(Box::new(Stall {
+                    since: *since,
+                    why: why.clone(),
+                    holder: holder.clone(),
+                }));
+            }
+            ComponentEvent::Moved => self.stalled = None,
+            ComponentEvent::Fought {
+                taken_by,
+                expected,
+                found,
+            } => self.fights.push(Fight {
+                taken_by: taken_by.clone(),
+                expected: expected.clone(),
+                found: found.clone(),
+                at,
+            }),
+            ComponentEvent::Locked { fence, .. } => {
+                self.lock = Some(Lock {
+                    fence: *fence,
+                    since: at,
+                });
+            }
+            ComponentEvent::Unlocked { .. } => self.lock = None,
         }
         if self.phase != before {
             self.since = Some(at);
+            // Whatever stalled was of the phase before.
+            self.stalled = None;
         }
         if matches!(event, ComponentEvent::Admitted { .. }) {
             self.begun = Some(at);

@@ -106,6 +106,7 @@ fn operation(
             step,
             evidence: evidence.clone(),
             held_already: matches!(result, OpResult::HeldAlready(_)),
+            gives: None,
             next: match step {
                 Step::RebootFirst if target.stages => Phase::Doing(Step::Stage),
                 Step::RebootFirst | Step::Stage => Phase::Doing(Step::Apply),
@@ -136,6 +137,7 @@ fn given_back(end: End, result: &OpResult) -> ComponentEvent {
             step: Step::GiveBack,
             evidence: evidence.clone(),
             held_already: matches!(result, OpResult::HeldAlready(_)),
+            gives: None,
             next: Phase::Ended(end),
         },
         OpResult::Failed(failures) => ComponentEvent::Quarantined {

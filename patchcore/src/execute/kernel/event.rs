@@ -44,6 +44,9 @@ pub enum ComponentEvent {
         /// What is owed from now on, as a sentence; none where nothing is borrowed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owes: Option<String>,
+        /// When that should have been given back; later it is overdue.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        give_back_by: Option<Timestamp>,
     },
     /// The target took it.
     Begun {
@@ -58,6 +61,9 @@ pub enum ComponentEvent {
         evidence: Evidence,
         /// Whether it was so before we began.
         held_already: bool,
+        /// The operation whose loan is given back by this; none where it gives everything back that is owed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gives: Option<OpKey>,
         /// Where it goes.
         next: Phase,
     },
@@ -134,6 +140,42 @@ pub enum ComponentEvent {
         waives: bool,
         /// Where it goes.
         next: Phase,
+    },
+    /// What is in flight does not get on. It goes on being waited for.
+    Stalled {
+        /// In which phase.
+        at: Phase,
+        /// Since when nothing moved.
+        since: Timestamp,
+        /// What keeps it, as a sentence.
+        why: String,
+        /// Who holds what it waits for, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holder: Option<String>,
+    },
+    /// What stalled gets on again.
+    Moved,
+    /// Something borrowed was changed by somebody else meanwhile, so it is not given back by us.
+    Fought {
+        /// The operation that borrowed it.
+        taken_by: OpKey,
+        /// What was left there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// We hold the lock of the target from now on.
+    Locked {
+        /// What the target counts our holding as: it refuses whoever comes with a lower one.
+        fence: u64,
+        /// From whom it was taken over, and how old that holding was; none where nobody held it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took_over: Option<String>,
+    },
+    /// The lock of the target is given back.
+    Unlocked {
+        /// Which holding ended.
+        fence: u64,
     },
 }
 
@@ -276,7 +318,7 @@ pub enum RunEvent {
     },
 }
 
-/// Either of the two, or one of a newer version.
+/// Either of the two, or one that this version cannot make use of.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -286,16 +328,6 @@ pub enum Event {
     Component(ComponentEvent),
     /// Written by a newer version: its kind and its body.
     Other(String, Value),
-}
-
-#[cfg(feature = "sqlite")]
-/// The kind and the body of an event, as a journal stores them.
-pub(crate) fn stored(event: &impl Serialize) -> (String, Value) {
-    let body = serde_json::to_value(event).unwrap_or(Value::Null);
-    let kind = body
-        .get("kind")
-        .and_then(Value::as_str)
-        .unwrap_or("unknown")
-        .to_owned();
-    (kind, body)
+    /// Of a kind that is known, with a body that cannot be read: its kind, and why.
+    Damaged(String, String),
 }

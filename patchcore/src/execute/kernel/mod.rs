@@ -12,13 +12,15 @@ mod phase;
 mod run;
 mod steer;
 mod stop;
+#[cfg(feature = "sqlite")]
+mod upcast;
 
 pub use advance::advance;
-pub use component::{ComponentState, Effect, OpState, Owed};
+pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall};
 pub use decide::{Input, OpResult, decide};
-#[cfg(feature = "sqlite")]
-pub(crate) use event::stored;
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use phase::{End, Phase, RunVerdict, Step};
 pub use run::{Components, Decision, RingPhase, RunState, RunStatus, Wait};
 pub use steer::{Command, Resolution, Steered, steer};
+#[cfg(feature = "sqlite")]
+pub(crate) use upcast::{Read, read, stored};

@@ -70,6 +70,36 @@ pub(crate) fn said(event: &ComponentEvent, component: Option<&ComponentId>) -> V
             said.extend(waives.then(|| "what it owed is waived".to_owned()));
             said
         }
+        ComponentEvent::Stalled { why, holder, .. } => {
+            vec![stalled(without(why, component), holder.as_deref())]
+        }
+        ComponentEvent::Moved => vec!["it gets on again".to_owned()],
+        ComponentEvent::Fought {
+            expected, found, ..
+        } => vec![
+            format!(
+                "somebody else changed what was borrowed: expected {expected} but found {found}"
+            ),
+            "it is left as it is".to_owned(),
+        ],
+        ComponentEvent::Locked { fence, took_over } => {
+            let mut said = vec![format!("holds the lock of its target (fence {fence})")];
+            said.extend(
+                took_over
+                    .as_ref()
+                    .map(|from| format!("taken over from {from}")),
+            );
+            said
+        }
+        ComponentEvent::Unlocked { .. } => vec!["gave back the lock of its target".to_owned()],
+    }
+}
+
+/// What does not get on, and who holds what it waits for.
+pub(crate) fn stalled(why: &str, holder: Option<&str>) -> String {
+    match holder {
+        Some(holder) if !why.contains(holder) => format!("stalled: {why}, held by {holder}"),
+        _ => format!("stalled: {why}"),
     }
 }
 

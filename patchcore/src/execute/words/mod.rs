@@ -48,6 +48,7 @@ pub(crate) fn event(event: &Event, component: Option<&ComponentId>, times: &Time
         Event::Run(event) => run_event(event, times),
         Event::Component(event) => said(event, component).join(" · "),
         Event::Other(kind, _) => format!("{kind} (written by a newer version)"),
+        Event::Damaged(kind, why) => format!("{kind} (it cannot be read: {why})"),
     }
 }
 

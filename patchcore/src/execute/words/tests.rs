@@ -250,6 +250,11 @@ const fn place_of_component(event: &ComponentEvent) -> u8 {
         ComponentEvent::CutShort { .. } => 11,
         ComponentEvent::Quarantined { .. } => 12,
         ComponentEvent::Resolved { .. } => 13,
+        ComponentEvent::Stalled { .. } => 14,
+        ComponentEvent::Moved => 15,
+        ComponentEvent::Fought { .. } => 16,
+        ComponentEvent::Locked { .. } => 17,
+        ComponentEvent::Unlocked { .. } => 18,
     }
 }
 
@@ -272,6 +277,7 @@ fn intended(step: Step, owes: Option<&str>) -> ComponentEvent {
         guarantee: Guarantee::Blind,
         undo: Undo::Nothing,
         owes: owes.map(str::to_owned),
+        give_back_by: None,
     }
 }
 
@@ -281,6 +287,7 @@ fn every_event_of_a_component_is_a_sentence() {
         step,
         evidence: Evidence::observed(night(), saw),
         held_already,
+        gives: None,
         next: Phase::VerifyApplied,
     };
     let failed = |failures: Vec<Failure>, next| ComponentEvent::Failed {
@@ -307,6 +314,12 @@ fn every_event_of_a_component_is_a_sentence() {
         how: "abandon".to_owned(),
         waives,
         next: Phase::Ended(End::LeftAsIs),
+    };
+    let stalled = |why: &str, holder: Option<&str>| ComponentEvent::Stalled {
+        at: Phase::Doing(Step::Apply),
+        since: night(),
+        why: why.to_owned(),
+        holder: holder.map(str::to_owned),
     };
     let all = "scan: 3 of 3 at the planned version";
     let table = [
@@ -470,6 +483,45 @@ fn every_event_of_a_component_is_a_sentence() {
             "abandon by maria: looked at it · what it owed is waived",
         ),
         (resolved(false), "abandon by maria: looked at it"),
+        (
+            stalled("web-c2: the tool says 40 % since 22:05", None),
+            "stalled: the tool says 40 % since 22:05",
+        ),
+        (
+            stalled("the package lock is held", Some("apt (pid 412)")),
+            "stalled: the package lock is held, held by apt (pid 412)",
+        ),
+        (
+            stalled("apt (pid 412) holds the lock", Some("apt (pid 412)")),
+            "stalled: apt (pid 412) holds the lock",
+        ),
+        (ComponentEvent::Moved, "it gets on again"),
+        (
+            ComponentEvent::Fought {
+                taken_by: OpKey::from("k"),
+                expected: "the timer off".to_owned(),
+                found: "on".to_owned(),
+            },
+            "somebody else changed what was borrowed: expected the timer off but found on · it is left as it is",
+        ),
+        (
+            ComponentEvent::Locked {
+                fence: 3,
+                took_over: None,
+            },
+            "holds the lock of its target (fence 3)",
+        ),
+        (
+            ComponentEvent::Locked {
+                fence: 4,
+                took_over: Some("pid 77 on ops-1, 3 h old".to_owned()),
+            },
+            "holds the lock of its target (fence 4) · taken over from pid 77 on ops-1, 3 h old",
+        ),
+        (
+            ComponentEvent::Unlocked { fence: 4 },
+            "gave back the lock of its target",
+        ),
     ];
     let mut seen = BTreeSet::new();
     let who = ComponentId::from("web-c2");
@@ -477,7 +529,7 @@ fn every_event_of_a_component_is_a_sentence() {
         assert_eq!(said(event, Some(&who)).join(" · "), *expect);
         seen.insert(place_of_component(event));
     }
-    assert_eq!(seen, (0..14).collect());
+    assert_eq!(seen, (0..19).collect());
 }
 
 const fn place_of_wait(wait: &Wait) -> u8 {

@@ -155,7 +155,7 @@ impl Timeline {
                 .entry(component.clone())
                 .or_default()
                 .evolve(event, told.at),
-            (Event::Component(_), None) | (Event::Other(..), _) => {}
+            (Event::Component(_), None) | (Event::Other(..) | Event::Damaged(..), _) => {}
         }
     }
 

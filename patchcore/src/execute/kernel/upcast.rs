@@ -1,0 +1,171 @@
+//! Events of earlier versions, as the kernel knows them today.
+//!
+//! A body says in `v` in which version of its kind it was written; absent means 1. A kind gets a higher version when
+//! an old reader would misunderstand the new body, and with it an arm in [`upcast`]. A field that an old reader may
+//! leave out needs no new version, only a default.
+
+use std::fmt;
+
+use serde::{
+    de::{DeserializeOwned, value::MapDeserializer},
+    ser::Serialize,
+};
+use serde_json::Value;
+
+/// The field of a body that holds the version of its kind.
+const VERSION: &str = "v";
+
+/// The version in which a kind is written today.
+const fn written(_kind: &str) -> u64 {
+    1
+}
+
+/// A body of an earlier version, brought to today's.
+fn upcast(_kind: &str, _version: u64, body: Value) -> Value {
+    body
+}
+
+/// What a stored event turns out to be.
+#[derive(Debug)]
+pub(crate) enum Read<E> {
+    /// An event that we know.
+    Known(E),
+    /// Its kind, or this version of its kind, was written by a newer patchcore.
+    Newer(Value),
+    /// Its kind is known, and what it says cannot be read.
+    Damaged(String),
+}
+
+/// The kind and the body of an event, as a journal stores them.
+pub(crate) fn stored(event: &impl Serialize) -> (String, Value) {
+    let mut body = serde_json::to_value(event).unwrap_or(Value::Null);
+    let kind = body
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or("unknown")
+        .to_owned();
+    let version = written(&kind);
+    if version > 1
+        && let Some(fields) = body.as_object_mut()
+    {
+        fields.insert(VERSION.to_owned(), version.into());
+    }
+    (kind, body)
+}
+
+/// Reads a stored event of any version up to today's.
+pub(crate) fn read<E: DeserializeOwned>(kind: &str, body: Value) -> Read<E> {
+    if !knows::<E>(kind) {
+        return Read::Newer(body);
+    }
+    let version = match body.get(VERSION) {
+        None => 1,
+        Some(version) => match version.as_u64() {
+            Some(version @ 1..) => version,
+            _ => return Read::Damaged(format!("expected a version but found {version}")),
+        },
+    };
+    if version > written(kind) {
+        return Read::Newer(body);
+    }
+    match body.get("kind").and_then(Value::as_str) {
+        Some(within) if within == kind => {}
+        Some(within) => {
+            return Read::Damaged(format!(
+                "expected a body of {kind} but found one of {within}"
+            ));
+        }
+        None => return Read::Damaged(format!("expected a body of {kind} but found none")),
+    }
+    match E::deserialize(upcast(kind, version, body)) {
+        Ok(event) => Read::Known(event),
+        Err(error) => Read::Damaged(error.to_string()),
+    }
+}
+
+/// Whether a kind is one of ours: only reading its name tells that, so that no list of names can fall behind.
+fn knows<E: DeserializeOwned>(kind: &str) -> bool {
+    let only_its_kind = MapDeserializer::<_, Misread>::new([("kind", kind)].into_iter());
+    !matches!(E::deserialize(only_its_kind), Err(Misread::UnknownKind))
+}
+
+/// Why a body with nothing but its kind cannot be read.
+#[derive(Debug)]
+enum Misread {
+    UnknownKind,
+    Otherwise,
+}
+
+impl fmt::Display for Misread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownKind => "unknown kind",
+            Self::Otherwise => "incomplete",
+        })
+    }
+}
+
+impl std::error::Error for Misread {}
+
+impl serde::de::Error for Misread {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::Otherwise
+    }
+
+    fn unknown_variant(_: &str, _: &'static [&'static str]) -> Self {
+        Self::UnknownKind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Read, read, stored};
+    use crate::execute::kernel::{ComponentEvent, RunEvent};
+
+    #[test]
+    fn a_known_kind_that_cannot_be_read_is_damaged_and_an_unknown_one_is_newer() {
+        let component = |kind, body| read::<ComponentEvent>(kind, body);
+        for (kind, body) in [
+            ("begun", json!({ "kind": "begun" })),
+            ("begun", json!({ "kind": "begun", "handle": 7 })),
+            ("begun", json!("begun")),
+            ("begun", json!(null)),
+            ("begun", json!({ "kind": "forgiven" })),
+            ("forgiven", json!({ "kind": "forgiven", "v": "two" })),
+            ("forgiven", json!({ "kind": "forgiven", "v": 0 })),
+        ] {
+            let found = component(kind, body.clone());
+            assert!(matches!(found, Read::Damaged(_)), "{body}: {found:?}");
+        }
+        for (kind, body) in [
+            ("wished", json!({ "kind": "wished" })),
+            ("wished", json!(null)),
+            ("forgiven", json!({ "kind": "forgiven", "v": 99 })),
+        ] {
+            let found = component(kind, body.clone());
+            assert!(matches!(found, Read::Newer(_)), "{body}: {found:?}");
+        }
+        // A nested word that is not known belongs to a kind that is.
+        let body = json!({ "kind": "soak_over", "next": { "at": "nowhere" } });
+        assert!(matches!(component("soak_over", body), Read::Damaged(_)));
+        // A kind of the run is none of a component.
+        let body = json!({ "kind": "paused", "by": "jon", "reason": "because" });
+        assert!(matches!(component("paused", body.clone()), Read::Newer(_)));
+        assert!(matches!(
+            read::<RunEvent>("paused", body),
+            Read::Known(RunEvent::Paused { .. })
+        ));
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back() {
+        let (kind, body) = stored(&ComponentEvent::Forgiven);
+        assert_eq!(kind, "forgiven");
+        assert!(matches!(
+            read::<ComponentEvent>(&kind, body),
+            Read::Known(ComponentEvent::Forgiven)
+        ));
+    }
+}
