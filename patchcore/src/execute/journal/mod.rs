@@ -10,9 +10,11 @@
 //! - An acknowledged durable append survives the end of the process and of the power.
 //! - An append is all or nothing, and every place in a stream is taken once.
 //! - A handle that was taken over, or whose disk has failed, never writes again.
-//! - A record that was changed afterwards is found and named ([`Journal::verify`]), except by who
-//!   computes the whole chain anew or cuts off its end: keep heads elsewhere against that.
+//! - A record that was changed afterwards is found and named ([`Journal::verify`]). A chain that was computed anew, and an
+//!   end that was cut off or lost, are found only with an [`Anchor`] that was kept elsewhere
+//!   ([`Journal::verify_against`]).
 
+mod anchor;
 mod cause;
 mod chain;
 mod change;
@@ -46,6 +48,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 #[cfg(feature = "crash")]
 pub use self::fault::{Fault, Faults, Synchronous};
 pub use self::{
+    anchor::Anchor,
     chain::{ChainFault, ChainReport, RunChain},
     lock::Holder,
     read::ReadJournal,
@@ -84,6 +87,7 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     uid: String,
+    before: Option<Holder>,
     estate: OnceLock<EstateName>,
     /// The runs that are driven in this process; see [`Driving`].
     driven: Mutex<BTreeSet<RunId>>,
@@ -192,6 +196,7 @@ impl Journal {
         Ok(Self(Arc::new(Inner {
             shared,
             uid: opened.uid,
+            before: opened.before,
             estate,
             driven: Mutex::default(),
             open: Some(open),
@@ -228,6 +233,12 @@ impl Journal {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.0.shared.epoch
+    }
+
+    /// Who opened it before this handle, whether or not that process is still there; none if nobody did.
+    #[must_use]
+    pub fn opened_before(&self) -> Option<&Holder> {
+        self.0.before.as_ref()
     }
 
     /// Starts a run together with its first events.
@@ -458,6 +469,25 @@ impl Journal {
     pub async fn verify(&self) -> Result<ChainReport> {
         self.0.shared.check()?;
         self.running()?.looks.verify(&self.0.shared.place).await
+    }
+
+    /// Where the journal ends, to be kept elsewhere; see [`Anchor`]. None before the first event.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn anchor(&self) -> Result<Option<Anchor>> {
+        self.look(anchor::now).await
+    }
+
+    /// [`verify`](Self::verify), and besides whether everything that anchors saw is there as they saw it. Only so is an end
+    /// found that was cut off, or a chain that was computed anew.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), and `InvalidInput` for an anchor of another journal.
+    pub async fn verify_against(&self, anchors: &[Anchor]) -> Result<ChainReport> {
+        self.0.shared.check()?;
+        let (looks, place) = (&self.running()?.looks, &self.0.shared.place);
+        looks.verify_against(place, anchors).await
     }
 
     /// How much was written since the journal was opened.
