@@ -19,6 +19,7 @@ use super::{
         self, Command, ComponentEvent, Decision, Effect, Event, Input, OpResult, RunEvent,
         RunStatus,
     },
+    lock::Locker,
     looks,
     story::{self, Story, Told},
     supervise::{self, Caller},
@@ -29,7 +30,7 @@ use crate::{
     error::{Error, ErrorKind, Failure, Result},
     id::{ComponentId, PersonId, ProviderName},
     policy::Calendar,
-    provider::{CancelToken, Deployer, HealthProbe, OpContext, Progress},
+    provider::{CancelToken, Claim, Deployer, HealthProbe, OpContext, Progress, TargetLock},
 };
 
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds,
@@ -41,6 +42,19 @@ const INBOX: Duration = Duration::from_secs(2);
 pub(crate) struct Tools {
     pub(crate) deployers: BTreeMap<ProviderName, Arc<dyn Deployer>>,
     pub(crate) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
+    pub(crate) locks: BTreeMap<ProviderName, Arc<dyn TargetLock>>,
+    /// How long a holding of a target's lock lasts without a sign of life, where it is not the usual.
+    pub(crate) lease: Option<Duration>,
+}
+
+impl Tools {
+    /// On whose behalf the locks of targets are taken.
+    fn claim(&self, journal: &Journal) -> Arc<Claim> {
+        let holder = journal.holder().to_string();
+        let claim = Claim::new(journal.uid(), journal.opening(), journal.epoch(), holder);
+        let lease = self.lease.unwrap_or(claim.lease);
+        Arc::new(claim.with_lease(lease))
+    }
 }
 
 /// What is said to a driver.
@@ -94,6 +108,7 @@ pub(crate) struct Driver {
     story: Story,
     calendar: Calendar,
     taken_over: Timestamp,
+    claim: Arc<Claim>,
     in_flight: BTreeSet<ComponentId>,
     inbox: mpsc::UnboundedReceiver<Message>,
     sender: mpsc::WeakUnboundedSender<Message>,
@@ -124,6 +139,7 @@ impl Driver {
         let (progress, heard) = watch::channel(BTreeMap::new());
         let driver = Self {
             taken_over: clock.now(),
+            claim: tools.claim(&journal),
             workers: Workers::start_in_this_runtime(),
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
@@ -379,6 +395,13 @@ impl Driver {
                 )
                 .with_fence(self.journal.epoch()),
                 taken_over: self.taken_over,
+                lock: self.tools.locks.get(&target.tool).map(|port| Locker {
+                    port: Arc::clone(port),
+                    claim: Arc::clone(&self.claim),
+                    held: state.lock,
+                    at: state.phase,
+                    taken_over: self.taken_over,
+                }),
                 sender: sender.clone(),
             };
             self.in_flight.insert(component.clone());
@@ -594,6 +617,7 @@ struct Doing {
     probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     ctx: OpContext,
     taken_over: Timestamp,
+    lock: Option<Locker>,
     sender: mpsc::UnboundedSender<Message>,
 }
 
@@ -624,6 +648,17 @@ impl Doing {
                 journaled,
             } => {
                 let (subject, taken_over) = (self.known_as.clone(), self.taken_over);
+                let held = match &self.lock {
+                    Some(lock) => {
+                        let journaled = journaled.as_deref();
+                        lock.hold(&caller, &ctx, &subject, journaled, &to).await?
+                    }
+                    None => Ok(ctx),
+                };
+                let ctx = match held {
+                    Ok(ctx) => ctx,
+                    Err(result) => return Ok(Some(Input::Operation(step, result))),
+                };
                 let ask = Ask {
                     step,
                     key,
@@ -643,6 +678,13 @@ impl Doing {
             Effect::Check(checks) => Some(Input::Checks(
                 looks::checks(&self.probes, &self.workers, &ctx, &self.component, &checks).await,
             )),
+            Effect::Unlock { fence } => {
+                let lapses = match &self.lock {
+                    Some(lock) => lock.give_back(&caller, &ctx, &self.known_as, fence).await,
+                    None => Some("the tool keeps no locks any more".to_owned()),
+                };
+                Some(Input::Unlocked { fence, lapses })
+            }
             Effect::None => None,
         })
     }

@@ -283,7 +283,7 @@ impl<'a> Context<'a> {
         let all_over = self
             .components
             .values()
-            .all(|s| s.phase.is_ended() && s.owed.is_empty());
+            .all(ComponentState::is_over);
         if all_over && decision.is_empty() {
             decision.run.push(RunEvent::Ended {
                 verdict: RunVerdict::Done,
@@ -556,7 +556,7 @@ impl<'a> Context<'a> {
             && self
                 .components
                 .values()
-                .all(|s| s.phase.is_ended() && s.owed.is_empty())
+                .all(ComponentState::is_over)
         {
             decision.run.push(RunEvent::Ended {
                 verdict,
