@@ -7,6 +7,7 @@
 
 mod blocking;
 mod crash;
+mod driving;
 mod estate;
 mod failing;
 mod fenced;
@@ -16,3 +17,4 @@ mod steering;
 mod stopping;
 mod succeeding;
 mod twist;
+mod two;

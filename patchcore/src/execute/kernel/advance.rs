@@ -48,6 +48,7 @@ pub fn advance(
     cx.denials(&mut decision);
     cx.people(&mut decision);
     cx.paused(&mut decision);
+    cx.pause_points(&mut decision);
     match &run.status {
         RunStatus::Ended { .. } => return Decision::default(),
         RunStatus::Ending { verdict } => {
@@ -232,6 +233,20 @@ impl<'a> Context<'a> {
         }
     }
 
+    fn pause_points(&self, decision: &mut Decision) {
+        if self.run.pause_points.is_empty() {
+            return;
+        }
+        for (component, state) in self.components {
+            if let Some(point) = self.run.held_before(component, state) {
+                decision.waits.push(Wait::PausePoint {
+                    component: component.clone(),
+                    point: point.clone(),
+                });
+            }
+        }
+    }
+
     /// Rolling back restores service, so it goes on in every status and outside of windows; the budget holds.
     fn ways_back(&self, decision: &mut Decision) {
         let mut taken: Vec<&ComponentId> = Vec::new();
@@ -280,10 +295,7 @@ impl<'a> Context<'a> {
             return;
         }
         self.give_back_at_the_end(decision);
-        let all_over = self
-            .components
-            .values()
-            .all(ComponentState::is_over);
+        let all_over = self.components.values().all(ComponentState::is_over);
         if all_over && decision.is_empty() {
             decision.run.push(RunEvent::Ended {
                 verdict: RunVerdict::Done,
@@ -552,12 +564,7 @@ impl<'a> Context<'a> {
             };
             decision.components.push((component.clone(), event));
         }
-        if decision.is_empty()
-            && self
-                .components
-                .values()
-                .all(ComponentState::is_over)
-        {
+        if decision.is_empty() && self.components.values().all(ComponentState::is_over) {
             decision.run.push(RunEvent::Ended {
                 verdict,
                 ends: self.ends(),
