@@ -70,7 +70,8 @@ fn begun_by(sim: &Sim, component: &str) -> Vec<String> {
         let mut by: Vec<String> = Vec::new();
         for arrival in world.arrivals(&component.into()) {
             let journal = arrival.key.as_str().split('/').next().unwrap().to_owned();
-            let patches = !arrival.key.as_str().contains("/give-back/");
+            let key = arrival.key.as_str();
+            let patches = key.contains("/apply/") || key.contains("/reboot/");
             if patches && arrival.admitted && by.last() != Some(&journal) {
                 by.push(journal);
             }
