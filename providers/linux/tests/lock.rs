@@ -126,7 +126,12 @@ fn reading() -> OpContext {
 }
 
 fn claim(journal: &str, opening: &str, epoch: u64) -> Claim {
-    Claim::new(journal, opening, epoch, format!("process 4711 of {journal}"))
+    Claim::new(
+        journal,
+        opening,
+        epoch,
+        format!("process 4711 of {journal}"),
+    )
 }
 
 #[tokio::test]
@@ -148,7 +153,11 @@ async fn a_job_runs_for_who_holds_the_lock_and_for_nobody_else() {
     assert!(fence > old);
 
     // The same again under its old fence, something new, and a fence that never was.
-    for (id, with) in [("op-first", old), ("op-second", old), ("op-third", fence + 1)] {
+    for (id, with) in [
+        ("op-first", old),
+        ("op-second", old),
+        ("op-third", fence + 1),
+    ] {
         let status = stand.start(&stand.job(id), with).await;
         assert_eq!(
             (status.phase, status.refusal, status.ran),

@@ -182,6 +182,13 @@ impl ComponentState {
         }
     }
 
+    /// Whether something is to be in flight for it.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        let has_left = matches!(self.phase, Phase::InService | Phase::Ended(_));
+        self.phase.acts() || has_left && self.lock.is_some()
+    }
+
     /// Whether its part is over, and nothing is borrowed any more.
     #[must_use]
     pub fn is_over(&self) -> bool {

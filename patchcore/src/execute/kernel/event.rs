@@ -205,6 +205,9 @@ pub enum RunEvent {
     TakenOver {
         /// How often the journal changed hands.
         epoch: u64,
+        /// Which process of which host had opened it before, and when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
     },
     /// A ring may start.
     RingOpened {

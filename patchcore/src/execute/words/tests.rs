@@ -127,7 +127,10 @@ fn every_event_of_a_run_is_a_sentence() {
             "plan 925b766c · 14 components · requested by sam · approved by maria (asserted), jon (signed)",
         ),
         (
-            RunEvent::TakenOver { epoch: 2 },
+            RunEvent::TakenOver {
+                epoch: 2,
+                from: None,
+            },
             "resumed from its journal (opening 2)",
         ),
         (
