@@ -142,7 +142,7 @@ async fn a_job_runs_for_who_holds_the_lock_and_for_nobody_else() {
         .fence(&one.clone().with_lease(Duration::from_secs(1)))
         .await;
     let first = stand.job("op-first");
-    assert_eq!(stand.start(&first, old).await.phase, Phase::Running);
+    stand.start(&first, old).await;
     assert_eq!(stand.end(&first.id, old).await.phase, Phase::Done);
 
     reading().sleep(Duration::from_secs(3)).await;
@@ -240,12 +240,25 @@ async fn a_runner_that_slept_through_a_takeover_runs_nothing() {
                 .arg(stand.path("lock"));
             if woke == Woke::BeforeItsClaim {
                 stand.fence(&claim("aaaa", "o2", 2)).await;
-            } else {
-                // What the runner calls between the two looks takes as long as the takeover.
-                let path = sleeping_sync(&stand, old + 1);
-                run.env("PATH", format!("{}:/usr/bin:/bin", path.display()));
             }
-            assert!(run.status().unwrap().success(), "{shell:?} {woke:?}");
+            // What the runner writes between the two looks waits until somebody reads it.
+            let reserve = to.join("reserve");
+            let fifo = Command::new("mkfifo").arg(&reserve).status();
+            assert!(fifo.unwrap().success());
+            let mut runner = run.spawn().unwrap();
+            if woke == Woke::BetweenClaimAndContent {
+                let end = std::time::Instant::now() + Duration::from_secs(20);
+                while !to.join("state").exists() {
+                    assert!(std::time::Instant::now() < end, "{shell:?}: no state");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                stand.fence(&claim("aaaa", "o2", 2)).await;
+                fs::read(&reserve).unwrap();
+            }
+            assert!(runner.wait().unwrap().success(), "{shell:?} {woke:?}");
+            if woke == Woke::BeforeItsClaim {
+                fs::remove_file(&reserve).unwrap();
+            }
 
             assert_eq!(stand.effects(), ["op-made"], "{shell:?} {woke:?}");
             let log = stand.log();
@@ -269,22 +282,6 @@ async fn a_runner_that_slept_through_a_takeover_runs_nothing() {
             }
         }
     }
-}
-
-/// A `sync` during which somebody takes the lock.
-fn sleeping_sync(stand: &Stand, next: u64) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = stand.path("bin");
-    fs::create_dir(&folder).unwrap();
-    let lock = stand.path("lock");
-    let text = format!(
-        "#!/bin/sh\necho '1 bbbb o9 1 900 1 somebody' >'{0}/{next}'\n",
-        lock.display()
-    );
-    let file = folder.join("sync");
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    folder
 }
 
 #[tokio::test]
