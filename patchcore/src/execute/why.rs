@@ -339,6 +339,13 @@ fn owed(
         _ => "is given back when its soak ends",
     };
     let run = story.run;
+    let lock = state.lock.map(|lock| {
+        format!(
+            "{component} is locked by us (fence {}) since {}, taken by run {run}, is given back as soon as nothing is done to it",
+            lock.fence,
+            times.at(lock.since)
+        )
+    });
     state
         .owed
         .iter()
@@ -346,6 +353,7 @@ fn owed(
         .map(move |(what, since)| {
             format!("{component} {what} since {since}, taken by run {run}, {when}")
         })
+        .chain(lock)
         .collect::<Vec<_>>()
         .into_iter()
 }
