@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use patchcore::{
     ErrorKind, Estate, Journal, Result, Run, Standing,
     clock::Clock as _,
-    execute::kernel::{ComponentEvent, Event, RunVerdict},
+    execute::kernel::{ComponentEvent, Event, RunVerdict, Step},
     id::ComponentId,
     provider::{
         Begun, Claim, DeployRequest, Deployer, Op, OpContext, Provider as _, Taken, TargetLock,
@@ -325,24 +325,22 @@ async fn the_ledger_says_what_is_locked_and_every_call_comes_with_its_fence() {
     }
     let reads = Arc::new(Reads::default());
     let run = start(&twist::locked_estate(&sim, &reads), &journal).await;
-    let mut events = run.events();
-    let mut ledger = None;
-    while let Some(told) = events.next().await {
-        if ledger.is_none()
-            && matches!(
-                told.event,
-                Event::Component(ComponentEvent::Locked { fence: 5, .. })
-            )
-        {
-            ledger = Some(run.ledger().await.unwrap());
-        }
-    }
+    // It stands still in the middle of its work, so that whoever looks sees it locked.
+    run.pause_before(Step::Apply, None, "jon", "to look at the ledger")
+        .await
+        .unwrap();
     run.finished().await.unwrap();
-    let first = ledger.unwrap().remove(0);
+    let ledger = run.ledger().await.unwrap();
     assert!(
-        first.starts_with("t-1 is locked by us (fence 5) since "),
-        "{first}"
+        ledger
+            .iter()
+            .any(|l| l.starts_with("t-1 is locked by us (fence 5) since ")),
+        "{ledger:#?}"
     );
+    run.unpause_before(Step::Apply, None, "jon", "it is seen")
+        .await
+        .unwrap();
+    run.finished().await.unwrap();
     assert_eq!(run.ledger().await.unwrap(), Vec::<String>::new());
     // It was given back for the soak, and taken again to give back what was kept.
     let fence = reads.0.lock().unwrap()[&ComponentId::from("t-1")];
