@@ -11,7 +11,7 @@ use patchcore::{
     Error, ErrorKind, Operator, Result,
     execute::{
         journal::Anchor,
-        kernel::{Command, Resolution},
+        kernel::{Command, Resolution, Step},
     },
     id::{PersonId, RunId},
 };
@@ -32,6 +32,8 @@ reading:
 steering, each with --because TEXT, and --by NAME (by default who is logged in):
   pause                           nothing new starts
   unpause                         a paused run goes on
+  pause-before STEP [COMPONENT]   a step does not begin, of one or of all: reboot-first, stage, apply or reboot
+  unpause-before STEP [COMPONENT] it may begin
   approve RING                    a ring that needs an approval of its own may start (the reason may be left out)
   resolve COMPONENT adopt-done | retry | roll-back | abandon
   lift-halt                       failures so far are forgiven, and a halted run goes on
@@ -155,6 +157,16 @@ async fn steer(operator: &Operator, word: &str, mut line: Line) -> Result<ExitCo
     let command = match word {
         "pause" => Command::Pause,
         "unpause" => Command::Unpause,
+        "pause-before" | "unpause-before" => {
+            let step = line
+                .next(&Step::PAUSABLE.map(Step::slug).join(", "))?
+                .parse()?;
+            let component = line.words.pop_front().map(Into::into);
+            match word {
+                "pause-before" => Command::PauseBefore { step, component },
+                _ => Command::UnpauseBefore { step, component },
+            }
+        }
         "cancel" => Command::Cancel,
         "lift-halt" => Command::LiftHalt,
         "end" => Command::End,
@@ -184,8 +196,8 @@ async fn steer(operator: &Operator, word: &str, mut line: Line) -> Result<ExitCo
         _ => {
             return Err(bad(format!("{word} is no word of operate"))
                 .expected(
-                    "list, status, why, ledger, report, audit verify, audit anchor, pause, unpause, approve, resolve, lift-halt, \
-                     end, cancel or lift-denial",
+                    "list, status, why, ledger, report, audit verify, audit anchor, pause, unpause, pause-before, unpause-before, \
+                     approve, resolve, lift-halt, end, cancel or lift-denial",
                 )
                 .hint("operate without a word shows what each is for"));
         }

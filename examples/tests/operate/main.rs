@@ -168,8 +168,45 @@ fn a_run_of_another_process_is_read_and_steered() {
         2,
         &["refused: approve broad: eve may not approve ring broad"],
     );
+    let held = [
+        "pause-before",
+        "apply",
+        "w-1",
+        "--because",
+        "the vendor looks first",
+    ];
+    desk.operate(&held).is(
+        0,
+        &[
+            "taken: pause-before apply w-1",
+            "paused before apply of w-1 by nightshift: the vendor looks first",
+        ],
+    );
+    desk.operate(&["pause-before", "reboots", "--because", "?"])
+        .is(
+            2,
+            &[
+                "one of reboot-first, stage, apply, reboot",
+                "but found reboots",
+            ],
+        );
     desk.operate(&["approve", "broad", "--by", "jon"])
         .is(0, &["ring broad approved by jon: without a comment"]);
+
+    // One component is held before a step.
+    desk.until(
+        &["why", "w-1"],
+        &["w-1 is paused before apply of w-1 by nightshift"],
+    );
+    desk.until(
+        &["status"],
+        &["next: unpause-before apply w-1 with a reason"],
+    );
+    desk.operate(&["unpause-before", "apply", "w-1", "--because", "they have"])
+        .is(
+            0,
+            &["unpaused before apply of w-1 by nightshift: they have"],
+        );
 
     // A component that nobody else can judge.
     let status = desk.until(&["status"], &["w-2: a person must decide"]);

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::Future,
     sync::Arc,
     time::Duration,
 };
@@ -12,16 +13,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Standing,
-    ensure::{self, Ask, Record},
+    doing::{Asked, Doing},
     inbox,
-    journal::{CommandId, Driving, Durability, Journal, NewEvent},
+    journal::{CommandRow, Driving, Journal},
     kernel::{
-        self, Command, ComponentEvent, Decision, Effect, Event, Input, OpResult, RunEvent,
-        RunStatus,
+        self, Command, ComponentEvent, Decision, Effect, Event, Input, RunEvent, RunStatus, Wait,
     },
-    looks,
-    story::{self, Story, Told},
-    supervise::{self, Caller},
+    story::Story,
+    supervise,
+    turn::Turn,
     workers::Workers,
 };
 use crate::{
@@ -33,8 +33,11 @@ use crate::{
 };
 
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds,
-/// and the query costs microseconds.
+/// and what is not worth a transaction of its own waits no longer for one.
 const INBOX: Duration = Duration::from_secs(2);
+
+/// How many messages one turn hears: as many as one commit takes without delaying its first caller.
+const HEARD: usize = 2000;
 
 /// The ports a run needs.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +106,12 @@ pub(crate) struct Driver {
     /// Given back before anybody hears that it is parked or over, who may reopen it at once.
     driving: Option<Driving>,
     cancel: CancelToken,
+    /// What this turn decides.
+    turn: Turn,
+    /// Whether something that may be lost waits for a transaction.
+    unwritten: bool,
+    /// When the inbox of other processes is looked at again.
+    next_look: Timestamp,
     /// Held while the loop works or sleeps for a time; let go while it waits for others only, because virtual
     /// time would else wait for it.
     at_work: Option<AtWork>,
@@ -124,6 +133,9 @@ impl Driver {
         let (progress, heard) = watch::channel(BTreeMap::new());
         let driver = Self {
             taken_over: clock.now(),
+            next_look: clock.now(),
+            turn: Turn::default(),
+            unwritten: false,
             workers: Workers::start_in_this_runtime(),
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
@@ -151,8 +163,19 @@ impl Driver {
     /// Drives the run until it is over, parked, or its journal fails.
     pub(crate) async fn drive(mut self) {
         self.at_work = Some(self.clock.at_work());
-        if let Err(error) = self.run().await {
-            tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops: its journal failed");
+        let driven = supervise::caught(self.run()).await.unwrap_or_else(|said| {
+            Err(Error::new(
+                ErrorKind::ProviderFault,
+                format!("whoever drives the run panicked: {said}"),
+            )
+            .operation("drive")
+            .hint("report it with these words; the journal holds everything up to here"))
+        });
+        if let Err(error) = driven {
+            // Those that are on their way must begin nothing any more: another process may have the run.
+            self.cancel.cancel();
+            std::mem::take(&mut self.turn).over(&Err(error.clone()));
+            tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops");
             self.driving = None;
             self.standing.send_replace(Standing::Broken {
                 failure: Failure::from(&error),
@@ -163,20 +186,25 @@ impl Driver {
 
     async fn run(&mut self) -> Result<()> {
         loop {
-            self.commands().await?;
-            let decision = self.decide().await?;
+            if self.clock.now() >= self.next_look {
+                self.look().await?;
+            }
+            let decision = self.decide();
+            self.commit().await?;
             if let RunStatus::Ended { verdict } = self.story.state.status {
                 self.driving = None;
                 self.standing.send_replace(Standing::Ended { verdict });
                 return Ok(());
             }
             self.start_effects();
+            if self.in_flight.is_empty() {
+                // Nothing will take along what waits for a transaction.
+                self.write().await?;
+            }
             let standing = self.stands(&decision);
             let parked = matches!(standing, Standing::Parked { .. });
             let at_rest = matches!(standing, Standing::AtRest { .. });
             if parked {
-                // Nobody drives it any more: what is lazy must not be lost with the handle.
-                self.journal.flush().await?;
                 self.driving = None;
             }
             self.standing.send_if_modified(|now| {
@@ -194,8 +222,8 @@ impl Driver {
         }
     }
 
-    /// Records everything that follows by itself.
-    async fn decide(&mut self) -> Result<Decision> {
+    /// Decides everything that follows by itself.
+    fn decide(&mut self) -> Decision {
         loop {
             let story = &self.story;
             let mut state = std::borrow::Cow::Borrowed(&story.state);
@@ -213,139 +241,115 @@ impl Driver {
                 self.clock.now(),
             );
             if decision.is_empty() {
-                return Ok(decision);
+                return decision;
             }
-            let run = decision.run.into_iter().map(|e| (None, Event::Run(e)));
-            let components = decision
-                .components
-                .into_iter()
-                .map(|(c, e)| (Some(c), Event::Component(e)));
-            self.record(run.chain(components).collect(), &[]).await?;
+            self.record(decision.run, decision.components);
         }
     }
 
-    /// One transaction for one decision, also where it concerns several streams.
-    async fn record(
-        &mut self,
-        events: Vec<(Option<ComponentId>, Event)>,
-        answering: &[CommandId],
-    ) -> Result<()> {
+    /// Takes decisions into the turn.
+    fn record(&mut self, run: Vec<RunEvent>, components: Vec<(ComponentId, ComponentEvent)>) {
         let at = self.clock.now();
-        let mut next: BTreeMap<Option<ComponentId>, u64> = BTreeMap::new();
-        let mut stored = Vec::new();
-        let mut ends = false;
-        for (component, event) in &events {
-            let place = next
-                .entry(component.clone())
-                .or_insert_with(|| match component {
-                    Some(c) => self.story.components.get(c).map_or(0, |s| s.events),
-                    None => self.story.state.events,
-                });
-            *place += 1;
-            let (kind, body) = match event {
-                Event::Run(event) => {
-                    ends |= matches!(event, RunEvent::Ended { .. });
-                    kernel::stored(event)
+        let run = run.into_iter().map(|e| (None, Event::Run(e)));
+        let components = components
+            .into_iter()
+            .map(|(c, e)| (Some(c), Event::Component(e)));
+        for (component, event) in run.chain(components) {
+            self.turn.decide(&mut self.story, at, component, event);
+        }
+    }
+
+    /// Records the turn in one transaction, and answers those who wait for it. Nothing starts before.
+    async fn commit(&mut self) -> Result<()> {
+        if self.turn.wants_confirmation() {
+            self.until_free(|| self.journal.confirm()).await?;
+        }
+        if !self.turn.is_empty() {
+            let append = || self.turn.append(&self.story, &self.journal);
+            let seqs = self.until_free(append).await?;
+            if let Some(seq) = seqs.last() {
+                self.story.seq = *seq;
+            }
+            self.unwritten = self.turn.is_lazy();
+        }
+        let turn = std::mem::take(&mut self.turn);
+        if turn.steered {
+            // Whoever asked and then waits must not see how it stood before.
+            let waits = Vec::new();
+            self.standing.send_replace(Standing::Working { waits });
+        }
+        turn.over(&Ok(()));
+        Ok(())
+    }
+
+    /// Writes what waits for a transaction.
+    async fn write(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.unwritten) {
+            self.until_free(|| self.journal.flush()).await?;
+        }
+        Ok(())
+    }
+
+    /// A journal that another program holds up is asked until it is free, for that is no reason to give up a run.
+    /// It waits for some seconds itself before it says so.
+    async fn until_free<T, F: Future<Output = Result<T>>>(&self, ask: impl Fn() -> F) -> Result<T> {
+        loop {
+            match ask().await {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(run = %self.story.run, error = %error.chain(), "the run waits for its journal");
+                    let why = error.to_string();
+                    self.standing.send_replace(Standing::Working {
+                        waits: vec![Wait::Journal { why }],
+                    });
                 }
-                Event::Component(event) => kernel::stored(event),
-                Event::Other(kind, body) => (kind.clone(), body.clone()),
-                Event::Damaged(kind, why) => return Err(story::damaged(self.story.run, kind, why)),
-            };
-            let stream = component
-                .as_ref()
-                .map_or_else(|| story::RUN.to_owned(), story::stream);
-            stored.push(NewEvent {
-                stream,
-                tseq: *place,
-                at,
-                kind,
-                body,
-            });
+                answer => return answer,
+            }
         }
-        let run = self.story.run;
-        let seqs = if ends {
-            self.journal
-                .append_and_close(run, stored, answering, at)
-                .await?
-        } else if answering.is_empty() {
-            self.journal
-                .append(run, stored, Durability::Durable)
-                .await?
-        } else {
-            self.journal
-                .append_answering(run, stored, answering)
-                .await?
+    }
+
+    /// Looks at what other processes want, and writes what has waited for long enough.
+    async fn look(&mut self) -> Result<()> {
+        self.next_look = later(self.clock.now(), INBOX);
+        self.write().await?;
+        let commands = self.until_free(|| self.journal.take_commands()).await?;
+        for row in commands {
+            // A command is answered by the first event of its transaction, so each has one of its own.
+            self.commit().await?;
+            self.obey(row);
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, row: CommandRow) {
+        let done = match row.run {
+            Some(run) if run != self.story.run => Err(format!(
+                "run {} is open, and it was meant for another",
+                self.story.run
+            )),
+            _ => inbox::read(&row)
+                .and_then(|(command, reason)| self.steer(&row.by, &reason, &command)),
         };
-        for ((component, event), seq) in events.into_iter().zip(seqs) {
-            self.story.evolve(&Told {
-                seq,
-                at,
-                run,
-                component,
-                event,
-                zone: jiff::tz::TimeZone::UTC,
-            })?;
-        }
-        Ok(())
-    }
-
-    /// What other processes want.
-    async fn commands(&mut self) -> Result<()> {
-        for row in self.journal.take_commands().await? {
-            if row.run.is_some_and(|run| run != self.story.run) {
-                let refused = RunEvent::CommandRefused {
-                    by: row.by,
-                    verb: row.verb,
-                    why: format!(
-                        "run {} is open, and it was meant for another",
-                        self.story.run
-                    ),
-                };
-                self.record(vec![(None, Event::Run(refused))], &[row.id])
-                    .await?;
-                continue;
-            }
-            let outcome = match inbox::read(&row) {
-                Ok((command, reason)) => self.steer(&row.by, &reason, &command, &[row.id]).await?,
-                Err(why) => Err(why),
+        if let Err(why) = done {
+            let refused = RunEvent::CommandRefused {
+                by: row.by,
+                verb: row.verb,
+                why,
             };
-            if let Err(why) = outcome {
-                let refused = RunEvent::CommandRefused {
-                    by: row.by,
-                    verb: row.verb,
-                    why,
-                };
-                self.record(vec![(None, Event::Run(refused))], &[row.id])
-                    .await?;
-            }
+            self.record(vec![refused], Vec::new());
         }
-        Ok(())
+        self.turn.answers(row.id);
     }
 
-    async fn steer(
+    fn steer(
         &mut self,
         by: &PersonId,
         reason: &str,
         command: &Command,
-        answering: &[CommandId],
-    ) -> Result<std::result::Result<(), String>> {
-        let steered = match self.story.steer(by, reason, command) {
-            Ok(steered) => steered,
-            Err(why) => return Ok(Err(why)),
-        };
-        let mut events: Vec<(Option<ComponentId>, Event)> = steered
-            .run
-            .into_iter()
-            .map(|e| (None, Event::Run(e)))
-            .collect();
-        events.extend(
-            steered
-                .components
-                .into_iter()
-                .map(|(c, e)| (Some(c), Event::Component(e))),
-        );
-        self.record(events, answering).await?;
-        Ok(Ok(()))
+    ) -> std::result::Result<(), String> {
+        let steered = self.story.steer(by, reason, command)?;
+        self.record(steered.run, steered.components);
+        Ok(())
     }
 
     fn start_effects(&mut self) {
@@ -358,7 +362,9 @@ impl Driver {
             let Some(state) = story.components.get(component) else {
                 continue;
             };
-            if self.in_flight.contains(component) {
+            if self.in_flight.contains(component)
+                || story.state.held_before(component, state).is_some()
+            {
                 continue;
             }
             let effect = state.effect(target, component, self.journal.uid(), story.run);
@@ -384,20 +390,10 @@ impl Driver {
             self.in_flight.insert(component.clone());
             let (component, sender, at_work) =
                 (component.clone(), sender.clone(), self.clock.at_work());
-            let operating = match &effect {
-                Effect::Ensure { step, .. } => Some(*step),
-                _ => None,
-            };
+            let asked = Asked::of(&effect);
             supervise::supervised(doing.run(effect), move |result| {
-                let input = match (result, operating) {
-                    (Ok(input), _) => input,
-                    // Whoever panics inside an operation leaves it in a state that nobody knows.
-                    (Err(error), Some(step)) => Ok(Some(Input::Operation(
-                        step,
-                        OpResult::Unknown { why: error.chain() },
-                    ))),
-                    (Err(error), None) => Ok(Some(Input::Scan(Err(Failure::from(&error))))),
-                };
+                let input =
+                    result.unwrap_or_else(|error| Ok(asked.map(|asked| asked.unanswered(&error))));
                 // The driver is gone only when the journal failed; then nothing may be recorded.
                 let _ = sender.send(Message::Done {
                     component,
@@ -466,9 +462,12 @@ impl Driver {
             }
             return Ok(true);
         };
-        self.hear(first).await?;
-        while let Ok(message) = self.inbox.try_recv() {
-            self.hear(message).await?;
+        self.hear(first)?;
+        for _ in 1..HEARD {
+            let Ok(message) = self.inbox.try_recv() else {
+                break;
+            };
+            self.hear(message)?;
         }
         Ok(true)
     }
@@ -488,26 +487,18 @@ impl Driver {
         }
     }
 
-    async fn hear(&mut self, message: Message) -> Result<()> {
+    fn hear(&mut self, message: Message) -> Result<()> {
         match message {
             Message::Record {
                 component,
                 event,
                 ack,
             } => {
-                let recorded = self
-                    .record(vec![(Some(component), Event::Component(event))], &[])
-                    .await;
-                let failed = recorded.clone();
-                // The effect is gone only if it panicked; its intent is on the disk all the same.
-                let _ = ack.send(recorded);
-                failed
+                self.record(Vec::new(), vec![(component, event)]);
+                self.turn.answer(ack);
             }
             Message::MayBegin { ack } => {
-                let confirmed = self.journal.confirm().await;
-                // Whoever asked and is gone begins nothing.
-                let _ = ack.send(confirmed.clone());
-                confirmed
+                self.turn.confirm(ack);
             }
             Message::Progressed {
                 component,
@@ -516,13 +507,13 @@ impl Driver {
                 self.progress.send_modify(|all| {
                     all.insert(component, progress);
                 });
-                Ok(())
             }
             Message::Done {
                 component,
                 input,
                 at_work,
             } => {
+                self.turn.heard.push(at_work);
                 self.in_flight.remove(&component);
                 self.progress
                     .send_if_modified(|all| all.remove(&component).is_some());
@@ -535,45 +526,35 @@ impl Driver {
                     }
                     _ => Vec::new(),
                 };
-                let events = events
-                    .into_iter()
-                    .map(|e| (Some(component.clone()), Event::Component(e)))
-                    .collect();
-                let recorded = self.record(events, &[]).await;
-                drop(at_work);
-                recorded
+                let events = events.into_iter().map(|e| (component.clone(), e)).collect();
+                self.record(Vec::new(), events);
             }
             Message::Steer {
                 by,
                 reason,
                 command,
                 reply,
-            } => {
-                let steered = self.steer(&by, &reason, &command, &[]).await;
-                let answer = match &steered {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(why)) => Err(Error::new(
+            } => match self.steer(&by, &reason, &command) {
+                Ok(()) => {
+                    self.turn.steered = true;
+                    self.turn.answer(reply);
+                    // Whoever steers here may have posted something before.
+                    self.next_look = self.clock.now();
+                }
+                Err(why) => {
+                    let error = Error::new(
                         ErrorKind::InvalidInput,
                         format!("{}: {why}", command.verb()),
                     )
                     .operation("steer")
-                    .consequence("nothing was changed")),
-                    Err(error) => Err(error.clone()),
-                };
-                if matches!(steered, Ok(Ok(()))) {
-                    // Whoever asked and then waits must not see how it stood before.
-                    self.standing
-                        .send_replace(Standing::Working { waits: Vec::new() });
+                    .consequence("nothing was changed");
+                    // Whoever asked may have gone.
+                    let _ = reply.send(Err(error));
                 }
-                // Whoever asked may have gone; the command took effect all the same.
-                let _ = reply.send(answer);
-                steered.map(drop)
-            }
-            Message::Park => {
-                self.parking = true;
-                Ok(())
-            }
+            },
+            Message::Park => self.parking = true,
         }
+        Ok(())
     }
 }
 
@@ -581,112 +562,5 @@ async fn sleep(clock: &SharedClock, until: Option<Timestamp>) {
     match until {
         Some(until) => clock.sleep_until(until).await,
         None => std::future::pending().await,
-    }
-}
-
-/// One effect of one component.
-struct Doing {
-    component: ComponentId,
-    known_as: ComponentId,
-    deployer: Option<Arc<dyn Deployer>>,
-    tool: ProviderName,
-    workers: Workers,
-    probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
-    ctx: OpContext,
-    taken_over: Timestamp,
-    sender: mpsc::UnboundedSender<Message>,
-}
-
-impl Doing {
-    async fn run(self, effect: Effect) -> Result<Option<Input>> {
-        let Some(deployer) = self.deployer.clone() else {
-            let error = Error::new(
-                ErrorKind::NotFound,
-                format!("the tool of {} is not part of this estate", self.component),
-            );
-            return Err(error);
-        };
-        let to = Recorder {
-            component: self.component.clone(),
-            sender: self.sender.clone(),
-        };
-        let progress = to.clone();
-        let ctx = self
-            .ctx
-            .clone()
-            .with_progress(Arc::new(move |p| progress.progress(p)));
-        let caller = Caller::of(&self.workers, &self.tool);
-        Ok(match effect {
-            Effect::Ensure {
-                step,
-                key,
-                request,
-                journaled,
-            } => {
-                let (subject, taken_over) = (self.known_as.clone(), self.taken_over);
-                let ask = Ask {
-                    step,
-                    key,
-                    subject,
-                    request,
-                    journaled,
-                    taken_over,
-                };
-                Some(Input::Operation(
-                    step,
-                    ensure::ensure(&deployer, &caller, &ctx, ask, &to).await?,
-                ))
-            }
-            Effect::Scan => Some(Input::Scan(
-                looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
-            )),
-            Effect::Check(checks) => Some(Input::Checks(
-                looks::checks(&self.probes, &self.workers, &ctx, &self.component, &checks).await,
-            )),
-            Effect::None => None,
-        })
-    }
-}
-
-#[derive(Clone)]
-struct Recorder {
-    component: ComponentId,
-    sender: mpsc::UnboundedSender<Message>,
-}
-
-impl Recorder {
-    /// Waits for the driver's answer; none comes from one that is gone.
-    async fn asked(
-        &self,
-        message: impl FnOnce(oneshot::Sender<Result<()>>) -> Message,
-    ) -> Result<()> {
-        let gone = || Error::new(ErrorKind::JournalInUse, "the run is not driven any more");
-        let (ack, answer) = oneshot::channel();
-        self.sender.send(message(ack)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
-}
-
-impl Record for Recorder {
-    async fn record(&self, event: ComponentEvent) -> Result<()> {
-        let component = self.component.clone();
-        self.asked(|ack| Message::Record {
-            component,
-            event,
-            ack,
-        })
-        .await
-    }
-
-    async fn may_begin(&self) -> Result<()> {
-        self.asked(|ack| Message::MayBegin { ack }).await
-    }
-
-    fn progress(&self, progress: Progress) {
-        // Progress may be lost.
-        let _ = self.sender.send(Message::Progressed {
-            component: self.component.clone(),
-            progress,
-        });
     }
 }

@@ -81,7 +81,7 @@ fn why(
     if state.phase == Phase::Waiting {
         lines.extend(gates(story, target, standing, &times, now));
     } else {
-        lines.extend(work(story, state, standing, &times));
+        lines.extend(work(story, component, state, standing, &times));
     }
     lines.extend(state.skipped.iter().map(|why| format!("because {why}")));
     lines.extend(
@@ -223,7 +223,13 @@ fn earlier_ring(story: &Story, target: &Target, times: &Times, untold: bool) -> 
 }
 
 /// What a component does, and what it waits for in the middle of it.
-fn work(story: &Story, state: &ComponentState, standing: &Standing, times: &Times) -> Vec<String> {
+fn work(
+    story: &Story,
+    component: &ComponentId,
+    state: &ComponentState,
+    standing: &Standing,
+    times: &Times,
+) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(op) = &state.op {
         let taken = match &op.handle {
@@ -238,6 +244,11 @@ fn work(story: &Story, state: &ComponentState, standing: &Standing, times: &Time
     }
     if let Some(progress) = state.progress.as_ref().and_then(|p| p.message.as_ref()) {
         lines.push(format!("it says: {progress}"));
+    }
+    if let Some(point) = story.state.held_before(component, state) {
+        let component = component.clone();
+        let point = point.clone();
+        lines.push(words::wait(&Wait::PausePoint { component, point }, times));
     }
     match state.phase {
         Phase::InService => {
@@ -282,11 +293,14 @@ fn concerns(wait: &Wait, target: &Target) -> bool {
     match wait {
         Wait::Slot { component, .. }
         | Wait::Floor { component, .. }
+        | Wait::PausePoint { component, .. }
         | Wait::Person { component, .. } => *component == target.component,
         Wait::Window { ring, .. } | Wait::RingApproval { ring } | Wait::Wave { ring, .. } => {
             *ring == target.ring
         }
-        Wait::Soak { .. } | Wait::Paused { .. } | Wait::Halted { .. } => true,
+        Wait::Soak { .. } | Wait::Paused { .. } | Wait::Halted { .. } | Wait::Journal { .. } => {
+            true
+        }
     }
 }
 

@@ -81,6 +81,8 @@ fn the_walk_goes_everywhere() {
         "halt_lifted",
         "paused",
         "unpaused",
+        "pause_point_set",
+        "pause_point_cleared",
         "ending",
         "denied",
         "ended",

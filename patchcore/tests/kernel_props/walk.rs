@@ -143,6 +143,11 @@ impl Walk {
         let targets = self.plan.envelope.targets.iter();
         targets
             .filter(|t| {
+                self.run
+                    .held_before(&t.component, &self.components[&t.component])
+                    .is_none()
+            })
+            .filter(|t| {
                 self.components[&t.component].effect(t, &t.component, "j", RunId(1)) != Effect::None
             })
             .map(|t| t.component.clone())
@@ -317,6 +322,13 @@ impl Walk {
     }
 
     fn somebody_steers(&mut self) {
+        if self.draw(4) == 0 {
+            let step = Step::PAUSABLE[self.draw(Step::PAUSABLE.len())];
+            let component = (self.draw(2) == 0)
+                .then(|| self.components.keys().next().cloned())
+                .flatten();
+            return self.steer(Command::PauseBefore { step, component });
+        }
         let command = match self.draw(8) {
             0 | 1 => Command::Pause,
             2 if self.draw(6) == 0 => Command::Cancel,
@@ -329,6 +341,12 @@ impl Walk {
     fn somebody_must_steer(&mut self) {
         if self.run.paused.is_some() {
             return self.steer(Command::Unpause);
+        }
+        if let Some(point) = self.run.pause_points.first().cloned() {
+            return self.steer(Command::UnpauseBefore {
+                step: point.step,
+                component: point.component,
+            });
         }
         let quarantined = self
             .components

@@ -48,6 +48,7 @@ pub fn advance(
     cx.denials(&mut decision);
     cx.people(&mut decision);
     cx.paused(&mut decision);
+    cx.pause_points(&mut decision);
     match &run.status {
         RunStatus::Ended { .. } => return Decision::default(),
         RunStatus::Ending { verdict } => {
@@ -229,6 +230,20 @@ impl<'a> Context<'a> {
                 by: by.clone(),
                 reason: reason.clone(),
             });
+        }
+    }
+
+    fn pause_points(&self, decision: &mut Decision) {
+        if self.run.pause_points.is_empty() {
+            return;
+        }
+        for (component, state) in self.components {
+            if let Some(point) = self.run.held_before(component, state) {
+                decision.waits.push(Wait::PausePoint {
+                    component: component.clone(),
+                    point: point.clone(),
+                });
+            }
         }
     }
 

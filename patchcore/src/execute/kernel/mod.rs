@@ -20,7 +20,8 @@ pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall};
 pub use decide::{Input, OpResult, decide};
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use phase::{End, Phase, RunVerdict, Step};
-pub use run::{Components, Decision, RingPhase, RunState, RunStatus, Wait};
+pub(crate) use run::before;
+pub use run::{Components, Decision, PausePoint, RingPhase, RunState, RunStatus, Wait};
 pub use steer::{Command, Resolution, Steered, steer};
 #[cfg(feature = "sqlite")]
 pub(crate) use upcast::{Read, read, stored};

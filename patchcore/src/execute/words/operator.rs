@@ -54,6 +54,13 @@ pub(crate) fn asked(command: &Command) -> String {
             version,
             run,
         } => format!("lift-denial {patch} {version} of run {run}"),
+        Command::PauseBefore { step, component } | Command::UnpauseBefore { step, component } => {
+            let whose = component
+                .as_ref()
+                .map_or_else(String::new, |c| format!(" {c}"));
+            let verb = command.verb().replace('_', "-");
+            format!("{verb} {}{whose}", step.slug())
+        }
         Command::Pause | Command::Unpause | Command::Cancel | Command::LiftHalt | Command::End => {
             command.verb().replace('_', "-")
         }
@@ -123,6 +130,11 @@ pub(crate) fn next(standing: &Standing, driven: &DrivenBy) -> Vec<String> {
     for wait in standing.waits() {
         let one = match wait {
             Wait::Paused { .. } => "unpause with a reason, or cancel".to_owned(),
+            Wait::PausePoint { point, .. } => {
+                let whose = point.component.as_ref();
+                let whose = whose.map_or_else(String::new, |c| format!(" {c}"));
+                format!("unpause-before {}{whose} with a reason", point.step.slug())
+            }
             Wait::Halted { .. } => "lift-halt with a reason, or end the run".to_owned(),
             Wait::RingApproval { ring } => format!("approve {ring}"),
             Wait::Person { component, .. } => decide(component.as_str()),
@@ -130,7 +142,8 @@ pub(crate) fn next(standing: &Standing, driven: &DrivenBy) -> Vec<String> {
             | Wait::Soak { .. }
             | Wait::Slot { .. }
             | Wait::Floor { .. }
-            | Wait::Wave { .. } => continue,
+            | Wait::Wave { .. }
+            | Wait::Journal { .. } => continue,
         };
         if !next.contains(&one) {
             next.push(one);

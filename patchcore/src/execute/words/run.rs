@@ -2,7 +2,7 @@
 
 use super::component::{end, without};
 use crate::{
-    execute::kernel::{RunEvent, RunVerdict},
+    execute::kernel::{RunEvent, RunVerdict, before},
     judge::RingCount,
     plan::text::{Times, count},
 };
@@ -67,6 +67,21 @@ pub(crate) fn run_event(event: &RunEvent, times: &Times) -> String {
             format!("paused by {by}: {reason} · nothing new starts")
         }
         RunEvent::Unpaused { by, reason } => format!("unpaused by {by}: {reason}"),
+        RunEvent::PausePointSet { point } => format!(
+            "paused {} by {}: {}",
+            before(point.step, point.component.as_ref()),
+            point.by,
+            point.reason
+        ),
+        RunEvent::PausePointCleared {
+            component,
+            step,
+            by,
+            reason,
+        } => format!(
+            "unpaused {} by {by}: {reason}",
+            before(*step, component.as_ref())
+        ),
         RunEvent::Ending { by, reason, .. } => format!(
             "brought to an end by {by}: {reason} · what is open is finished, what is owed is given back"
         ),

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::{component::without, run::verdict};
 use crate::{
-    execute::{Standing, kernel::Wait},
+    execute::{
+        Standing,
+        kernel::{Wait, before},
+    },
     id::ComponentId,
     plan::text::{Times, duration, names},
     policy::ClosedBecause,
@@ -40,9 +43,16 @@ pub(crate) fn wait(wait: &Wait, times: &Times) -> String {
             if waits_for.len() == 1 { "is" } else { "are" }
         ),
         Wait::Paused { by, reason } => format!("paused by {by}: {reason}"),
+        Wait::PausePoint { component, point } => format!(
+            "{component} is paused {} by {}: {}",
+            before(point.step, point.component.as_ref()),
+            point.by,
+            point.reason
+        ),
         Wait::Halted { why } => {
             format!("halted: {why} · lift the halt with a reason, or end the run")
         }
+        Wait::Journal { why } => format!("it cannot record what it decides: {why}"),
         Wait::Person { component, why } => format!(
             "{component}: a person must decide: {}",
             without(why, Some(component))
