@@ -196,8 +196,8 @@ async fn steer(operator: &Operator, word: &str, mut line: Line) -> Result<ExitCo
         _ => {
             return Err(bad(format!("{word} is no word of operate"))
                 .expected(
-                    "list, status, why, ledger, report, audit verify, audit anchor, pause, unpause, pause-before, unpause-before, \
-                     approve, resolve, lift-halt, end, cancel or lift-denial",
+                    "list, status, why, ledger, report, audit verify, audit anchor, pause, unpause, pause-before, \
+                     unpause-before, approve, resolve, lift-halt, end, cancel or lift-denial",
                 )
                 .hint("operate without a word shows what each is for"));
         }

@@ -17,7 +17,8 @@ use super::{
     inbox,
     journal::{CommandRow, Driving, Journal},
     kernel::{
-        self, Command, ComponentEvent, Decision, Effect, Event, Input, RunEvent, RunStatus, Wait,
+        self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RunEvent,
+        RunStatus, Wait,
     },
     story::Story,
     supervise,
@@ -35,6 +36,14 @@ use crate::{
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds,
 /// and what is not worth a transaction of its own waits no longer for one.
 const INBOX: Duration = Duration::from_secs(2);
+
+/// How many effects are in flight at once; more wait for their turn, those first that are out of service already.
+/// Each costs some kilobytes, and more do not make one journal faster.
+const MOST_IN_FLIGHT: usize = 2000;
+
+/// While something is in flight, what is waited for is told anew this often: it names everybody, and who reads it is
+/// a person.
+const TELL: Duration = Duration::from_secs(1);
 
 /// How many messages one turn hears: as many as one commit takes without delaying its first caller.
 const HEARD: usize = 2000;
@@ -97,7 +106,14 @@ pub(crate) struct Driver {
     story: Story,
     calendar: Calendar,
     taken_over: Timestamp,
-    in_flight: BTreeSet<ComponentId>,
+    /// What deciding asks of all components.
+    index: Index,
+    /// Whose effect is on its way, by the place in the envelope.
+    in_flight: BTreeSet<u32>,
+    /// Who may need an effect; those first that have begun.
+    next: BTreeSet<(bool, u32)>,
+    /// Who is held before its next step, until the run as a whole says something.
+    held: Vec<u32>,
     inbox: mpsc::UnboundedReceiver<Message>,
     sender: mpsc::WeakUnboundedSender<Message>,
     standing: watch::Sender<Standing>,
@@ -112,6 +128,8 @@ pub(crate) struct Driver {
     unwritten: bool,
     /// When the inbox of other processes is looked at again.
     next_look: Timestamp,
+    /// When what is waited for is told again.
+    next_tell: Timestamp,
     /// Held while the loop works or sleeps for a time; let go while it waits for others only, because virtual
     /// time would else wait for it.
     at_work: Option<AtWork>,
@@ -131,7 +149,21 @@ impl Driver {
         let (sender, inbox) = mpsc::unbounded_channel();
         let (standing, seen) = watch::channel(Standing::Working { waits: Vec::new() });
         let (progress, heard) = watch::channel(BTreeMap::new());
+        let targets = (0..).zip(&envelope.targets);
+        let acts = |component| {
+            story
+                .components
+                .get(component)
+                .is_some_and(|s| s.phase.acts())
+        };
         let driver = Self {
+            index: Index::new(envelope, &story.plan.schedule, &story.components),
+            next: targets
+                .filter(|(_, target)| acts(&target.component))
+                .map(|(place, _)| (false, place))
+                .collect(),
+            next_tell: clock.now(),
+            held: Vec::new(),
             taken_over: clock.now(),
             next_look: clock.now(),
             turn: Turn::default(),
@@ -201,17 +233,19 @@ impl Driver {
                 // Nothing will take along what waits for a transaction.
                 self.write().await?;
             }
-            let standing = self.stands(&decision);
-            let parked = matches!(standing, Standing::Parked { .. });
-            let at_rest = matches!(standing, Standing::AtRest { .. });
+            let standing = self.stands();
+            let parked = matches!(standing, Some(Standing::Parked { .. }));
+            let at_rest = matches!(standing, Some(Standing::AtRest { .. }));
             if parked {
                 self.driving = None;
             }
-            self.standing.send_if_modified(|now| {
-                let changed = *now != standing;
-                *now = standing;
-                changed
-            });
+            if let Some(standing) = standing {
+                self.standing.send_if_modified(|now| {
+                    let changed = *now != standing;
+                    *now = standing;
+                    changed
+                });
+            }
             if parked {
                 return Ok(());
             }
@@ -225,21 +259,7 @@ impl Driver {
     /// Decides everything that follows by itself.
     fn decide(&mut self) -> Decision {
         loop {
-            let story = &self.story;
-            let mut state = std::borrow::Cow::Borrowed(&story.state);
-            if self.parking && state.paused.is_none() {
-                // Parking pauses without a word in the journal: it concerns this process only.
-                state.to_mut().paused = Some((PersonId::from("patchcore"), "parking".to_owned()));
-            }
-            let decision = kernel::advance(
-                story.run,
-                &story.plan.envelope,
-                &story.plan.schedule,
-                &self.calendar,
-                &state,
-                &story.components,
-                self.clock.now(),
-            );
+            let decision = self.advance(|moment, index| moment.events(index));
             if decision.is_empty() {
                 return decision;
             }
@@ -247,15 +267,67 @@ impl Driver {
         }
     }
 
+    /// Asks the kernel.
+    fn advance(&mut self, ask: impl FnOnce(Moment<'_>, &mut Index) -> Decision) -> Decision {
+        let story = &self.story;
+        let mut state = std::borrow::Cow::Borrowed(&story.state);
+        if self.parking && state.paused.is_none() {
+            // Parking pauses without a word in the journal: it concerns this process only.
+            state.to_mut().paused = Some((PersonId::from("patchcore"), "parking".to_owned()));
+        }
+        let moment = Moment {
+            run_id: story.run,
+            envelope: &story.plan.envelope,
+            schedule: &story.plan.schedule,
+            calendar: &self.calendar,
+            run: &state,
+            components: &story.components,
+            now: self.clock.now(),
+        };
+        ask(moment, &mut self.index)
+    }
+
     /// Takes decisions into the turn.
     fn record(&mut self, run: Vec<RunEvent>, components: Vec<(ComponentId, ComponentEvent)>) {
         let at = self.clock.now();
-        let run = run.into_iter().map(|e| (None, Event::Run(e)));
-        let components = components
-            .into_iter()
-            .map(|(c, e)| (Some(c), Event::Component(e)));
-        for (component, event) in run.chain(components) {
-            self.turn.decide(&mut self.story, at, component, event);
+        if !run.is_empty() {
+            self.next_tell = at;
+        }
+        for event in run {
+            self.turn
+                .decide(&mut self.story, at, None, Event::Run(event));
+            for place in std::mem::take(&mut self.held) {
+                self.may_act(place);
+            }
+        }
+        for (component, event) in components {
+            let place = self.place(&component);
+            let event = Event::Component(event);
+            self.turn
+                .decide(&mut self.story, at, Some(component.clone()), event);
+            if let (Some(place), Some(state)) = (place, self.story.components.get(&component)) {
+                self.index.changed(place, state);
+                self.may_act(place);
+            }
+        }
+    }
+
+    /// The place of a component in the envelope.
+    fn place(&self, component: &ComponentId) -> Option<u32> {
+        let targets = &self.story.plan.envelope.targets;
+        let place = targets
+            .binary_search_by(|t| t.component.cmp(component))
+            .ok()?;
+        u32::try_from(place).ok()
+    }
+
+    /// The component at a place may need an effect.
+    fn may_act(&mut self, place: u32) {
+        let target = self.story.plan.envelope.targets.get(place as usize);
+        let state = target.and_then(|t| self.story.components.get(&t.component));
+        if let Some(state) = state.filter(|s| s.phase.acts()) {
+            let fresh = state.generations.is_empty() && state.op.is_none();
+            self.next.insert((fresh, place));
         }
     }
 
@@ -298,7 +370,9 @@ impl Driver {
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(run = %self.story.run, error = %error.chain(), "the run waits for its journal");
                     let why = error.to_string();
-                    self.standing.send_replace(Standing::Working {
+                    // Told until something else is: the next turn tells anew.
+                    self.standing.send_replace(Standing::Waiting {
+                        until: self.clock.now(),
                         waits: vec![Wait::Journal { why }],
                     });
                 }
@@ -356,15 +430,24 @@ impl Driver {
         let Some(sender) = self.sender.upgrade().or_else(|| self.own_sender()) else {
             return;
         };
-        let story = &self.story;
-        for target in &story.plan.envelope.targets {
+        while self.in_flight.len() < MOST_IN_FLIGHT {
+            let Some((_, place)) = self.next.pop_first() else {
+                return;
+            };
+            let story = &self.story;
+            let Some(target) = story.plan.envelope.targets.get(place as usize) else {
+                continue;
+            };
             let component = &target.component;
             let Some(state) = story.components.get(component) else {
                 continue;
             };
-            if self.in_flight.contains(component)
-                || story.state.held_before(component, state).is_some()
-            {
+            if self.in_flight.contains(&place) {
+                // What it finds leads on.
+                continue;
+            }
+            if story.state.held_before(component, state).is_some() {
+                self.held.push(place);
                 continue;
             }
             let effect = state.effect(target, component, self.journal.uid(), story.run);
@@ -387,7 +470,7 @@ impl Driver {
                 taken_over: self.taken_over,
                 sender: sender.clone(),
             };
-            self.in_flight.insert(component.clone());
+            self.in_flight.insert(place);
             let (component, sender, at_work) =
                 (component.clone(), sender.clone(), self.clock.at_work());
             let asked = Asked::of(&effect);
@@ -415,28 +498,37 @@ impl Driver {
         None
     }
 
-    fn stands(&self, decision: &Decision) -> Standing {
-        let waits = decision.waits.clone();
+    /// How it stands now; none where nobody needs to know that it still works.
+    fn stands(&mut self) -> Option<Standing> {
+        let now = self.clock.now();
+        let working = matches!(*self.standing.borrow(), Standing::Working { .. });
         if !self.in_flight.is_empty() {
-            return Standing::Working { waits };
+            if working && now < self.next_tell {
+                return None;
+            }
+            self.next_tell = later(now, TELL);
+            let waits = self.advance(|moment, index| moment.advance(index)).waits;
+            return Some(Standing::Working { waits });
         }
         if self.parking {
             // Parked decisions wait for "pause"; when to call again is what an unparked run would wait for.
-            let free = self.story.advance(&self.calendar, self.clock.now());
+            let free = self.story.advance(&self.calendar, now);
             let until = if free.is_empty() {
                 free.wake
             } else {
-                Some(self.clock.now())
+                Some(now)
             };
-            return Standing::Parked {
+            return Some(Standing::Parked {
                 until,
                 waits: free.waits,
-            };
+            });
         }
-        match decision.wake {
+        let decision = self.advance(|moment, index| moment.advance(index));
+        let waits = decision.waits;
+        Some(match decision.wake {
             Some(until) => Standing::Waiting { until, waits },
             None => Standing::AtRest { waits },
-        }
+        })
     }
 
     /// Waits for the next thing to happen. False when nobody is left who could say anything.
@@ -514,7 +606,10 @@ impl Driver {
                 at_work,
             } => {
                 self.turn.heard.push(at_work);
-                self.in_flight.remove(&component);
+                if let Some(place) = self.place(&component) {
+                    self.in_flight.remove(&place);
+                    self.may_act(place);
+                }
                 self.progress
                     .send_if_modified(|all| all.remove(&component).is_some());
                 let input = input?;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Standing, Story,
     kernel::{ComponentState, End, Phase, Resolution, RingPhase, RunStatus, Wait},
+    progress::late,
     words,
 };
 use crate::{
@@ -82,6 +83,7 @@ fn why(
         lines.extend(gates(story, target, standing, &times, now));
     } else {
         lines.extend(work(story, component, state, standing, &times));
+        lines.extend(late(target, state, now).map(words::overtime));
     }
     lines.extend(state.skipped.iter().map(|why| format!("because {why}")));
     lines.extend(

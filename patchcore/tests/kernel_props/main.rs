@@ -7,6 +7,7 @@
 
 #[path = "../plan_props/estates.rs"]
 mod estates;
+mod reference;
 mod walk;
 
 use proptest::{collection::vec, prelude::*};

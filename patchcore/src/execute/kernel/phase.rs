@@ -172,6 +172,19 @@ impl Phase {
         !matches!(self, Self::Waiting | Self::InService | Self::Ended(_))
     }
 
+    /// Whether something must be in flight for it.
+    #[must_use]
+    pub const fn acts(self) -> bool {
+        !matches!(
+            self,
+            Self::Waiting
+                | Self::InService
+                | Self::AwaitWayBack
+                | Self::Quarantined
+                | Self::Ended(_)
+        )
+    }
+
     /// Whether its part is over.
     #[must_use]
     pub const fn is_ended(self) -> bool {
