@@ -397,10 +397,14 @@ fn bad_input_is_answered_with_what_was_expected() {
         (&["pause", "--by"], &["--by says nothing"]),
         (
             &["pause", "--why", "x"],
-            &["--run, --by, --because or --patience"],
+            &["--run, --by, --because, --anchor or --patience"],
         ),
         (&["pause", "now"], &["a word too many"]),
-        (&["audit"], &["expected  verify"]),
+        (&["audit"], &["expected  verify or anchor"]),
+        (
+            &["audit", "verify", "--anchor", "none.txt"],
+            &["none.txt cannot be read"],
+        ),
         (&["stop"], &["stop is no word of operate", "audit verify"]),
         (&["status", "--run", "x"], &["named by its number"]),
     ];
@@ -450,6 +454,29 @@ fn a_journal_that_was_changed_is_found_out() {
     desk.until(&["status"], &["ring test: 1 of 1 back in service"]);
     driver.kill();
     desk.operate(&["audit", "verify"]).is(0, &["intact"]);
+    // Whoever cuts off the end and lets everything point to the new one is found only by what was kept elsewhere.
+    let anchors = desk.journal().with_extension("anchors");
+    let kept = desk.operate(&["audit", "anchor"]).is(0, &["\"head\":"]);
+    std::fs::write(&anchors, kept.text).unwrap();
+    let against = ["audit", "verify", "--anchor", anchors.to_str().unwrap()];
+    desk.operate(&against).is(0, &["intact"]);
+    tamper(&desk.journal(), "PRAGMA wal_checkpoint(TRUNCATE)");
+    let copy = std::fs::read(desk.journal()).unwrap();
+    tamper(
+        &desk.journal(),
+        "DELETE FROM event WHERE seq = (SELECT max(seq) FROM event);
+         UPDATE meta SET (head_seq, head_hash) = (SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1);
+         PRAGMA wal_checkpoint(TRUNCATE)",
+    );
+    desk.operate(&["audit", "verify"]).is(0, &["intact"]);
+    desk.operate(&against).is(
+        3,
+        &[
+            "which was anchored, is missing",
+            "the journal's end was cut off or lost",
+        ],
+    );
+    std::fs::write(desk.journal(), copy).unwrap();
     tamper(
         &desk.journal(),
         "UPDATE event SET body = replace(body, 'maria', 'eve') WHERE seq = 1",

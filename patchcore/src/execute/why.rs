@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Standing, Story,
     kernel::{ComponentState, End, Phase, Resolution, RingPhase, RunStatus, Wait},
+    progress::late,
     words,
 };
 use crate::{
@@ -82,6 +83,7 @@ fn why(
         lines.extend(gates(story, target, standing, &times, now));
     } else {
         lines.extend(work(story, component, state, standing, &times));
+        lines.extend(late(target, state, now).map(words::overtime));
     }
     lines.extend(state.skipped.iter().map(|why| format!("because {why}")));
     lines.extend(
@@ -337,6 +339,13 @@ fn owed(
         _ => "is given back when its soak ends",
     };
     let run = story.run;
+    let lock = state.lock.map(|lock| {
+        format!(
+            "{component} is locked by us (fence {}) since {}, taken by run {run}, is given back as soon as nothing is done to it",
+            lock.fence,
+            times.at(lock.since)
+        )
+    });
     state
         .owed
         .iter()
@@ -344,6 +353,7 @@ fn owed(
         .map(move |(what, since)| {
             format!("{component} {what} since {since}, taken by run {run}, {when}")
         })
+        .chain(lock)
         .collect::<Vec<_>>()
         .into_iter()
 }

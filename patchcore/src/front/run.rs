@@ -118,6 +118,7 @@ impl Run {
         let before = story.seq;
         let taken = RunEvent::TakenOver {
             epoch: journal.epoch(),
+            from: journal.opened_before().map(ToString::to_string),
         };
         let (kind, body) = kernel::stored(&taken);
         let (at, tseq) = (clock.now(), story.state.events + 1);

@@ -5,11 +5,13 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use patchcore::{Estate, Journal, Policy, Standing};
+use patchcore::{Estate, Journal, Policy, Result, Standing};
 
 use super::provider::Files;
 
 const FOLDER: &str = "CRASH_DISK_FOLDER";
+/// A fault to plant into the journal, by its name.
+pub(crate) const MUTANT: &str = "CRASH_DISK_MUTANT";
 
 const POLICY: &str = r#"
 policy = 1
@@ -74,9 +76,25 @@ fn process() {
     runtime.block_on(carry_on(&folder));
 }
 
+#[cfg(not(feature = "crash"))]
+fn open(path: &Path) -> Result<Journal> {
+    Journal::open(path)
+}
+
+#[cfg(feature = "crash")]
+fn open(path: &Path) -> Result<Journal> {
+    use patchcore::execute::journal::{Faults, Synchronous};
+    let faults = match std::env::var(MUTANT).unwrap_or_default().as_str() {
+        "SynchronousNormal" => Faults::none().with_synchronous(Synchronous::Normal),
+        "SynchronousOff" => Faults::none().with_synchronous(Synchronous::Off),
+        _ => Faults::none(),
+    };
+    Journal::open_with(path, faults)
+}
+
 async fn carry_on(folder: &Path) {
     let estate = Estate::named("files").with(Files::at(folder));
-    let journal = Journal::open(journal(folder)).unwrap();
+    let journal = open(&journal(folder)).unwrap();
     let run = match estate.reopen(&journal).await.unwrap() {
         Some(run) => run,
         // The last one was killed after the end.

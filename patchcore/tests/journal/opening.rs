@@ -102,6 +102,8 @@ fn a_second_process_is_refused_and_told_who_holds_it() {
     );
     let journal = Journal::open(directory.journal()).unwrap();
     assert_eq!(journal.epoch(), 2);
+    assert_eq!(journal.opened_before(), Some(&holder));
+    assert_eq!(Journal::in_memory().unwrap().opened_before(), None);
     assert_eq!(
         JournalReader::open(directory.journal())
             .unwrap()

@@ -249,6 +249,10 @@ impl Walk {
                 };
                 Input::Operation(step, result)
             }
+            Effect::Unlock { fence } => Input::Unlocked {
+                fence,
+                lapses: (!good).then(|| "it does not answer".to_owned()),
+            },
             Effect::Scan if !good && self.draw(2) == 0 => {
                 Input::Scan(Err(failure("it does not answer")))
             }
@@ -308,7 +312,6 @@ impl Walk {
                 fence: 1,
                 took_over: None,
             },
-            3 if state.lock.is_some() => ComponentEvent::Unlocked { fence: 1 },
             _ => return,
         };
         let target = self.plan.envelope.target(component).unwrap().clone();
@@ -604,6 +607,10 @@ impl Walk {
                 state.owed.is_empty(),
                 "{component} owes {:?} when the run is over",
                 state.owed
+            );
+            assert_eq!(
+                state.lock, None,
+                "{component} is still locked when the run is over"
             );
             assert_eq!(
                 state.op, None,

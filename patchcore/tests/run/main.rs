@@ -17,3 +17,4 @@ mod steering;
 mod stopping;
 mod succeeding;
 mod twist;
+mod two;

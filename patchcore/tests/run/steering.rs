@@ -60,6 +60,18 @@ async fn a_pause_point_holds_a_step_of_one_component_until_it_is_taken_away() {
     let why = run.why("w-2").await.unwrap();
     let reason = "w-2 is paused before reboot of w-2 by jon: the vendor looks first";
     assert!(why.contains(reason), "{why}");
+    // Whoever holds it: how much longer than planned it is on the way is told.
+    let story = run.story().await.unwrap();
+    let takes = story.plan.envelope.target(&"w-2".into()).unwrap().takes.p95;
+    let begun = story.components["w-2"].begun.unwrap();
+    for (after, late) in [(takes, None), (takes + Duration::from_secs(720), Some(720))] {
+        let progress = story.progress(&standing, begun + after).unwrap();
+        let one = progress.at_work.iter().find(|c| c.component == "w-2");
+        assert_eq!(one.unwrap().late, late.map(Duration::from_secs));
+        let why = story.why(&"w-2".into(), &standing, begun + after).unwrap();
+        let says = why.contains("12 min longer than 95 % of its kind take");
+        assert_eq!(says, late.is_some(), "{why}");
+    }
     let done = |name: &str| {
         let history = sim.history(name).unwrap();
         (history.transactions.len(), history.boots.len())

@@ -179,6 +179,9 @@ pub enum ComponentEvent {
     Unlocked {
         /// Which holding ended.
         fence: u64,
+        /// Why the target could not be told, where it could not: there the holding lapses by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lapses: Option<String>,
     },
 }
 
@@ -202,6 +205,9 @@ pub enum RunEvent {
     TakenOver {
         /// How often the journal changed hands.
         epoch: u64,
+        /// Which process of which host had opened it before, and when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
     },
     /// A ring may start.
     RingOpened {

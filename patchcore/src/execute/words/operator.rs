@@ -1,6 +1,6 @@
 //! What is said to a person who reads and steers a run from another process.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::on_one_line;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         journal::CommandRow,
         kernel::{Command, Resolution, RingPhase, Wait},
     },
-    plan::text::Times,
+    plan::text::{Times, duration},
 };
 
 /// More of those at work are only counted.
@@ -81,6 +81,9 @@ pub(crate) fn progress(progress: &RunProgress, times: &Times) -> Vec<String> {
             one.phase,
             times.moment(one.since)
         );
+        if let Some(late) = one.late {
+            line.push_str(&format!(" · {}", overtime(late)));
+        }
         if let Some(says) = &one.says {
             line.push_str(&format!(" · it says: {says}"));
         }
@@ -93,6 +96,11 @@ pub(crate) fn progress(progress: &RunProgress, times: &Times) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// *12 min longer than 95 % of its kind take*.
+pub(crate) fn overtime(late: Duration) -> String {
+    format!("{} longer than 95 % of its kind take", duration(late))
 }
 
 /// How many of a ring stand where: *3 of 10 back in service · 2 at work · 5 wait*.

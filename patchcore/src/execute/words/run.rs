@@ -20,7 +20,13 @@ pub(crate) fn run_event(event: &RunEvent, times: &Times) -> String {
             count(*components, "component", "components"),
             approved_by.join(", ")
         ),
-        RunEvent::TakenOver { epoch } => format!("resumed from its journal (opening {epoch})"),
+        RunEvent::TakenOver { epoch, from: None } => {
+            format!("resumed from its journal (opening {epoch})")
+        }
+        RunEvent::TakenOver {
+            epoch,
+            from: Some(from),
+        } => format!("resumed from its journal (opening {epoch}, before by {from})"),
         RunEvent::RingOpened {
             ring,
             of,
