@@ -289,9 +289,16 @@ pub(super) async fn lock_refuses_the_begin_of_who_lost_it(bench: &Bench) -> Chec
         }
         refused(bench, &on, &op).await?;
     }
-    bench
-        .untouched_since(&before, "a begin that was refused")
-        .await?;
+    // The lock itself writes; what is installed must be as it was.
+    for (component, was) in &before {
+        let is = bench.look(component).await?;
+        demand(is.versions == was.versions, || {
+            format!(
+                "{component}: a begin that was refused had an effect: {}",
+                crate::bench::difference(was, &is)
+            )
+        })?;
+    }
     on.fence = place.fence(&claim("aaaa", "o2", 2)).await?;
     match on
         .deployer()?
