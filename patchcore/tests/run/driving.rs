@@ -205,31 +205,33 @@ async fn a_journal_that_another_program_holds_up_is_waited_for() {
     ));
     let other = rusqlite::Connection::open(folder.journal()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let approving = run.clone();
-    let approved = tokio::spawn(async move {
-        approving
-            .approve_ring("broad", "jon", "it looks good")
-            .await
-    });
-    let held_up = |run: &patchcore::Run| {
+    let answered = AtomicBool::new(false);
+    let approved = async {
+        let approved = run.approve_ring("broad", "jon", "it looks good").await;
+        answered.store(true, Ordering::Release);
+        approved
+    };
+    let held_up = || {
         let standing = run.standing();
         let mut waits = standing.waits().iter();
         waits.any(|w| matches!(w, Wait::Journal { why } if why.contains("write lock")))
     };
-    let began = SystemClock.now();
-    while !held_up(&run) {
-        assert!(
-            SystemClock.now() < began + Duration::from_secs(60),
-            "{:?}",
-            run.standing()
-        );
-        SystemClock
-            .sleep_until(SystemClock.now() + Duration::from_millis(20))
-            .await;
-    }
-    assert!(!approved.is_finished(), "nothing is recorded yet");
-    other.execute_batch("COMMIT").unwrap();
-    approved.await.unwrap().unwrap();
+    let freed = async {
+        let began = SystemClock.now();
+        while !held_up() {
+            assert!(
+                SystemClock.now() < began + Duration::from_secs(60),
+                "{:?}",
+                run.standing()
+            );
+            SystemClock
+                .sleep_until(SystemClock.now() + Duration::from_millis(20))
+                .await;
+        }
+        assert!(!answered.load(Ordering::Acquire), "nothing is recorded yet");
+        other.execute_batch("COMMIT").unwrap();
+    };
+    tokio::join!(approved, freed).0.unwrap();
     assert_eq!(run.finished().await.unwrap(), DONE);
     assert!(journal.verify().await.unwrap().is_intact());
 }
