@@ -151,10 +151,10 @@ impl Machine {
         }
     }
 
-    /// Starts a job, or finds the one that was started under its id.
-    pub(crate) async fn start(&self, ctx: &OpContext, job: &Job) -> Result<JobStatus> {
-        let script = self.config.jobs.start(job, ctx.now())?;
-        let output = self.run(ctx, &script, ASK_WITHIN).await?;
+    /// Starts a job, or finds the one that was started under its id, and asks how it stands.
+    pub(crate) async fn start(&self, ctx: &OpContext, job: &Job, poll: Poll) -> Result<JobStatus> {
+        let script = self.config.jobs.start_and_poll(job, ctx.now(), poll)?;
+        let output = self.run(ctx, &script, ASK_WITHIN + poll.wait).await?;
         JobStatus::parse(&job.id, &output.stdout)
     }
 
@@ -165,14 +165,23 @@ impl Machine {
         JobStatus::parse(id, &output.stdout)
     }
 
-    /// How a job stands, with its whole log.
-    pub(crate) async fn read(&self, ctx: &OpContext, id: &JobId) -> Result<(JobStatus, String)> {
+    /// How a job stands that is over, with its whole log: that of the last answer where it brought all of it.
+    pub(crate) async fn read(
+        &self,
+        ctx: &OpContext,
+        id: &JobId,
+        status: JobStatus,
+    ) -> Result<(JobStatus, String)> {
+        if status.has_whole_log() {
+            let log = String::from_utf8_lossy(&status.log).into_owned();
+            return Ok((status, log));
+        }
         let mut log = Vec::new();
         loop {
             let poll = Poll {
                 offset: Some(log.len() as u64),
                 most: 1 << 20,
-                wait: Duration::ZERO,
+                ..Poll::default()
             };
             let status = self.poll(ctx, id, poll).await?;
             log.extend_from_slice(&status.log);

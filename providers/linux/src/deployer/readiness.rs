@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error,
-    pm::apt::{AptScan, Architecture, Clocks, PackageName, reading},
+    pm::apt::{AptScan, Architecture, Clocks, Facts, PackageName, reading},
     vercmp::deb::DebVersion,
 };
 
@@ -29,6 +29,19 @@ pub(crate) struct Before {
     /// Units of systemd that had failed already.
     #[serde(default)]
     pub(crate) failed_units: Option<BTreeSet<String>>,
+}
+
+impl Before {
+    /// That of a request which names no package.
+    pub(crate) fn without_packages(facts: &Facts, component: ComponentId, jobs: &str) -> Self {
+        Self {
+            component,
+            boot_id: facts.boot_id.clone(),
+            jobs: jobs.to_owned(),
+            packages: BTreeMap::new(),
+            failed_units: Some(facts.failed_units.clone()),
+        }
+    }
 }
 
 /// A package that a request names.
@@ -55,6 +68,16 @@ pub(crate) enum Standing {
     Ready,
     Holds(Evidence),
     Blocked(Vec<Error>),
+}
+
+impl Standing {
+    /// Ready where nothing stands against it.
+    pub(crate) fn of(reasons: Vec<Error>) -> Self {
+        match reasons.is_empty() {
+            true => Self::Ready,
+            false => Self::Blocked(reasons),
+        }
+    }
 }
 
 /// The changes that a request has for one component, in its order.
@@ -122,11 +145,8 @@ pub(crate) fn before(
         );
     }
     Ok(Before {
-        component: component.clone(),
-        boot_id: read.facts.boot_id.clone(),
-        jobs: jobs.to_owned(),
         packages,
-        failed_units: Some(read.facts.failed_units.clone()),
+        ..Before::without_packages(&read.facts, component.clone(), jobs)
     })
 }
 
@@ -138,6 +158,14 @@ fn kept_arch(read: &AptScan, name: &PackageName, change: &PatchChange) -> Option
         let arch = file.strip_prefix(&start)?.strip_suffix(".deb")?;
         Architecture::parse(arch).ok()
     })
+}
+
+/// What every request needs, whatever it is about.
+pub(crate) fn rights(facts: &Facts, before: &Before, request: &DeployRequest) -> Vec<Error> {
+    match facts.is_root {
+        true => Vec::new(),
+        false => vec![error::no_root(&before.component, request.verb())],
+    }
 }
 
 /// What the state says to a request about this component.
@@ -156,13 +184,8 @@ pub(crate) fn standing(
     if moves && let Some(evidence) = holds(read, &changes, clocks.at) {
         return Ok(Standing::Holds(evidence));
     }
-    let mut reasons = Vec::new();
-    if !read.facts.is_root {
-        reasons.push(error::no_root(component, request.verb()));
-    }
-    if !matches!(request, DeployRequest::Discard { .. })
-        && let Some(busy) = reading::busy(read, clocks)
-    {
+    let mut reasons = rights(&read.facts, before, request);
+    if let Some(busy) = reading::busy(read, clocks) {
         reasons.push(reading::held(component, &busy));
     }
     match request {
@@ -185,11 +208,7 @@ pub(crate) fn standing(
         }
         _ => {}
     }
-    Ok(if reasons.is_empty() {
-        Standing::Ready
-    } else {
-        Standing::Blocked(reasons)
-    })
+    Ok(Standing::of(reasons))
 }
 
 /// The evidence that every change is there and whole; none where one is not.

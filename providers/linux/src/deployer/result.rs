@@ -26,8 +26,9 @@ impl Machine {
         ctx: &OpContext,
         op: &Op<DeployRequest>,
         id: &JobId,
+        status: JobStatus,
     ) -> Result<Settled> {
-        let (status, log) = self.read(ctx, id).await?;
+        let (status, log) = self.read(ctx, id, status).await?;
         let component = match op.baseline.read::<Before>(V) {
             Ok(before) => before.component,
             Err(_) => op.request.subjects().into_iter().next().ok_or_else(|| {
