@@ -9,13 +9,16 @@ use std::{
     time::Duration,
 };
 
-use patchcore::{Error, ErrorKind, Result, id::ComponentId, provider::OpContext};
+use patchcore::{Error, ErrorKind, Result, Timestamp, id::ComponentId, provider::OpContext};
 
 use crate::{
     config::LocalConfig,
     error,
     job::{Job, JobId, JobStatus, Poll},
-    pm::apt::{AptScan, Clocks, Facts, PackageName, facts_script, scan_script_about},
+    pm::apt::{
+        AptScan, Clocks, Facts, Named, NamedScan, PackageName, WantedScan, facts_script,
+        named_script, scan_script_about, wanted_script,
+    },
     transport::{Output, Script, Transport},
 };
 
@@ -123,9 +126,7 @@ impl Machine {
             ctx.check()?;
             let id = self.ask_id("scan");
             let script = scan_script_about(&id, self.config.jobs.base(), about)?;
-            let asked = ctx.now();
-            let output = self.run(ctx, &script, SCAN_WITHIN).await?;
-            let answered = ctx.now();
+            let (output, asked) = self.scanned(ctx, &script).await?;
             let scan = match AptScan::parse(&id, &output.stdout) {
                 Err(error) if error.kind() == ErrorKind::Busy && nth < SCANS => {
                     nth += 1;
@@ -138,16 +139,62 @@ impl Machine {
                 Ok(scan) => scan.facts.clone(),
                 Err(_) => AptScan::parse_facts(&id, &output.stdout)?,
             };
-            // Our own machine has no other clock, whatever time the caller plays with.
-            let clocks = match self.is_own {
-                true => Clocks::agreed(asked),
-                false => Clocks::compared(asked, answered, &facts),
-            };
             return Ok(Look {
+                clocks: self.clocks(asked, &facts),
                 facts,
-                clocks,
                 scan,
             });
+        }
+    }
+
+    /// How the packages stand that a change names, without what apt would do.
+    pub(crate) async fn named(
+        &self,
+        ctx: &OpContext,
+        packages: &[Named],
+    ) -> Result<(NamedScan, Clocks)> {
+        let id = self.ask_id("named");
+        let (output, asked) = self.scanned(ctx, &named_script(&id, packages)?).await?;
+        let read = NamedScan::parse(&id, &output.stdout, packages)?;
+        let clocks = self.clocks(asked, &read.facts);
+        Ok((read, clocks))
+    }
+
+    /// What it takes to judge whether a change can begin. Only where that leaves open what apt would do, apt is asked
+    /// for it.
+    pub(crate) async fn wanted(
+        &self,
+        ctx: &OpContext,
+        packages: &[Named],
+    ) -> Result<(WantedScan, Clocks)> {
+        let id = self.ask_id("wanted");
+        let (output, asked) = self.scanned(ctx, &wanted_script(&id, packages)?).await?;
+        let read = WantedScan::parse(&id, &output.stdout, packages)?;
+        if read.is_plain(packages) {
+            let clocks = self.clocks(asked, &read.named.facts);
+            return Ok((read, clocks));
+        }
+        let names: Vec<PackageName> = packages.iter().map(|p| p.name.clone()).collect();
+        let (read, clocks) = self.scan(ctx, &names).await?;
+        Ok((WantedScan::of(read, packages), clocks))
+    }
+
+    /// The answer to a script that reads, and when it was asked for and came.
+    async fn scanned(
+        &self,
+        ctx: &OpContext,
+        script: &Script,
+    ) -> Result<(Output, (Timestamp, Timestamp))> {
+        let asked = ctx.now();
+        let output = self.run(ctx, script, SCAN_WITHIN).await?;
+        Ok((output, (asked, ctx.now())))
+    }
+
+    fn clocks(&self, (asked, answered): (Timestamp, Timestamp), facts: &Facts) -> Clocks {
+        // Our own machine has no other clock, whatever time the caller plays with.
+        match self.is_own {
+            true => Clocks::agreed(asked),
+            false => Clocks::compared(asked, answered, facts),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
     error,
     job::{Job, JobId, JobSpec, JobStatus, MEMORY, Phase, Poll},
     pm::{
-        apt::{self, Old, PackageName},
+        apt::{self, Old, PackageName, reading},
         classify::failed_job,
     },
     vercmp::deb::DebVersion,
@@ -144,7 +144,7 @@ impl Operations<DeployRequest> for Fleet {
 
 impl Machine {
     async fn prepared(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
-        let names = readiness::names(request)?;
+        let named = readiness::named(request)?;
         if matches!(request, DeployRequest::Reboot { .. }) && !self.restarts {
             let name = match &self.config.name {
                 Some(name) => name.clone(),
@@ -157,16 +157,27 @@ impl Machine {
             // It gives back files of our own: no package matters, and nobody's lock.
             DeployRequest::Discard { .. } => {
                 let facts = self.facts(ctx).await?;
-                let before = Before::without_packages(&facts, self.name(&facts), jobs);
-                let standing = Standing::of(readiness::rights(&facts, &before, request));
+                let own = self.name(&facts);
+                let reasons = readiness::obstacles(&facts, None, &own, request);
+                let before = Before::without_packages(&facts, own, jobs);
+                (before, Standing::of(reasons))
+            }
+            DeployRequest::Stage { .. }
+            | DeployRequest::Apply { .. }
+            | DeployRequest::RollBack { .. } => {
+                let (read, clocks) = self.wanted(ctx, &named).await?;
+                let own = self.name(&read.named.facts);
+                let before = readiness::before(&read, &own, jobs, request)?;
+                let standing = readiness::standing(&read, &own, request, &clocks)?;
                 (before, standing)
             }
             _ => {
-                let (read, clocks) = self.scan(ctx, &names).await?;
+                let (read, clocks) = self.named(ctx, &[]).await?;
                 let own = self.name(&read.facts);
-                let before = readiness::before(&read, &own, jobs, request)?;
-                let standing = readiness::standing(&read, &before, request, &clocks)?;
-                (before, standing)
+                let busy = reading::busy(&read.locks, &clocks);
+                let reasons = readiness::obstacles(&read.facts, busy.as_ref(), &own, request);
+                let before = Before::without_packages(&read.facts, own, jobs);
+                (before, Standing::of(reasons))
             }
         };
         let own = before.component.clone();
