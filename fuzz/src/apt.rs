@@ -1,12 +1,52 @@
 //! What apt and dpkg say of a machine.
 
 use patchcore::ErrorKind;
-use patchcore_linux::pm::apt::AptScan;
+use patchcore_linux::{
+    pm::apt::{AptScan, Named, NamedScan, PackageName, WantedScan},
+    vercmp::deb::DebVersion,
+};
 
 use crate::rules;
 
 /// The id in the marks of the seeds.
 const ID: &str = "fixture";
+
+/// What the seeds of small scans were asked about.
+const ASKED: [(&str, &str); 2] = [("pc-hello", "1.1-1"), ("pc-newdep", "1.1-1")];
+
+/// The answers of small scans; a scan of all lacks their section.
+pub(crate) fn wanted(answer: &[u8]) -> bool {
+    let asked: Vec<Named> = ASKED
+        .iter()
+        .filter_map(|(name, to)| {
+            Some(Named {
+                name: PackageName::parse(name).ok()?,
+                arch: None,
+                to: Some(DebVersion::parse(to).ok()?),
+            })
+        })
+        .collect();
+    let named = NamedScan::parse(ID, answer, &asked);
+    match &named {
+        Ok(named) => rules::bounded(format!("{named:?}").len(), answer.len()),
+        Err(error) => rules::refusal(error, &[ErrorKind::ProviderFault]),
+    }
+    match WantedScan::parse(ID, answer, &asked) {
+        Ok(wanted) => {
+            rules::bounded(format!("{wanted:?}").len(), answer.len());
+            assert_eq!(
+                named.ok(),
+                Some(wanted.named),
+                "asked alone they are others"
+            );
+            true
+        }
+        Err(error) => {
+            rules::refusal(&error, &[ErrorKind::ProviderFault]);
+            named.is_ok()
+        }
+    }
+}
 
 pub(crate) fn scan(answer: &[u8]) -> bool {
     let facts = match AptScan::parse_facts(ID, answer) {

@@ -33,6 +33,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     target("scan", apt::scan),
+    target("wanted", apt::wanted),
     target("job_status", job::status),
     target("envelope", job::envelope),
     target("version", version::order),

@@ -215,6 +215,60 @@ async fn a_new_process_finds_it_by_id_and_goes_on_in_its_log() {
 }
 
 #[tokio::test]
+async fn a_log_comes_whole_with_the_end_where_it_is_short() {
+    const TAIL: usize = 5;
+    let stand = Stand::new();
+    let job = job(
+        "op-whole",
+        "head -c 2000 /dev/zero | tr '\\0' x; sleep 1; echo last",
+    );
+    let asked = |whole, wait| Poll {
+        offset: None,
+        most: TAIL as u32,
+        whole,
+        wait: Duration::from_secs(wait),
+    };
+    let (_, begun) = stand.start(&job).await;
+    assert_eq!((begun.phase, begun.log.len()), (Phase::Running, 0));
+    // While it runs, no more than its end.
+    let running = stand.poll(&job.id, asked(1 << 20, 0)).await;
+    assert_eq!(
+        (running.phase, running.log.len(), running.has_whole_log()),
+        (Phase::Running, TAIL, false)
+    );
+    for (whole, length) in [(2005, 2005), (2004, TAIL), (0, TAIL)] {
+        let end = stand.poll(&job.id, asked(whole, 30)).await;
+        assert_eq!((end.phase, end.log_size), (Phase::Done, 2005));
+        assert_eq!(end.log.len(), length, "{whole}");
+        assert_eq!(end.has_whole_log(), length == 2005, "{whole}");
+        assert!(end.log.ends_with(b"last\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_short_job_is_over_when_its_start_answers() {
+    let stand = Stand::new();
+    let job = job("op-short", "echo ran");
+    let poll = Poll {
+        most: 0,
+        whole: 64,
+        wait: Duration::from_secs(30),
+        ..Poll::default()
+    };
+    for _ in 0..2 {
+        let script = stand
+            .jobs
+            .start_and_poll(&job, SystemClock.now(), poll)
+            .unwrap();
+        let found = JobStatus::parse(&job.id, &stand.send(&script).await.stdout).unwrap();
+        assert_eq!(
+            (found.phase, found.status, found.log.as_slice()),
+            (Phase::Done, Some(0), b"ran\n".as_slice())
+        );
+    }
+}
+
+#[tokio::test]
 async fn other_content_under_the_same_id_is_a_conflict() {
     let stand = Stand::new();
     stand.start(&job("op-conf", "echo one")).await;

@@ -66,12 +66,13 @@ impl Transport for Played {
         };
         let id = script.id();
         let wire = script.wire();
-        let body = if wire.contains("\nASK=") {
+        let body = if wire.contains("\nONLY=") {
             let failed: String = failed
                 .iter()
                 .map(|unit| format!("failed {unit}\n"))
                 .collect();
-            STATES
+            let named = "\n@fixture begin named\nof 7\n\n@fixture end named 0\n";
+            format!("{STATES}{named}")
                 .replace("@fixture", &format!("@{id}"))
                 .lines()
                 .map(|line| match line {

@@ -9,13 +9,16 @@ use std::{
     time::Duration,
 };
 
-use patchcore::{Error, ErrorKind, Result, id::ComponentId, provider::OpContext};
+use patchcore::{Error, ErrorKind, Result, Timestamp, id::ComponentId, provider::OpContext};
 
 use crate::{
     config::LocalConfig,
     error,
     job::{Job, JobId, JobStatus, Jobs, Poll},
-    pm::apt::{AptScan, Clocks, Facts, PackageName, facts_script, scan_script_about},
+    pm::apt::{
+        AptScan, Clocks, Facts, Named, NamedScan, PackageName, WantedScan, facts_script,
+        named_script, scan_script_about, wanted_script,
+    },
     transport::{Output, Script, Transport},
 };
 
@@ -123,9 +126,7 @@ impl Machine {
             ctx.check()?;
             let id = self.ask_id("scan");
             let script = scan_script_about(&id, self.config.jobs.base(), about)?;
-            let asked = ctx.now();
-            let output = self.run(ctx, &script, SCAN_WITHIN).await?;
-            let answered = ctx.now();
+            let (output, asked) = self.scanned(ctx, &script).await?;
             let scan = match AptScan::parse(&id, &output.stdout) {
                 Err(error) if error.kind() == ErrorKind::Busy && nth < SCANS => {
                     nth += 1;
@@ -138,14 +139,9 @@ impl Machine {
                 Ok(scan) => scan.facts.clone(),
                 Err(_) => AptScan::parse_facts(&id, &output.stdout)?,
             };
-            // Our own machine has no other clock, whatever time the caller plays with.
-            let clocks = match self.is_own {
-                true => Clocks::agreed(asked),
-                false => Clocks::compared(asked, answered, &facts),
-            };
             return Ok(Look {
+                clocks: self.clocks(asked, &facts),
                 facts,
-                clocks,
                 scan,
             });
         }
@@ -156,10 +152,61 @@ impl Machine {
         self.config.jobs.clone().with_fence(ctx.fence())
     }
 
-    /// Starts a job, or finds the one that was started under its id.
-    pub(crate) async fn start(&self, ctx: &OpContext, job: &Job) -> Result<JobStatus> {
-        let script = self.jobs(ctx).start(job, ctx.now())?;
-        let output = self.run(ctx, &script, ASK_WITHIN).await?;
+    /// How the packages stand that a change names, without what apt would do.
+    pub(crate) async fn named(
+        &self,
+        ctx: &OpContext,
+        packages: &[Named],
+    ) -> Result<(NamedScan, Clocks)> {
+        let id = self.ask_id("named");
+        let (output, asked) = self.scanned(ctx, &named_script(&id, packages)?).await?;
+        let read = NamedScan::parse(&id, &output.stdout, packages)?;
+        let clocks = self.clocks(asked, &read.facts);
+        Ok((read, clocks))
+    }
+
+    /// What it takes to judge whether a change can begin. Only where that leaves open what apt would do, apt is asked
+    /// for it.
+    pub(crate) async fn wanted(
+        &self,
+        ctx: &OpContext,
+        packages: &[Named],
+    ) -> Result<(WantedScan, Clocks)> {
+        let id = self.ask_id("wanted");
+        let (output, asked) = self.scanned(ctx, &wanted_script(&id, packages)?).await?;
+        let read = WantedScan::parse(&id, &output.stdout, packages)?;
+        if read.is_plain(packages) {
+            let clocks = self.clocks(asked, &read.named.facts);
+            return Ok((read, clocks));
+        }
+        let names: Vec<PackageName> = packages.iter().map(|p| p.name.clone()).collect();
+        let (read, clocks) = self.scan(ctx, &names).await?;
+        Ok((WantedScan::of(read, packages), clocks))
+    }
+
+    /// The answer to a script that reads, and when it was asked for and came.
+    async fn scanned(
+        &self,
+        ctx: &OpContext,
+        script: &Script,
+    ) -> Result<(Output, (Timestamp, Timestamp))> {
+        let asked = ctx.now();
+        let output = self.run(ctx, script, SCAN_WITHIN).await?;
+        Ok((output, (asked, ctx.now())))
+    }
+
+    fn clocks(&self, (asked, answered): (Timestamp, Timestamp), facts: &Facts) -> Clocks {
+        // Our own machine has no other clock, whatever time the caller plays with.
+        match self.is_own {
+            true => Clocks::agreed(asked),
+            false => Clocks::compared(asked, answered, facts),
+        }
+    }
+
+    /// Starts a job, or finds the one that was started under its id, and asks how it stands.
+    pub(crate) async fn start(&self, ctx: &OpContext, job: &Job, poll: Poll) -> Result<JobStatus> {
+        let script = self.jobs(ctx).start_and_poll(job, ctx.now(), poll)?;
+        let output = self.run(ctx, &script, ASK_WITHIN + poll.wait).await?;
         JobStatus::parse(&job.id, &output.stdout)
     }
 
@@ -170,14 +217,23 @@ impl Machine {
         JobStatus::parse(id, &output.stdout)
     }
 
-    /// How a job stands, with its whole log.
-    pub(crate) async fn read(&self, ctx: &OpContext, id: &JobId) -> Result<(JobStatus, String)> {
+    /// How a job stands that is over, with its whole log: that of the last answer where it brought all of it.
+    pub(crate) async fn read(
+        &self,
+        ctx: &OpContext,
+        id: &JobId,
+        status: JobStatus,
+    ) -> Result<(JobStatus, String)> {
+        if status.has_whole_log() {
+            let log = String::from_utf8_lossy(&status.log).into_owned();
+            return Ok((status, log));
+        }
         let mut log = Vec::new();
         loop {
             let poll = Poll {
                 offset: Some(log.len() as u64),
                 most: 1 << 20,
-                wait: Duration::ZERO,
+                ..Poll::default()
             };
             let status = self.poll(ctx, id, poll).await?;
             log.extend_from_slice(&status.log);

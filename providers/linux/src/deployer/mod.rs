@@ -24,7 +24,7 @@ use crate::{
     error,
     job::{Job, JobId, JobSpec, JobStatus, MEMORY, Phase, Poll},
     pm::{
-        apt::{self, Old, PackageName},
+        apt::{self, Old, PackageName, reading},
         classify::failed_job,
     },
     vercmp::deb::DebVersion,
@@ -33,6 +33,10 @@ use crate::{
 /// How long the machine itself waits for a job's end before it answers: most jobs are short, and each question is
 /// a process.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// A log up to this size comes with the word that its job is over. That of an upgrade of a hundred packages does; the
+/// answer of a scan is as large.
+const WHOLE_LOG: u32 = 64 << 10;
 
 use self::readiness::{Before, Standing, V, changes_for};
 
@@ -140,7 +144,7 @@ impl Operations<DeployRequest> for Fleet {
 
 impl Machine {
     async fn prepared(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
-        let names = readiness::names(request)?;
+        let named = readiness::named(request)?;
         if matches!(request, DeployRequest::Reboot { .. }) && !self.restarts {
             let name = match &self.config.name {
                 Some(name) => name.clone(),
@@ -148,15 +152,41 @@ impl Machine {
             };
             return Err(error::no_restart(&name, self.is_own));
         }
-        let (read, clocks) = self.scan(ctx, &names).await?;
-        let own = self.name(&read.facts);
-        let before = readiness::before(&read, &own, self.config.jobs.base(), request)?;
+        let jobs = self.config.jobs.base();
+        let (before, standing) = match request {
+            // It gives back files of our own: no package matters, and nobody's lock.
+            DeployRequest::Discard { .. } => {
+                let facts = self.facts(ctx).await?;
+                let own = self.name(&facts);
+                let reasons = readiness::obstacles(&facts, None, &own, request);
+                let before = Before::without_packages(&facts, own, jobs);
+                (before, Standing::of(reasons))
+            }
+            DeployRequest::Stage { .. }
+            | DeployRequest::Apply { .. }
+            | DeployRequest::RollBack { .. } => {
+                let (read, clocks) = self.wanted(ctx, &named).await?;
+                let own = self.name(&read.named.facts);
+                let before = readiness::before(&read, &own, jobs, request)?;
+                let standing = readiness::standing(&read, &own, request, &clocks)?;
+                (before, standing)
+            }
+            _ => {
+                let (read, clocks) = self.named(ctx, &[]).await?;
+                let own = self.name(&read.facts);
+                let busy = reading::busy(&read.locks, &clocks);
+                let reasons = readiness::obstacles(&read.facts, busy.as_ref(), &own, request);
+                let before = Before::without_packages(&read.facts, own, jobs);
+                (before, Standing::of(reasons))
+            }
+        };
+        let own = before.component.clone();
         let mut subjects = BTreeMap::new();
         for subject in request.subjects() {
             let readiness = if subject == own {
-                match readiness::standing(&read, &before, request, &clocks)? {
+                match &standing {
                     Standing::Ready => Readiness::Ready,
-                    Standing::Holds(evidence) => Readiness::AlreadyHolds(evidence),
+                    Standing::Holds(evidence) => Readiness::AlreadyHolds(evidence.clone()),
                     Standing::Blocked(reasons) => {
                         Readiness::Blocked(reasons.iter().map(Blocker::from_error).collect())
                     }
@@ -178,7 +208,23 @@ impl Machine {
             // Nothing was sent.
             Err(error) => return Ok(Begun::Refused(Failure::from(&error))),
         };
-        let status = self.start(ctx, &job).await?;
+        // What changes packages is known to have begun as soon as it has, and is followed from then on. That its job
+        // is over says nothing of a restart.
+        let is_awaited = matches!(
+            op.request,
+            DeployRequest::Refresh { .. }
+                | DeployRequest::Stage { .. }
+                | DeployRequest::Discard { .. }
+        );
+        let poll = match is_awaited {
+            true => until_over(ctx),
+            false => Poll {
+                most: 0,
+                ..Poll::default()
+            },
+        };
+        let status = self.start(ctx, &job, poll).await?;
+        let handle = |id| Handle::new(V, &JobHandle::begun(id, ctx.now()));
         Ok(match status.phase {
             Phase::Conflict | Phase::Refused | Phase::Fenced => {
                 let error = failed_job(op.request.verb(), &job.id, &status, "")
@@ -191,7 +237,14 @@ impl Machine {
                     format!("job {} was started and is not there", job.id),
                 ));
             }
-            _ => Begun::Started(Handle::new(V, &JobHandle::begun(job.id, ctx.now()))?),
+            phase if phase.is_over() && is_awaited => {
+                match self.settled(ctx, op, &job.id, status).await {
+                    Ok(settled) => Begun::Settled(settled),
+                    // It was begun all the same; whoever observes it reads it again.
+                    Err(_) => Begun::Started(handle(job.id)?),
+                }
+            }
+            _ => Begun::Started(handle(job.id)?),
         })
     }
 
@@ -200,7 +253,11 @@ impl Machine {
         if matches!(op.request, DeployRequest::Reboot { .. }) {
             return self.located_restart(ctx, op, id).await;
         }
-        let status = self.poll(ctx, &id, Poll::default()).await?;
+        let poll = Poll {
+            wait: Duration::ZERO,
+            ..until_over(ctx)
+        };
+        let status = self.poll(ctx, &id, poll).await?;
         Ok(match status.phase {
             // A start that is still on its way makes the same job as the one that follows, and only one of the
             // two runs it.
@@ -209,7 +266,7 @@ impl Machine {
                 Located::Running(Handle::new(V, &JobHandle::begun(id, ctx.now()))?)
             }
             Phase::Refused => return Err(unseen(&id, &status)),
-            _ => Located::Settled(self.settled(ctx, op, &id).await?),
+            _ => Located::Settled(self.settled(ctx, op, &id, status).await?),
         })
     }
 
@@ -228,12 +285,7 @@ impl Machine {
         if matches!(op.request, DeployRequest::Reboot { .. }) {
             return self.observed_restart(ctx, op, &id, begun).await;
         }
-        let poll = Poll {
-            offset: None,
-            most: 500,
-            wait: WAIT.min(ctx.time_left() / 4),
-        };
-        let status = self.poll(ctx, &id, poll).await?;
+        let status = self.poll(ctx, &id, until_over(ctx)).await?;
         Ok(match status.phase {
             Phase::Absent | Phase::Prepared => Observed::Lost {
                 why: format!("the machine does not know job {id} any more"),
@@ -243,7 +295,7 @@ impl Machine {
                 poll_after: Duration::from_millis(500),
             },
             Phase::Refused => return Err(unseen(&id, &status)),
-            _ => Observed::Settled(self.settled(ctx, op, &id).await?),
+            _ => Observed::Settled(self.settled(ctx, op, &id, status).await?),
         })
     }
 
@@ -305,6 +357,16 @@ impl Machine {
             }
         };
         Ok(Job { id, spec })
+    }
+}
+
+/// What is asked of a job that may be over within a moment: its last line while it runs, and then its whole log.
+fn until_over(ctx: &OpContext) -> Poll {
+    Poll {
+        offset: None,
+        most: 500,
+        whole: WHOLE_LOG,
+        wait: WAIT.min(ctx.time_left() / 4),
     }
 }
 

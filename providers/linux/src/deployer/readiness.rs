@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use patchcore::{
     Error, ErrorKind, Result, Timestamp,
-    estate::PatchChange,
+    estate::{Busy, PatchChange, Pin},
     id::{ComponentId, PatchId, Version},
     provider::{DeployRequest, Evidence, PortRequest},
 };
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error,
-    pm::apt::{AptScan, Architecture, Clocks, PackageName, reading},
+    pm::apt::{Architecture, Clocks, Facts, Named, NamedScan, PackageName, WantedScan, reading},
     vercmp::deb::DebVersion,
 };
 
@@ -29,6 +29,19 @@ pub(crate) struct Before {
     /// Units of systemd that had failed already.
     #[serde(default)]
     pub(crate) failed_units: Option<BTreeSet<String>>,
+}
+
+impl Before {
+    /// That of a request which names no package.
+    pub(crate) fn without_packages(facts: &Facts, component: ComponentId, jobs: &str) -> Self {
+        Self {
+            component,
+            boot_id: facts.boot_id.clone(),
+            jobs: jobs.to_owned(),
+            packages: BTreeMap::new(),
+            failed_units: Some(facts.failed_units.clone()),
+        }
+    }
 }
 
 /// A package that a request names.
@@ -57,6 +70,16 @@ pub(crate) enum Standing {
     Blocked(Vec<Error>),
 }
 
+impl Standing {
+    /// Ready where nothing stands against it.
+    pub(crate) fn of(reasons: Vec<Error>) -> Self {
+        match reasons.is_empty() {
+            true => Self::Ready,
+            false => Self::Blocked(reasons),
+        }
+    }
+}
+
 /// The changes that a request has for one component, in its order.
 pub(crate) fn changes_for<'a>(
     request: &'a DeployRequest,
@@ -74,42 +97,42 @@ pub(crate) fn changes_for<'a>(
     }
 }
 
-/// The package names of a request, for a scan that says what can be had of them.
-pub(crate) fn names(request: &DeployRequest) -> Result<Vec<PackageName>> {
-    request
-        .subjects()
-        .iter()
-        .flat_map(|c| changes_for(request, c))
-        .map(|change| Ok(PackageName::parse_qualified(change.patch.as_str())?.0))
-        .collect()
+/// The packages that a request names.
+pub(crate) fn named(request: &DeployRequest) -> Result<Vec<Named>> {
+    let subjects = request.subjects();
+    let changes = subjects.iter().flat_map(|c| changes_for(request, c));
+    changes.map(package).collect()
+}
+
+fn package(change: &PatchChange) -> Result<Named> {
+    let (name, arch) = PackageName::parse_qualified(change.patch.as_str())?;
+    let to = change.to.as_ref().map(|to| DebVersion::parse(to.as_str()));
+    Ok(Named {
+        name,
+        arch,
+        to: to.transpose()?,
+    })
 }
 
 /// What was there of everything that a request names.
 pub(crate) fn before(
-    read: &AptScan,
+    read: &WantedScan,
     component: &ComponentId,
     jobs: &str,
     request: &DeployRequest,
 ) -> Result<Before> {
-    let there = reading::installed(read);
+    let facts = &read.named.facts;
     let mut packages = BTreeMap::new();
     for change in changes_for(request, component) {
-        let (name, arch) = PackageName::parse_qualified(change.patch.as_str())?;
-        let installed = there.get(&change.patch);
-        let to_come = read.upgrades.as_ref().ok().and_then(|u| {
-            u.pending
-                .iter()
-                .find(|p| {
-                    reading::patch_id(&p.name, &p.arch, &read.facts) == change.patch
-                        && Some(p.to.as_str()) == change.to.as_ref().map(Version::as_str)
-                })
-                .map(|p| p.arch.clone())
-        });
-        let arch = to_come
-            .or_else(|| kept_arch(read, &name, change))
-            .or_else(|| installed.map(|(arch, _)| (*arch).clone()))
-            .or(arch)
-            .unwrap_or_else(|| read.facts.arch.clone());
+        let named = package(change)?;
+        let installed = read.named.package(&named)?;
+        let arch = read
+            .offer(&named)
+            .map(|(arch, _)| arch)
+            .or_else(|| kept_arch(read, &named))
+            .or_else(|| installed.map(|(arch, _)| arch.clone()))
+            .or(named.arch)
+            .unwrap_or_else(|| facts.arch.clone());
         packages.insert(
             change.patch.clone(),
             Package {
@@ -122,56 +145,56 @@ pub(crate) fn before(
         );
     }
     Ok(Before {
-        component: component.clone(),
-        boot_id: read.facts.boot_id.clone(),
-        jobs: jobs.to_owned(),
         packages,
-        failed_units: Some(read.facts.failed_units.clone()),
+        ..Before::without_packages(facts, component.clone(), jobs)
     })
 }
 
 /// The architecture by the name of a file that is here, where there is one.
-fn kept_arch(read: &AptScan, name: &PackageName, change: &PatchChange) -> Option<Architecture> {
-    let to = change.to.as_ref()?.as_str().replace(':', "%3a");
-    let start = format!("{name}_{to}_");
+fn kept_arch(read: &WantedScan, named: &Named) -> Option<Architecture> {
+    let to = named.to.as_ref()?.as_str().replace(':', "%3a");
+    let start = format!("{}_{to}_", named.name);
     read.cached.iter().find_map(|file| {
         let arch = file.strip_prefix(&start)?.strip_suffix(".deb")?;
         Architecture::parse(arch).ok()
     })
 }
 
-/// What the state says to a request about this component.
+/// What keeps every request from beginning, whatever it is about: rights, and whoever holds a lock that it needs.
+pub(crate) fn obstacles(
+    facts: &Facts,
+    busy: Option<&Busy>,
+    component: &ComponentId,
+    request: &DeployRequest,
+) -> Vec<Error> {
+    let mut reasons = Vec::new();
+    if !facts.is_root {
+        reasons.push(error::no_root(component, request.verb()));
+    }
+    reasons.extend(busy.map(|busy| reading::held(component, busy)));
+    reasons
+}
+
+/// What the state says to a request that changes packages of this component.
 pub(crate) fn standing(
-    read: &AptScan,
-    before: &Before,
+    read: &WantedScan,
+    component: &ComponentId,
     request: &DeployRequest,
     clocks: &Clocks,
 ) -> Result<Standing> {
-    let component = &before.component;
     let changes = changes_for(request, component);
-    let moves = matches!(
-        request,
-        DeployRequest::Stage { .. } | DeployRequest::Apply { .. } | DeployRequest::RollBack { .. }
-    );
-    if moves && let Some(evidence) = holds(read, &changes, clocks.at) {
+    if let Some(evidence) = holds(&read.named, &changes, clocks.at)? {
         return Ok(Standing::Holds(evidence));
     }
-    let mut reasons = Vec::new();
-    if !read.facts.is_root {
-        reasons.push(error::no_root(component, request.verb()));
-    }
-    if !matches!(request, DeployRequest::Discard { .. })
-        && let Some(busy) = reading::busy(read, clocks)
-    {
-        reasons.push(reading::held(component, &busy));
-    }
+    let busy = reading::busy(&read.named.locks, clocks);
+    let mut reasons = obstacles(&read.named.facts, busy.as_ref(), component, request);
     match request {
         DeployRequest::Stage { .. } => {
             reasons.extend(drift(read, component, &changes, true)?);
-            reasons.extend(no_space(read, component, &changes));
+            reasons.extend(no_space(read, component, &changes)?);
         }
         DeployRequest::Apply { .. } => {
-            let broken = reading::scan(read, clocks).unhealthy;
+            let broken = reading::unhealthy(&read.unhealthy, busy.as_ref(), clocks);
             reasons.extend(broken.into_iter().map(|fault| {
                 Error::new(ErrorKind::Unhealthy, format!("{component}: {}", fault.what))
                     .consequence("nothing was changed")
@@ -179,71 +202,69 @@ pub(crate) fn standing(
             }));
             reasons.extend(drift(read, component, &changes, true)?);
         }
-        DeployRequest::RollBack { .. } => {
-            // What was kept is seen by the job itself, which stops before any effect where it is not enough.
-            reasons.extend(drift(read, component, &changes, false)?);
-        }
-        _ => {}
+        // What was kept is seen by the job itself, which stops before any effect where it is not enough.
+        _ => reasons.extend(drift(read, component, &changes, false)?),
     }
-    Ok(if reasons.is_empty() {
-        Standing::Ready
-    } else {
-        Standing::Blocked(reasons)
-    })
+    Ok(Standing::of(reasons))
 }
 
 /// The evidence that every change is there and whole; none where one is not.
+///
+/// # Errors
+/// `ProviderFault` where nobody asked about one of them.
 pub(crate) fn holds(
-    read: &AptScan,
+    read: &NamedScan,
     changes: &[&PatchChange],
     as_of: Timestamp,
-) -> Option<Evidence> {
-    let there = reading::installed(read);
-    let is_so = |change: &&&PatchChange| match (there.get(&change.patch), &change.to) {
-        (Some((_, package)), Some(to)) => {
-            package.is_whole()
-                && package.version.as_ref().map(DebVersion::as_str) == Some(to.as_str())
+) -> Result<Option<Evidence>> {
+    let mut facts = serde_json::Map::new();
+    for change in changes {
+        let found = read.package(&package(change)?)?.map(|(_, found)| found);
+        let is_so = match (found, &change.to) {
+            (Some(found), Some(to)) => {
+                found.is_whole()
+                    && found.version.as_ref().map(DebVersion::as_str) == Some(to.as_str())
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_so {
+            return Ok(None);
         }
-        (None, None) => true,
-        _ => false,
-    };
-    let right = changes.iter().filter(is_so).count();
-    let total = changes.len();
-    if total == 0 || right != total {
-        return None;
+        let version = found.and_then(|found| found.version.as_ref());
+        facts.insert(
+            change.patch.to_string(),
+            version.map(DebVersion::as_str).into(),
+        );
     }
-    let facts: serde_json::Map<String, serde_json::Value> = changes
-        .iter()
-        .map(|c| {
-            let version = there.get(&c.patch).and_then(|(_, p)| p.version.as_ref());
-            (c.patch.to_string(), version.map(DebVersion::as_str).into())
-        })
-        .collect();
-    let saw = format!("dpkg: {right} of {total} at the planned version");
-    Some(Evidence::observed(as_of, saw).with_facts(facts.into()))
+    let total = changes.len();
+    if total == 0 {
+        return Ok(None);
+    }
+    let saw = format!("dpkg: {total} of {total} at the planned version");
+    Ok(Some(
+        Evidence::observed(as_of, saw).with_facts(facts.into()),
+    ))
 }
 
 /// Where what is there, or what can be had, is not what was approved.
 fn drift(
-    read: &AptScan,
+    read: &WantedScan,
     component: &ComponentId,
     changes: &[&PatchChange],
     must_be_served: bool,
 ) -> Result<Vec<Error>> {
-    let there = reading::installed(read);
     let mut drift = Vec::new();
     for change in changes {
         let patch = &change.patch;
-        let installed = there.get(patch);
+        let named = package(change)?;
+        let installed = read.named.package(&named)?;
         let found = installed
             .and_then(|(_, p)| p.version.as_ref())
             .map(DebVersion::as_str);
-        let (from, to) = (
-            change.from.as_ref().map(Version::as_str),
-            change.to.as_ref().map(Version::as_str),
-        );
+        let from = change.from.as_ref().map(Version::as_str);
         // One that stands there half-configured is unhealthy, which is said elsewhere, and has not drifted.
-        if found == to {
+        if found == change.to.as_ref().map(Version::as_str) {
             continue;
         }
         if found != from {
@@ -253,32 +274,25 @@ fn drift(
                     .found(found.unwrap_or("not installed")),
             );
         }
-        let Some(to) = to.filter(|_| must_be_served) else {
+        let Some(to) = named.to.as_ref().filter(|_| must_be_served) else {
             continue;
         };
-        let (name, arch) = PackageName::parse_qualified(patch.as_str())?;
-        let version = DebVersion::parse(to)?;
         let arch = installed
-            .map(|(arch, _)| (*arch).clone())
-            .or(arch)
-            .unwrap_or_else(|| read.facts.arch.clone());
-        if !read.can_get(&name, &arch, &version) {
+            .map(|(arch, _)| arch.clone())
+            .or_else(|| named.arch.clone())
+            .unwrap_or_else(|| read.named.facts.arch.clone());
+        if !read.can_get(&named.name, &arch, to) {
             let error = drifted(format!(
                 "{component}: the repository no longer has {patch} {to}"
             ));
-            let newest = read.served.get(&name).and_then(|v| v.last());
+            let newest = read.served.get(&named.name).and_then(|v| v.last());
             drift.push(match newest {
-                Some(newest) => error.expected(to).found(newest.as_str()),
-                None => error.expected(to).found("no version of it"),
+                Some(newest) => error.expected(to.as_str()).found(newest.as_str()),
+                None => error.expected(to.as_str()).found("no version of it"),
             });
         }
-        let served = read.upgrades.as_ref().ok().and_then(|u| {
-            u.pending
-                .iter()
-                .find(|p| p.name == name && p.to.as_str() == to)
-                .and_then(|p| p.sha256.clone())
-        });
-        if let (patchcore::estate::Pin::Artifact { sha256 }, Some(served)) = (&change.pin, served)
+        let served = read.offer(&named).and_then(|(_, o)| o.sha256.as_deref());
+        if let (Pin::Artifact { sha256 }, Some(served)) = (&change.pin, served)
             && *sha256 != served
         {
             drift.push(
@@ -300,25 +314,29 @@ fn drifted(message: String) -> Error {
 }
 
 /// What is fetched and what is kept, on the file system of apt's archives.
-fn no_space(read: &AptScan, component: &ComponentId, changes: &[&PatchChange]) -> Option<Error> {
-    let upgrades = read.upgrades.as_ref().ok()?;
-    let bytes: u64 = upgrades
-        .pending
-        .iter()
-        .filter(|p| {
-            let id = reading::patch_id(&p.name, &p.arch, &read.facts);
-            changes.iter().any(|c| c.patch == id)
-        })
-        .filter_map(|p| p.size)
-        .sum();
+fn no_space(
+    read: &WantedScan,
+    component: &ComponentId,
+    changes: &[&PatchChange],
+) -> Result<Option<Error>> {
+    let mut bytes: u64 = 0;
+    for change in changes {
+        let named = package(change)?;
+        let installed = read.named.package(&named)?;
+        // What is there already is not fetched.
+        if installed.and_then(|(_, p)| p.version.as_ref()) != named.to.as_ref() {
+            let size = read.offer(&named).and_then(|(_, offer)| offer.size);
+            bytes = bytes.saturating_add(size.unwrap_or(0));
+        }
+    }
     // The old packages are about as large as the new ones.
     let needed = bytes.saturating_mul(2);
     let disk = read
         .disks
         .iter()
         .filter(|d| "/var/cache/apt/archives/".starts_with(d.mount.as_str()))
-        .max_by_key(|d| d.mount.len())?;
-    (disk.free < needed).then(|| {
+        .max_by_key(|d| d.mount.len());
+    Ok(disk.filter(|disk| disk.free < needed).map(|disk| {
         Error::new(
             ErrorKind::DiskFull,
             format!("{component}: {} has too little space to fetch", disk.mount),
@@ -327,5 +345,5 @@ fn no_space(read: &AptScan, component: &ComponentId, changes: &[&PatchChange]) -
         .found(format!("{} bytes", disk.free))
         .consequence("nothing was changed")
         .hint("free space there, for example with apt-get clean")
-    })
+    }))
 }

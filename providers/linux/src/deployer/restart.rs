@@ -125,7 +125,7 @@ impl Machine {
             // A runner that died in the middle of going down has asked for the restart all the same.
             Phase::Claimed | Phase::Running => Restart::Open("asks for the restart".to_owned()),
             Phase::LostDied if status.ran => Restart::Open("goes down".to_owned()),
-            _ => Restart::Settled(self.settled(ctx, op, id).await?),
+            _ => Restart::Settled(self.settled(ctx, op, id, status).await?),
         })
     }
 

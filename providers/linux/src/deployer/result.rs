@@ -6,7 +6,7 @@ use patchcore::{
     provider::{DeployRequest, Evidence, Op, OpContext, PortRequest, Settled, SubjectResult},
 };
 
-use super::readiness::{Before, V, changes_for, holds};
+use super::readiness::{Before, V, changes_for, holds, named};
 use crate::{
     client::Machine,
     job::{JobId, JobStatus, Phase},
@@ -26,8 +26,9 @@ impl Machine {
         ctx: &OpContext,
         op: &Op<DeployRequest>,
         id: &JobId,
+        status: JobStatus,
     ) -> Result<Settled> {
-        let (status, log) = self.read(ctx, id).await?;
+        let (status, log) = self.read(ctx, id, status).await?;
         let component = match op.baseline.read::<Before>(V) {
             Ok(before) => before.component,
             Err(_) => op.request.subjects().into_iter().next().ok_or_else(|| {
@@ -39,24 +40,23 @@ impl Machine {
         let as_of = ctx.now();
         let done = match &op.request {
             DeployRequest::Apply { .. } | DeployRequest::RollBack { .. } => {
-                let (read, clocks) = self.scan(ctx, &[]).await?;
+                let named = named(&op.request)?;
+                let (read, clocks) = self.named(ctx, &named).await?;
                 if status.phase == Phase::LostDied
                     && status.ran
-                    && let Some(busy) = reading::busy(&read, &clocks)
+                    && let Some(busy) = reading::busy(&read.locks, &clocks)
                 {
                     // dpkg is never killed: what the dead runner started goes on, and is waited for.
                     return Err(reading::held(&component, &busy));
                 }
                 let changes = changes_for(&op.request, &component);
-                match holds(&read, &changes, as_of) {
+                match holds(&read, &changes, as_of)? {
                     Some(evidence) if status.ran => Ok(with_kept(evidence, &log)),
-                    _ => Err(blamed(
-                        failed.unwrap_or_else(|| not_in(&component, op)),
-                        &read,
-                        op,
-                        &component,
-                        &log,
-                    )),
+                    _ => {
+                        let (read, _) = self.scan(ctx, &[]).await?;
+                        let error = failed.unwrap_or_else(|| not_in(&component, op));
+                        Err(blamed(error, &read, op, &component, &log))
+                    }
                 }
             }
             DeployRequest::Refresh { .. } => match failed {

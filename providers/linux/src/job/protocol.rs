@@ -177,6 +177,8 @@ pub struct Poll {
     pub offset: Option<u64>,
     /// The most bytes of the log that are wanted.
     pub most: u32,
+    /// The log of a job that is over comes whole where it is no longer than this, whatever part is wanted otherwise.
+    pub whole: u32,
     /// How long the machine may wait for the end before it answers, at most ten minutes.
     pub wait: Duration,
 }
@@ -187,6 +189,7 @@ impl Default for Poll {
         Self {
             offset: Some(0),
             most: 64 << 10,
+            whole: 0,
             wait: Duration::ZERO,
         }
     }
@@ -255,15 +258,20 @@ impl Jobs {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a spec that no shell can hold.
     pub fn start(&self, job: &Job, now: Timestamp) -> Result<Script> {
-        let script = self.script(
-            &job.id,
-            Poll {
-                most: 0,
-                ..Poll::default()
-            },
-            job.spec.heals,
-        )?;
-        Ok(script
+        let poll = Poll {
+            most: 0,
+            ..Poll::default()
+        };
+        self.start_and_poll(job, now, poll)
+    }
+
+    /// The same, which then asks how the job stands as [`Jobs::poll`] does: a short one is over by then.
+    ///
+    /// # Errors
+    /// As [`Jobs::start`].
+    pub fn start_and_poll(&self, job: &Job, now: Timestamp, poll: Poll) -> Result<Script> {
+        Ok(self
+            .script(&job.id, poll, job.spec.heals)?
             .set("SHA", &job.spec.digest())?
             .set("SPEC", job.spec.stored())?
             .set("RUNNER", RUNNER)?
@@ -280,13 +288,7 @@ impl Jobs {
     /// # Errors
     /// None for a well-formed id; the signature leaves room for what a folder may not hold.
     pub fn poll(&self, id: &JobId, poll: Poll) -> Result<Script> {
-        let wait = poll.wait.as_secs().min(600).to_string();
-        Ok(self
-            .script(id, poll, true)?
-            .set("WAIT", &wait)?
-            .text(LOCK)
-            .text(LIB)
-            .text(POLL))
+        Ok(self.script(id, poll, true)?.text(LOCK).text(LIB).text(POLL))
     }
 
     /// Makes sure that a job never runs, if it has not begun; one that has begun goes on.
@@ -368,7 +370,9 @@ impl Jobs {
                     .offset
                     .map_or_else(|| "end".to_owned(), |o| o.to_string()),
             )?
-            .set("MAX", &poll.most.to_string())
+            .set("MAX", &poll.most.to_string())?
+            .set("WHOLE", &poll.whole.to_string())?
+            .set("WAIT", &poll.wait.as_secs().min(600).to_string())
     }
 }
 

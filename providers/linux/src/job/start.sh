@@ -1,4 +1,4 @@
-# Starts a job once, however often this is called. Set before, beside those of lib.sh: SHA SPEC RUNNER, and NOW
+# Starts a job once, however often this is called, and waits up to WAIT seconds for its end. Set before, beside those of lib.sh: SHA SPEC RUNNER, and NOW
 # (the caller's time in seconds: this machine's own clock may be wrong by years).
 # Ends with 65 where the id is taken by other content, with 73 where no folder can be written.
 
@@ -108,4 +108,5 @@ if [ ! -d "$d/claim" ]; then
     done
 fi
 judge
+await
 report

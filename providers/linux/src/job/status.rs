@@ -38,6 +38,16 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether its runner has ended, or never will begin: the machine does nothing for it any more, except that what a
+    /// runner had started which died may go on.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(
+            self,
+            Self::Done | Self::Cancelled | Self::LostReboot | Self::LostDied | Self::Fenced
+        )
+    }
+
     const ALL: [(&'static str, Self); 11] = [
         ("absent", Self::Absent),
         ("prepared", Self::Prepared),
@@ -122,6 +132,12 @@ pub struct JobStatus {
 }
 
 impl JobStatus {
+    /// Whether the part of the log that came is all of it.
+    #[must_use]
+    pub fn has_whole_log(&self) -> bool {
+        self.log.len() as u64 >= self.log_size
+    }
+
     /// Reads the answer of a start, poll or cancel script.
     ///
     /// # Errors

@@ -72,6 +72,11 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// Whether its files are there, configured or not.
+    pub(crate) fn is_there(&self) -> bool {
+        !matches!(self.state, State::ConfigFiles | State::HalfInstalled)
+    }
+
     /// Whether its files are in place and configured, and nothing is left to do.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -91,8 +96,33 @@ pub struct Unhealthy {
     pub what: String,
 }
 
-/// Reads the answer of `dpkg-query -W`.
+/// Reads the answer of `dpkg-query -W` about all packages.
 pub(crate) fn installed(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
+    let packages = some(text)?;
+    if packages.is_empty() {
+        return Err(bad_line("installed", "at least one package", "none"));
+    }
+    Ok(packages)
+}
+
+/// Reads a part of that answer, followed by a line `of N` with the number of all packages: without it, none of those
+/// that were asked for and no answer would look alike.
+pub(crate) fn named(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let (packages, last) = text.rsplit_once('\n').unwrap_or(("", text));
+    let all: Option<usize> = last.strip_prefix("of ").and_then(|n| n.parse().ok());
+    let expected = "of N, with at least one package, at the end";
+    let all = all
+        .filter(|all| *all > 0)
+        .ok_or_else(|| bad_line("named", expected, last))?;
+    let packages = some(packages)?;
+    if packages.len() > all {
+        return Err(bad_line("named", "no more packages than there are", last));
+    }
+    Ok(packages)
+}
+
+fn some(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
     let mut packages = BTreeMap::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
@@ -148,9 +178,6 @@ pub(crate) fn installed(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
         if packages.insert(key, package).is_some() {
             return Err(bad_line("installed", "each package once", line));
         }
-    }
-    if packages.is_empty() {
-        return Err(bad_line("installed", "at least one package", "none"));
     }
     Ok(packages)
 }

@@ -12,6 +12,7 @@ mod scan;
 mod section;
 mod simulation;
 mod spec;
+mod wanted;
 
 pub(crate) use clocks::Clocks;
 pub use dpkg::{Installed, PackageKey, State, Unhealthy};
@@ -23,3 +24,4 @@ pub use scan::{
     scan_script, scan_script_about,
 };
 pub use spec::{Apt, Change, Old, RollBack};
+pub use wanted::{Named, NamedScan, WantedScan, named_script, wanted_script};

@@ -16,7 +16,7 @@ use patchcore::{
 
 use super::{
     self as apt, AptScan, Architecture, Class, Clocks, Facts, Installed, LockHolder, PackageName,
-    Pending, State, Upgrades, impact::impact,
+    Pending, Upgrades, impact::impact,
 };
 
 /// What is busy where the lock of dpkg is held.
@@ -35,16 +35,11 @@ fn version(version: &crate::vercmp::deb::DebVersion) -> Version {
     Version::from(version.as_str())
 }
 
-/// Whether the files of a package are there, configured or not.
-fn is_there(package: &Installed) -> bool {
-    !matches!(package.state, State::ConfigFiles | State::HalfInstalled)
-}
-
 /// Every package whose files are there, by name.
-pub(crate) fn installed(scan: &AptScan) -> BTreeMap<PatchId, (&Architecture, &Installed)> {
+fn installed(scan: &AptScan) -> BTreeMap<PatchId, (&Architecture, &Installed)> {
     scan.installed
         .iter()
-        .filter(|(_, package)| is_there(package))
+        .filter(|(_, package)| package.is_there())
         .map(|((name, arch), package)| (patch_id(name, arch, &scan.facts), (arch, package)))
         .collect()
 }
@@ -56,13 +51,8 @@ pub(crate) fn scan(read: &AptScan, clocks: &Clocks) -> Scan {
         .filter_map(|(id, (_, package))| Some((id, version(package.version.as_ref()?))))
         .collect();
     let mut scan = Scan::new(clocks.at, versions);
-    scan.busy = busy(read, clocks);
-    // Whoever holds the lock of dpkg is in the middle of it: what is not whole yet is that work, which a repair would
-    // spoil. It is read again when the lock is free.
-    if scan.busy.as_ref().is_none_or(|busy| busy.what != DPKG) {
-        scan.unhealthy = unhealthy(read);
-    }
-    scan.unhealthy.extend(clocks.fault());
+    scan.busy = busy(&read.locks, clocks);
+    scan.unhealthy = unhealthy(&read.unhealthy, scan.busy.as_ref(), clocks);
     scan.boot_id = Some(read.facts.boot_id.clone());
     scan.reboot_wanted = Some(reboot_wanted(read));
     // An ordinary user sees only their own processes, and one that is not seen may be the one that matters.
@@ -165,8 +155,18 @@ fn class(pending: &Pending, upgrades: &Upgrades) -> PatchClass {
 }
 
 /// What was broken before we came.
-fn unhealthy(read: &AptScan) -> Vec<Unhealthy> {
-    read.unhealthy
+pub(crate) fn unhealthy(
+    broken: &[apt::Unhealthy],
+    busy: Option<&Busy>,
+    clocks: &Clocks,
+) -> Vec<Unhealthy> {
+    // Whoever holds the lock of dpkg is in the middle of it: what is not whole yet is that work, which a repair would
+    // spoil. It is read again when the lock is free.
+    let broken = match busy {
+        Some(busy) if busy.what == DPKG => &[],
+        _ => broken,
+    };
+    broken
         .iter()
         .map(|fault| Unhealthy {
             what: match fault.package.as_str() {
@@ -180,17 +180,18 @@ fn unhealthy(read: &AptScan) -> Vec<Unhealthy> {
                 ),
             },
         })
+        .chain(clocks.fault())
         .collect()
 }
 
 /// Who holds a lock that we need.
-pub(crate) fn busy(read: &AptScan, clocks: &Clocks) -> Option<Busy> {
+pub(crate) fn busy(locks: &[LockHolder], clocks: &Clocks) -> Option<Busy> {
     let LockHolder {
         path,
         pid,
         command,
         since,
-    } = read.locks.first()?;
+    } = locks.first()?;
     let name = match command.as_deref() {
         // The kernel keeps fifteen characters of a name.
         Some("unattended-upgr") => "unattended-upgrade",

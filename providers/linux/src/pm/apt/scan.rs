@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{pm::classify, transport::Script, vercmp::deb::DebVersion};
 
-const SCAN: &str = include_str!("scan.sh");
+pub(super) const SCAN: &str = include_str!("scan.sh");
 
 /// What kind of patch a version is, by the repositories that offer it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -156,7 +156,7 @@ pub struct AptScan {
 /// # Errors
 /// [`ErrorKind::InvalidInput`] for a folder of jobs that no shell can hold.
 pub fn scan_script(id: &str, jobs: &str) -> Result<Script> {
-    script(id, jobs, &[], "")
+    scan_script_about(id, jobs, &[])
 }
 
 /// The same, which also says which versions of these packages can be had.
@@ -164,7 +164,12 @@ pub fn scan_script(id: &str, jobs: &str) -> Result<Script> {
 /// # Errors
 /// As [`scan_script`].
 pub fn scan_script_about(id: &str, jobs: &str, packages: &[PackageName]) -> Result<Script> {
-    script(id, jobs, packages, "")
+    let names: Vec<&str> = packages.iter().map(PackageName::as_str).collect();
+    Ok(script(id, "")?
+        .set("PC_BASE", jobs)?
+        .set("ASK", &names.join(" "))?
+        .set("WANT", "")?
+        .text(SCAN))
 }
 
 /// The script that asks only what the machine is; read by [`AptScan::parse_facts`].
@@ -172,19 +177,14 @@ pub fn scan_script_about(id: &str, jobs: &str, packages: &[PackageName]) -> Resu
 /// # Errors
 /// As [`scan_script`].
 pub fn facts_script(id: &str) -> Result<Script> {
-    script(id, "/nowhere", &[], "facts")
+    Ok(script(id, "facts")?.text(SCAN))
 }
 
-fn script(id: &str, jobs: &str, packages: &[PackageName], only: &'static str) -> Result<Script> {
+/// The beginning of a scan's script; [`SCAN`] follows.
+pub(super) fn script(id: &str, only: &'static str) -> Result<Script> {
     let script = Script::new(id);
     let id = script.id().to_owned();
-    let names: Vec<&str> = packages.iter().map(PackageName::as_str).collect();
-    Ok(script
-        .set("ID", &id)?
-        .set("PC_BASE", jobs)?
-        .set("ASK", &names.join(" "))?
-        .set("ONLY", only)?
-        .text(SCAN))
+    script.set("ID", &id)?.set("ONLY", only)
 }
 
 impl AptScan {
@@ -239,14 +239,23 @@ impl AptScan {
     /// Whether a version can be had, from its repository or from a file that is here already.
     #[must_use]
     pub fn can_get(&self, name: &PackageName, arch: &Architecture, version: &DebVersion) -> bool {
-        // A version's colon cannot be part of a file's name.
-        let file = format!("{name}_{}_{arch}.deb", version.as_str().replace(':', "%3a"));
-        self.served.get(name).is_some_and(|v| v.contains(version)) || self.cached.contains(&file)
+        can_get(&self.served, &self.cached, (name, arch, version))
     }
 }
 
+/// Whether a version is among those that are served, or its file among those that are here.
+pub(super) fn can_get(
+    served: &BTreeMap<PackageName, BTreeSet<DebVersion>>,
+    cached: &BTreeSet<String>,
+    (name, arch, version): (&PackageName, &Architecture, &DebVersion),
+) -> bool {
+    // A version's colon cannot be part of a file's name.
+    let file = format!("{name}_{}_{arch}.deb", version.as_str().replace(':', "%3a"));
+    served.get(name).is_some_and(|v| v.contains(version)) || cached.contains(&file)
+}
+
 /// What is wrong with a word of an answer is the answer's fault, whichever part noticed it.
-fn not_understood(error: Error) -> Error {
+pub(super) fn not_understood(error: Error) -> Error {
     if error.kind() == ErrorKind::Busy {
         return error;
     }
@@ -263,12 +272,12 @@ fn not_understood(error: Error) -> Error {
     )
 }
 
-type Versions = (
+pub(super) type Versions = (
     BTreeMap<PackageName, BTreeSet<DebVersion>>,
     BTreeSet<String>,
 );
 
-fn versions(text: &str) -> Result<Versions> {
+pub(super) fn versions(text: &str) -> Result<Versions> {
     let (mut served, mut cached) = Versions::default();
     for line in text.lines() {
         match line.split(' ').collect::<Vec<_>>()[..] {

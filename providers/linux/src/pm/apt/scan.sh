@@ -1,6 +1,7 @@
 # Reads all that apt, dpkg and the system say, in one round trip. Changes nothing, needs no root.
-# Set before: ID (of the marks), PC_BASE (folder of jobs), ASK (further packages whose versions are wanted) and
-# ONLY (`facts` for no more than what the machine is).
+# Set before: ID (of the marks), PC_BASE (folder of jobs), ASK (further packages whose versions are wanted), and ONLY:
+# `facts` for no more than what the machine is, `named` also for the packages NAMED, and `wanted` also for what it takes
+# to bring those to other versions, with WANT, a word NAME=VERSION for each of which size and digest are wanted.
 
 begin() { printf '\n@%s begin %s\n' "$ID" "$1"; }
 end() { printf '\n@%s end %s %s\n' "$ID" "$1" "$2"; }
@@ -65,6 +66,16 @@ installed() {
     dpkg-query -W -f='${Package}\t${Architecture}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\t${db:Status-Eflag}\t${Config-Version}\t${source:Package}\t${source:Version}\n'
 }
 
+# The packages NAMED and all that are not whole, as above; and of how many that is, because none is an answer as well.
+named() {
+    packages=$(installed) || return
+    printf '%s\n' "$packages" | awk -F '\t' -v names="$NAMED" '
+        BEGIN { n = split(names, name, " "); while (n) is_named[name[n--]] = 1 }
+        NF { all++ }
+        $1 in is_named || $6 != "ok" || $5 !~ /^(installed|config-files|not-installed)$/ { print }
+        END { print "of", all + 0 }'
+}
+
 interrupted() { ls -A "$admin/updates"; }
 
 # The names that apt keeps back, for whatever reason.
@@ -81,11 +92,11 @@ policy() (
     [ $# = 0 ] || apt-cache $quiet policy "$@"
 )
 
-# Sizes and digests of what would come.
+# Sizes and digests of what would come, and of what is wanted.
 # shellcheck disable=SC2046,SC2086 # As above.
 offers() (
     set -f
-    set -- $(printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\) \(\[[^]]*\] \)\{0,1\}(\([^ ]*\) .*/\1=\3/p')
+    set -- $(printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\) \(\[[^]]*\] \)\{0,1\}(\([^ ]*\) .*/\1=\3/p') $WANT
     [ $# = 0 ] || apt-cache $quiet show "$@" |
         awk '/^(Package|Architecture|Version|Size|SHA256):/ || /^$/ || /^[EWN]:/'
 )
@@ -191,26 +202,32 @@ all() {
     run units units
     [ "$ONLY" != facts ] || return 0
     run locks locks
-    run installed installed
-    begin dist_upgrade
-    plan=$(simulate dist-upgrade 2>&1)
-    code=$?
-    printf '%s\n' "$plan"
-    end dist_upgrade "$code"
-    run upgrade upgrade
-    run pulled pulled
-    run holds apt-mark showhold
-    run policy policy
+    case $ONLY in named | wanted) run named named ;; esac
+    [ "$ONLY" != named ] || return 0
+    plan=
+    if [ "$ONLY" != wanted ]; then
+        run installed installed
+        begin dist_upgrade
+        plan=$(simulate dist-upgrade 2>&1)
+        code=$?
+        printf '%s\n' "$plan"
+        end dist_upgrade "$code"
+        run upgrade upgrade
+        run pulled pulled
+        run holds apt-mark showhold
+        run policy policy
+    fi
     run offers offers
     run versions versions
     run audit dpkg --audit
     run interrupted interrupted
+    run disk disk
+    [ "$ONLY" != wanted ] || return 0
     run lists lists
     run reboot reboot
     run deleted deleted
     run jobs jobs
     run unattended unattended
-    run disk disk
 }
 
 # In large pieces: each small one would be a packet of its own, and cost whoever reads a thousand machines.
