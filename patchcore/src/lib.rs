@@ -53,6 +53,11 @@ pub mod digest;
 pub mod document;
 pub mod error;
 pub mod id;
+#[cfg(not(feature = "crash"))]
+mod mutant;
+#[cfg(feature = "crash")]
+#[doc(hidden)]
+pub mod mutant;
 pub mod secret;
 mod stored;
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, process::ExitCode};
 
 use crate::{
-    evidence, examples, install, light,
+    crash, evidence, examples, install, light,
     outcome::{Outcome, Passed},
     shell,
     step::{self, Tally},
@@ -52,6 +52,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests",
         run: tests,
+    },
+    Step {
+        name: "crash",
+        run: crash::check,
     },
     Step {
         name: "examples",
@@ -113,7 +117,7 @@ fn cargo<const N: usize>(workspace: &Workspace, name: &str, arguments: [&str; N]
 }
 
 fn lints(workspace: &Workspace) -> Outcome {
-    cargo(
+    let workspace_wide = cargo(
         workspace,
         "lints",
         [
@@ -121,6 +125,28 @@ fn lints(workspace: &Workspace) -> Outcome {
             "--quiet",
             "--workspace",
             "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    );
+    if !matches!(workspace_wide, Outcome::Passed(_)) {
+        return workspace_wide;
+    }
+    // What is built for the crash matrix only is no part of the workspace's own build.
+    cargo(
+        workspace,
+        "lints-crash",
+        [
+            "clippy",
+            "--quiet",
+            "--package",
+            "patchcore",
+            "--features",
+            "crash",
+            "--lib",
+            "--test",
+            "crash",
             "--",
             "-D",
             "warnings",

@@ -3,6 +3,7 @@
 //! It depends on no other crate, so that it builds in two seconds and works when the rest does not.
 //!
 //! - [`bench`](mod@bench) measures patchcore beside other tools.
+//! - [`crash`] crashes patchcore at every point.
 //! - [`demo`] shows patchcore at work, and makes a picture of it.
 //! - [`fuzz`] tries inputs on the parsers.
 //! - [`lab`] keeps a small network of throw-away Debian machines.
@@ -11,6 +12,7 @@
 //! - [`tidy`] holds the rules that no compiler checks.
 
 mod bench;
+mod crash;
 mod demo;
 mod evidence;
 mod examples;
@@ -33,6 +35,8 @@ const USAGE: &str = "\
 usage: cargo xtask demo                  shows patchcore at work, and says on which estate
        cargo xtask picture               makes the picture of a run in the README anew, from the demo
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
+       cargo xtask test crash [--full] [--write]
+                                         crashes patchcore at every point, and plants faults that must be caught
        cargo xtask bench linux [--guests N] [--rounds N] [--json FILE] [--write]
                                          measures patchcore beside other tools on real guests
        cargo xtask bench engine [--write]
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Command::Trouble => demo::trouble(&workspace),
         Command::Lab { arguments } => lab::command(&workspace, &arguments),
         Command::Tidy => tidy::command(&workspace),
+        Command::Crash(wish) => crash::command(&workspace, wish),
         Command::Test { full, name } => ladder::command(&workspace, full, name.as_deref()),
         Command::Help => {
             println!("{USAGE}");
@@ -88,6 +93,7 @@ enum Command {
     BenchEngine {
         write: bool,
     },
+    Crash(crash::Wish),
     Demo,
     Picture,
     Fuzz(fuzz::Wish),
@@ -123,6 +129,13 @@ impl Command {
                 .map(Self::Fuzz)
                 .map_err(|mistake| format!("{mistake}\n{USAGE}")),
             ["test", "trouble"] => Ok(Self::Trouble),
+            ["test", "--full", "crash"] => Ok(Self::Crash(crash::Wish {
+                full: true,
+                write: false,
+            })),
+            ["test", "crash", wishes @ ..] => crash::Wish::parse(wishes)
+                .map(Self::Crash)
+                .map_err(|mistake| format!("{mistake}\n{USAGE}")),
             ["test"] => Ok(Self::Test {
                 full: false,
                 name: None,
@@ -202,6 +215,14 @@ mod tests {
             }),
         );
         check("test trouble", Some(Command::Trouble));
+        check(
+            "test crash --full",
+            Some(Command::Crash(crash::Wish {
+                full: true,
+                write: false,
+            })),
+        );
+        check("test crash --fast", None);
         check(
             "fuzz scan",
             Some(Command::Fuzz(fuzz::Wish {

@@ -137,7 +137,14 @@ impl Doing {
                 looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
             )),
             Effect::Check(checks) => Some(Input::Checks(
-                looks::checks(&self.probes, &self.workers, &ctx, &self.component, &checks).await,
+                looks::checks(
+                    &self.probes,
+                    &|provider| Caller::of(&self.workers, provider),
+                    &ctx,
+                    &self.component,
+                    &checks,
+                )
+                .await,
             )),
             Effect::Unlock { fence } => {
                 let lapses = match &self.lock {

@@ -15,9 +15,10 @@ use crate::{
     clock::later,
     error::{Error, ErrorKind, Failure, Result, Retry},
     id::{ComponentId, OpKey},
+    mutant::{self, Mutant},
     provider::{
-        Begun, Blocker, DeployRequest, Deployer, Guarantee, Handle, Located, Observed, Op,
-        OpContext, Prepared, Progress, Readiness, Settled, SubjectResult, Undo,
+        Baseline, Begun, Blocker, DeployRequest, Deployer, Evidence, Guarantee, Handle, Located,
+        Observed, Op, OpContext, Prepared, Progress, Readiness, Settled, SubjectResult, Undo,
     },
 };
 
@@ -81,7 +82,16 @@ pub(super) async fn ensure(
         subject: &ask.subject,
     };
     if let Some(journaled) = ask.journaled {
-        let op = Op::new(journaled.key, journaled.request, journaled.baseline);
+        let baseline = if mutant::is(Mutant::NoBaseline) {
+            Baseline::empty()
+        } else if mutant::is(Mutant::RetakenBaseline)
+            && let Ok(Ok(prepared)) = call.prepare(&journaled.request).await
+        {
+            prepared.baseline
+        } else {
+            journaled.baseline
+        };
+        let op = Op::new(journaled.key, journaled.request, baseline);
         return match journaled.handle {
             Some(handle) => call.follow(&op, handle).await,
             None => {
@@ -105,7 +115,7 @@ pub(super) async fn ensure(
     let guarantee = port.guarantee(&op);
     let undo = port.undo(&op);
     let since = ctx.now();
-    to.record(ComponentEvent::Intended {
+    let intended = ComponentEvent::Intended {
         step: ask.step,
         key: op.key.clone(),
         request: op.request.clone(),
@@ -114,8 +124,10 @@ pub(super) async fn ensure(
         owes: owes(ask.step, &op.request, &undo),
         give_back_by: None,
         undo,
-    })
-    .await?;
+    };
+    if !mutant::is(Mutant::NoIntent) {
+        to.record(intended).await?;
+    }
     call.first(&op, guarantee, since, to).await
 }
 
@@ -228,7 +240,9 @@ impl Call<'_> {
         nth: u32,
         to: &impl Record,
     ) -> Result<OpResult> {
-        to.may_begin().await?;
+        if !mutant::is(Mutant::FenceIgnored) {
+            to.may_begin().await?;
+        }
         let begun = self
             .bounded("begin", BEGIN_DEADLINE, |port, ctx| {
                 let op = op.clone();
@@ -258,10 +272,17 @@ impl Call<'_> {
         handle: Handle,
         to: &impl Record,
     ) -> Result<OpResult> {
+        if mutant::is(Mutant::BegunNotJournaled) {
+            return self.follow(op, handle).await;
+        }
         to.record(ComponentEvent::Begun {
             handle: handle.clone(),
         })
         .await?;
+        if mutant::is(Mutant::OutcomeBeforeAct) {
+            let said = Evidence::observed(self.ctx.now(), "it was begun");
+            return Ok(OpResult::Done(said));
+        }
         self.follow(op, handle).await
     }
 
@@ -310,7 +331,11 @@ impl Call<'_> {
                     });
                 }
             };
-            let quiet = later(last_call, wait);
+            let quiet = if mutant::is(Mutant::QuietTimeIgnored) {
+                last_call
+            } else {
+                later(last_call, wait)
+            };
             if self.ctx.now() < quiet {
                 let left = self.ctx.now().duration_until(quiet).unsigned_abs();
                 self.ctx.progress(Progress::message(
@@ -319,7 +344,7 @@ impl Call<'_> {
                 self.ctx.sleep(left).await;
                 continue;
             }
-            if age() >= memory {
+            if age() >= memory && !mutant::is(Mutant::MemoryIgnored) {
                 let why = "it was interrupted, and its target forgets after so long: not found means nothing";
                 return Ok(OpResult::Unknown {
                     why: why.to_owned(),
@@ -395,6 +420,9 @@ impl Call<'_> {
     }
 
     async fn locate(&self, op: &Op<DeployRequest>) -> Result<Located> {
+        if mutant::is(Mutant::NoLocate) {
+            return Ok(Located::NotFound);
+        }
         let until = later(self.ctx.now(), SILENCE);
         let mut pause = Pause::new();
         loop {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{ensure::Pause, supervise::Caller, workers::Workers};
+use super::{ensure::Pause, supervise::Caller};
 use crate::{
     clock::later,
     error::{Error, ErrorKind, Failure, Result, Retry},
@@ -84,7 +84,7 @@ struct Running<'a> {
 /// Runs checks in rounds until each has been healthy for long enough without a break, or its time is over.
 pub(super) async fn checks(
     probes: &BTreeMap<ProviderName, Arc<dyn HealthProbe>>,
-    workers: &Workers,
+    caller_of: &(impl Fn(&ProviderName) -> Caller + Sync),
     ctx: &OpContext,
     component: &ComponentId,
     planned: &[PlannedCheck],
@@ -108,7 +108,7 @@ pub(super) async fn checks(
             running
                 .iter_mut()
                 .filter(|r| !r.over)
-                .map(|r| round(probes, workers, ctx, component, r, started)),
+                .map(|r| round(probes, caller_of, ctx, component, r, started)),
         )
         .await;
         if running.iter().all(|r| r.over) {
@@ -120,7 +120,7 @@ pub(super) async fn checks(
 
 async fn round(
     probes: &BTreeMap<ProviderName, Arc<dyn HealthProbe>>,
-    workers: &Workers,
+    caller_of: &(impl Fn(&ProviderName) -> Caller + Sync),
     ctx: &OpContext,
     component: &ComponentId,
     running: &mut Running<'_>,
@@ -132,7 +132,7 @@ async fn round(
             let request = ProbeRequest::new(component.clone(), check.kind.clone());
             let (probe, limit) = (Arc::clone(probe), request.timeout * 2);
             let what = format!("probe of {component}");
-            let caller = Caller::of(workers, &check.by);
+            let caller = caller_of(&check.by);
             let calling = caller.call(&what, ctx, limit, |ctx| async move {
                 probe.probe(&ctx, &request).await
             });

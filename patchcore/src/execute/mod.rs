@@ -23,6 +23,9 @@ mod looks;
 mod progress;
 #[cfg(feature = "sqlite")]
 mod standing;
+#[cfg(feature = "crash")]
+#[doc(hidden)]
+pub mod step;
 #[cfg(feature = "sqlite")]
 mod story;
 #[cfg(feature = "sqlite")]

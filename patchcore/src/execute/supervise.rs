@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 
 use super::workers::Workers;
 use crate::{
+    Timestamp,
     clock::later,
     error::{Error, ErrorKind, Result},
     id::ProviderName,
@@ -16,7 +17,11 @@ use crate::{
 /// How providers are called: on threads of their own, each call with a deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
+    #[cfg(not(feature = "crash"))]
     workers: Workers,
+    /// None: polled in place, so that a test steps through it, and what it does is the same each time.
+    #[cfg(feature = "crash")]
+    workers: Option<Workers>,
     provider: ProviderName,
 }
 
@@ -24,7 +29,19 @@ impl Caller {
     /// For the calls of one provider.
     pub(crate) fn of(workers: &Workers, provider: &ProviderName) -> Self {
         Self {
+            #[cfg(not(feature = "crash"))]
             workers: workers.clone(),
+            #[cfg(feature = "crash")]
+            workers: Some(workers.clone()),
+            provider: provider.clone(),
+        }
+    }
+
+    /// For the calls of one provider, each polled in place by whoever waits for it.
+    #[cfg(feature = "crash")]
+    pub(crate) fn here(provider: &ProviderName) -> Self {
+        Self {
+            workers: None,
             provider: provider.clone(),
         }
     }
@@ -49,7 +66,19 @@ impl Caller {
         let since = ctx.now();
         let deadline = later(since, limit);
         let call = call(ctx.clone().with_deadline(deadline));
-        let mut running = self.workers.start(AssertUnwindSafe(call).catch_unwind());
+        #[cfg(feature = "crash")]
+        let Some(workers) = &self.workers else {
+            return tokio::select! {
+                biased;
+                answer = call => answer,
+                () = ctx.clock().reached(deadline) => {
+                    Err(self.late(what, limit, since).retryable(None))
+                }
+            };
+        };
+        #[cfg(not(feature = "crash"))]
+        let workers = &self.workers;
+        let mut running = workers.start(AssertUnwindSafe(call).catch_unwind());
         tokio::select! {
             biased;
             answer = running.answer() => match answer {
@@ -62,15 +91,7 @@ impl Caller {
             },
             () = ctx.clock().reached(deadline) => {
                 let stopped = running.stop();
-                let error = Error::new(
-                    ErrorKind::Timeout,
-                    format!(
-                        "{} did not answer {what} within {} s, since {}",
-                        self.provider,
-                        limit.as_secs(),
-                        since.strftime("%F %T UTC"),
-                    ),
-                );
+                let error = self.late(what, limit, since);
                 Err(match stopped {
                     true => error.retryable(None),
                     false => error
@@ -79,6 +100,18 @@ impl Caller {
                 })
             }
         }
+    }
+
+    fn late(&self, what: &str, limit: std::time::Duration, since: Timestamp) -> Error {
+        Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "{} did not answer {what} within {} s, since {}",
+                self.provider,
+                limit.as_secs(),
+                since.strftime("%F %T UTC"),
+            ),
+        )
     }
 }
 

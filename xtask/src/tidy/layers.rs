@@ -11,6 +11,7 @@ use super::{
 const ORDER: &[(&str, Group)] = &[
     ("error", Group::Ground),
     ("id", Group::Ground),
+    ("mutant", Group::Ground),
     ("secret", Group::Ground),
     ("digest", Group::Ground),
     ("document", Group::Ground),

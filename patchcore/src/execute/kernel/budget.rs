@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{advance::Moment, index::Index, run::Wait};
-use crate::{id::ComponentId, plan::Target};
+use crate::{
+    id::ComponentId,
+    mutant::{self, Mutant},
+    plan::Target,
+};
 
 /// The slots of one decision: those that are held, and those that it takes itself.
 pub(super) struct Slots<'a> {
@@ -36,6 +40,9 @@ impl<'a> Slots<'a> {
 
     /// It goes down.
     pub(super) fn take(&mut self, at: u32) {
+        if mutant::is(Mutant::SlotTwice) {
+            return;
+        }
         self.taken.push(at);
         for group in self.index.counts_in(at) {
             *self.down.entry(*group).or_default() += 1;
@@ -44,6 +51,9 @@ impl<'a> Slots<'a> {
 
     /// The first of its groups that cannot spare it.
     fn at_its_floor(&self, at: u32) -> Option<usize> {
+        if mutant::is(Mutant::FloorIgnored) {
+            return None;
+        }
         let keeps = self.index.keeps(at).iter().copied();
         keeps.into_iter().find(|place| {
             let Some(group) = self.moment.envelope.groups.get(*place) else {

@@ -13,6 +13,7 @@ use crate::{
     error::Failure,
     id::{ComponentId, OpKey, RunId},
     judge::Outcome,
+    mutant::{self, Mutant},
     plan::{PlannedCheck, Target},
     provider::{Baseline, DeployRequest, Guarantee, Handle, Progress, Undo},
 };
@@ -175,7 +176,7 @@ impl ComponentState {
     /// Where it goes to end: by giving back what it owes, or at once where it owes nothing.
     #[must_use]
     pub(super) fn giving_back(&self, end: End) -> Phase {
-        if self.owed.is_empty() {
+        if self.owed.is_empty() || mutant::is(Mutant::GiveBackForgotten) {
             Phase::Ended(end)
         } else {
             Phase::GivingBack(end)
@@ -230,7 +231,9 @@ impl ComponentState {
                 if matches!(step, Step::Apply | Step::RollBack) {
                     self.changed = true;
                 }
-                if let (Some(what), Undo::By(give_back)) = (owes, undo) {
+                if let (Some(what), Undo::By(give_back)) = (owes, undo)
+                    && !mutant::is(Mutant::UndoAfterAct)
+                {
                     self.owed.push(Owed {
                         what: what.clone(),
                         since: at,
@@ -352,6 +355,18 @@ impl ComponentState {
 
     fn settle(&mut self, step: Step, at: Timestamp) {
         *self.generations.entry(step).or_default() += 1;
+        if mutant::is(Mutant::UndoAfterAct)
+            && let Some(op) = &self.op
+            && let Undo::By(give_back) = &op.undo
+        {
+            self.owed.push(Owed {
+                what: "what was kept".to_owned(),
+                give_back_by: None,
+                since: at,
+                taken_by: op.key.clone(),
+                give_back: give_back.clone(),
+            });
+        }
         self.op = None;
         self.progress = None;
         match step {

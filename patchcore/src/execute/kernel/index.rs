@@ -13,6 +13,7 @@ use super::{
 use crate::{
     id::{ComponentId, RingName},
     judge::RingCount,
+    mutant::{self, Mutant},
     plan::{Envelope, Schedule},
 };
 
@@ -296,7 +297,10 @@ impl Index {
             return;
         }
         let step = Step { at, was, is };
-        step.member(&mut self.holders, at, |f| f.phase.holds_slot());
+        step.member(&mut self.holders, at, |f| {
+            let lost = f.phase == Phase::Quarantined && mutant::is(Mutant::LostRelease);
+            f.phase.holds_slot() && !lost
+        });
         step.member(&mut self.quarantined, at, |f| f.phase == Phase::Quarantined);
         step.member(&mut self.wants_back, at, |f| f.phase == Phase::AwaitWayBack);
         step.member(&mut self.denies, at, Facts::denies);

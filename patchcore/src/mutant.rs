@@ -1,0 +1,94 @@
+//! Faults that a test plants into patchcore itself: a suite that lets one pass proves nothing.
+//!
+//! Each stands at one place of the production code, which asks [`is`]. Without the feature `crash` the answer is
+//! `false` when the compiler reads it, and nothing of this is left in a program.
+
+#[cfg(feature = "crash")]
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// One planted fault.
+#[cfg_attr(
+    not(feature = "crash"),
+    expect(unreachable_pub, reason = "the crash matrix alone names them")
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(
+    not(feature = "sqlite"),
+    expect(
+        dead_code,
+        reason = "`ensure` asks for most, and is not built without the driver"
+    )
+)]
+pub enum Mutant {
+    /// `ensure` asks nobody whether an operation runs already.
+    NoLocate,
+    /// `ensure` begins before its intent is durable.
+    NoIntent,
+    /// An operation is found again without its baseline.
+    NoBaseline,
+    /// An operation is found again against what is there now.
+    RetakenBaseline,
+    /// The outcome is said before the effect is over.
+    OutcomeBeforeAct,
+    /// The ledger takes note of what is borrowed when the operation is over, not before it begins.
+    UndoAfterAct,
+    /// Nobody asks whether the run is still ours before something begins.
+    FenceIgnored,
+    /// A component that a person must look at gives its slot back.
+    LostRelease,
+    /// That the target took it is not journaled.
+    BegunNotJournaled,
+    /// An interrupted start is repeated at once.
+    QuietTimeIgnored,
+    /// *Not found* is believed of a target that has forgotten.
+    MemoryIgnored,
+    /// What is owed is not given back.
+    GiveBackForgotten,
+    /// Those who are let in together do not count each other.
+    SlotTwice,
+    /// The floors of groups are not asked.
+    FloorIgnored,
+}
+
+/// Whether this fault is planted.
+#[cfg(not(feature = "crash"))]
+pub(crate) const fn is(_: Mutant) -> bool {
+    false
+}
+
+/// The planted one, counted from 1; 0 for none. The one global of the crate, and only in a build for tests.
+#[cfg(feature = "crash")]
+static PLANTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this fault is planted.
+#[cfg(feature = "crash")]
+pub(crate) fn is(mutant: Mutant) -> bool {
+    PLANTED.load(Ordering::Relaxed) == mutant as usize + 1
+}
+
+/// Plants one fault, in place of any other, or none.
+#[cfg(feature = "crash")]
+pub fn plant(mutant: Option<Mutant>) {
+    PLANTED.store(mutant.map_or(0, |m| m as usize + 1), Ordering::Relaxed);
+}
+
+#[cfg(feature = "crash")]
+impl Mutant {
+    /// Every one.
+    pub const ALL: [Self; 14] = [
+        Self::NoLocate,
+        Self::NoIntent,
+        Self::NoBaseline,
+        Self::RetakenBaseline,
+        Self::OutcomeBeforeAct,
+        Self::UndoAfterAct,
+        Self::FenceIgnored,
+        Self::LostRelease,
+        Self::BegunNotJournaled,
+        Self::QuietTimeIgnored,
+        Self::MemoryIgnored,
+        Self::GiveBackForgotten,
+        Self::SlotTwice,
+        Self::FloorIgnored,
+    ];
+}

@@ -1,0 +1,274 @@
+//! The small estates whose whole runs are hurt at every point.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use patchcore::{
+    Plan, Policy, Timestamp,
+    discover::{Answers, discover},
+    estate::{
+        Available, ComponentKind, Estimate, Patch, PatchClass, Scan, Sighting, Tool, WayBack,
+        WayBackKind,
+    },
+    execute::{
+        kernel::Resolution,
+        step::{Promise, Verb},
+    },
+    id::{ComponentId, ProviderName},
+    plan::{GroupFloor, PlanInput, PlannedCheck, RebootRule, plan},
+    policy::Calendar,
+    provider::{Listing, ProbeKind},
+};
+
+use super::{
+    micro::start,
+    world::{Fault, NEW, OLD, PATCH, World},
+};
+
+const POLICY: &str = r#"
+policy = 1
+name = "crash"
+approval = { needs = 1, from = ["maria"] }
+[[window]]
+name = "always"
+when = "any time"
+[[ring]]
+name = "all"
+select = "*"
+soak = "1h"
+"#;
+
+/// One estate and what goes wrong in it.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) plan: Plan,
+    pub(crate) calendar: Calendar,
+    pub(crate) promise: Promise,
+    pub(crate) promises: BTreeMap<Verb, Promise>,
+    faults: Vec<(&'static str, Verb, Fault)>,
+    pub(crate) resolution: Resolution,
+    pub(crate) lifts: bool,
+    /// Whether the end must be as without the crash: not where a person had to decide more often.
+    pub(crate) same_end: bool,
+}
+
+impl Case {
+    fn new(name: &'static str, guests: &[&str], promise: Promise) -> Self {
+        let plan = plan_of(guests);
+        Self {
+            name,
+            calendar: Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts)
+                .expect("a calendar"),
+            plan,
+            promise,
+            promises: BTreeMap::new(),
+            faults: Vec::new(),
+            resolution: Resolution::Retry,
+            lifts: false,
+            same_end: true,
+        }
+    }
+
+    fn fault(mut self, guest: &'static str, verb: Verb, fault: Fault) -> Self {
+        self.faults.push((guest, verb, fault));
+        self
+    }
+
+    fn at_once(mut self, n: usize) -> Self {
+        self.plan.envelope.rings[0].at_once = n;
+        let rings = &mut self.plan.schedule.rings;
+        // All in one wave, so that the budget and nothing else holds them back.
+        let all = rings[0].waves.drain(..).reduce(|mut all, wave| {
+            all.components.extend(wave.components);
+            all
+        });
+        rings[0].waves.extend(all);
+        self
+    }
+
+    fn group(mut self, keep_up: usize) -> Self {
+        let members: Vec<ComponentId> = self
+            .plan
+            .envelope
+            .targets
+            .iter()
+            .map(|t| t.component.clone())
+            .collect();
+        for target in &mut self.plan.envelope.targets {
+            target.groups.push("g".into());
+        }
+        self.plan.envelope.groups.push(GroupFloor {
+            name: "g".into(),
+            keep_up,
+            members,
+            down_already: Vec::new(),
+        });
+        self
+    }
+
+    fn resolved(mut self, how: Resolution) -> Self {
+        self.resolution = how;
+        self.same_end = false;
+        self
+    }
+
+    /// The world at the beginning.
+    pub(crate) fn world(&self, now: Timestamp) -> World {
+        let names: Vec<&str> = self
+            .plan
+            .envelope
+            .targets
+            .iter()
+            .map(|t| t.component.as_str())
+            .collect();
+        let mut world = World::new(now, &names, self.promise);
+        world.promises.extend(self.promises.clone());
+        for (guest, verb, fault) in &self.faults {
+            let faults = &mut world.script.faults;
+            let of_verb = faults
+                .entry((ComponentId::from(*guest), *verb))
+                .or_default();
+            of_verb.push(*fault);
+        }
+        world
+    }
+}
+
+/// Every case.
+pub(crate) fn cases() -> Vec<Case> {
+    let two = ["a", "b"];
+    let mut cases = vec![
+        Case::new("good, with keys", &two, Promise::Keyed),
+        Case::new("good, searched for", &two, Promise::Locatable),
+        Case::new("good, by state", &two, Promise::StateOnly),
+        Case::new("the patch fails", &two, Promise::Keyed).fault("a", Verb::Apply, Fault::Fails),
+        Case::new("the patch fails, searched for", &two, Promise::Locatable).fault(
+            "a",
+            Verb::Apply,
+            Fault::Fails,
+        ),
+        Case::new("the patch breaks its service", &two, Promise::Keyed).fault(
+            "a",
+            Verb::Apply,
+            Fault::BreaksService,
+        ),
+        Case::new("it breaks in the soak", &two, Promise::Keyed).fault(
+            "a",
+            Verb::Apply,
+            Fault::BreaksLater,
+        ),
+        Case::new("the patch is refused", &two, Promise::Keyed).fault(
+            "a",
+            Verb::Apply,
+            Fault::Refused,
+        ),
+        Case::new("staging is unclear, and done again", &two, Promise::Keyed).fault(
+            "a",
+            Verb::Stage,
+            Fault::LeftOut,
+        ),
+        Case::new(
+            "the way back fails, and is done again",
+            &two,
+            Promise::Keyed,
+        )
+        .fault("a", Verb::Apply, Fault::Fails)
+        .fault("a", Verb::RollBack, Fault::Fails),
+        Case::new("three, two at once", &["a", "b", "c"], Promise::Keyed).at_once(2),
+        Case::new("three, a floor of two", &["a", "b", "c"], Promise::Keyed)
+            .at_once(2)
+            .group(2),
+    ];
+    let mut mixed = Case::new(
+        "restarts by state, the rest with keys",
+        &two,
+        Promise::Keyed,
+    );
+    mixed.promises.insert(Verb::Reboot, Promise::StateOnly);
+    cases.push(mixed);
+    for how in Resolution::ALL {
+        let (blind, unclear) = match how {
+            Resolution::AdoptDone => ("blind, adopted", "unclear, adopted"),
+            Resolution::Retry => ("blind, done again", "unclear, done again"),
+            Resolution::RollBack => ("blind, rolled back", "unclear, rolled back"),
+            Resolution::Abandon => ("blind, abandoned", "unclear, abandoned"),
+        };
+        cases.push(Case::new(blind, &two, Promise::Blind).resolved(how));
+        cases.push(
+            Case::new(unclear, &two, Promise::Keyed)
+                .fault("a", Verb::Apply, Fault::LeftOut)
+                .at_once(1)
+                .resolved(how),
+        );
+    }
+    cases
+}
+
+fn plan_of(guests: &[&str]) -> Plan {
+    let mut tool = Answers {
+        tool: Some(Tool {
+            version: "1".to_owned(),
+            can: ["apply", "stage", "reboot", "roll_back"]
+                .map(str::to_owned)
+                .into(),
+            evidence: BTreeMap::new(),
+        }),
+        probes: vec!["command".to_owned()],
+        ..Answers::default()
+    };
+    let mut listing = Listing::default();
+    for guest in guests {
+        let id = ComponentId::from(*guest);
+        let sighting = Sighting::new(id.clone(), ComponentKind::Guest, start());
+        listing.sightings.push(sighting);
+        let installed = BTreeMap::from([(PATCH.into(), OLD.into())]);
+        let mut scan = Scan::new(start(), installed);
+        scan.reboot_wanted = Some(Vec::new());
+        scan.way_back = Some(WayBack::Ready {
+            by: WayBackKind::OldPackages,
+        });
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        scan.takes = Some(Estimate::new(minutes(2), minutes(5)));
+        tool.scans.insert(id.clone(), Ok(scan));
+        let mut offer = Available::nothing(start());
+        let patch = Patch::new(PATCH, Some(OLD.into()), NEW, PatchClass::Security);
+        offer.patches.push(patch);
+        tool.available.insert(id, Ok(offer));
+    }
+    tool.listing = Some(Ok(listing));
+    let answers = BTreeMap::from([(ProviderName::from("world"), tool)]);
+    let inventory = discover("crash".into(), start(), &answers).expect("an inventory");
+    let mut plan = plan(&PlanInput {
+        inventory: &inventory,
+        policy: &Policy::from_toml(POLICY, "policy.toml").expect("a policy"),
+        requested_by: &"sam".into(),
+        now: start(),
+        denials: &[],
+        references: &[],
+    })
+    .expect("a plan");
+    let planned: BTreeSet<&str> = plan
+        .envelope
+        .targets
+        .iter()
+        .map(|t| t.component.as_str())
+        .collect();
+    assert_eq!(planned.len(), guests.len(), "everybody is in the plan");
+    for target in &mut plan.envelope.targets {
+        target.checks = vec![PlannedCheck {
+            kind: ProbeKind::Command {
+                argv: vec!["true".to_owned()],
+            },
+            by: "world".into(),
+            within: Duration::from_secs(60),
+            steady: Duration::from_secs(10),
+        }];
+        if target.component.as_str() == "b" {
+            target.reboot = RebootRule::Always;
+        }
+    }
+    plan
+}

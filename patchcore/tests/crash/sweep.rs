@@ -1,0 +1,159 @@
+//! Runs the whole matrix and every whole run, and counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    axes::{Class, cells},
+    cases::Case,
+    judge::{Invariant, Violation},
+    known::{KNOWN, known},
+    micro, rules,
+    stepper::At,
+    whole::{self, Hurt},
+};
+
+/// How much is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Depth {
+    /// Every variant of a cell, and pairs of crashes in whole runs.
+    pub(crate) full: bool,
+    /// Ends with the first violation that is not known.
+    pub(crate) to_the_first: bool,
+}
+
+/// What was counted for one class of the matrix.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) cells: usize,
+    pub(crate) hit: usize,
+    pub(crate) explained: usize,
+    pub(crate) runs: usize,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    pub(crate) rows: BTreeMap<Class, Row>,
+    /// Cells that nothing hits and nothing explains, and cells that a rule denies and a run hits.
+    pub(crate) empty: Vec<String>,
+    pub(crate) contradicted: Vec<String>,
+    /// How many cells each rule explains.
+    pub(crate) rules: Vec<usize>,
+    /// Points and runs of each case.
+    pub(crate) cases: Vec<(&'static str, usize, usize, usize)>,
+    pub(crate) runs: usize,
+    /// The number of violations of each invariant, with the first one.
+    pub(crate) violations: BTreeMap<Invariant, (usize, String)>,
+    pub(crate) known: Vec<usize>,
+    pub(crate) classes: BTreeSet<Class>,
+}
+
+impl Sweep {
+    fn take(&mut self, violations: Vec<Violation>) {
+        for violation in violations {
+            match known(&violation) {
+                Some(at) => self.known[at] += 1,
+                None => {
+                    self.violations
+                        .entry(violation.invariant)
+                        .or_insert_with(|| (0, violation.what.clone()))
+                        .0 += 1;
+                }
+            }
+        }
+    }
+
+    fn done(&self, depth: Depth) -> bool {
+        depth.to_the_first && !self.violations.is_empty()
+    }
+}
+
+/// Tries everything. `ends` are the ends of the cases without a crash.
+pub(crate) fn sweep(cases: &[Case], ends: &[Vec<String>], depth: Depth) -> Sweep {
+    let mut sweep = Sweep {
+        rules: vec![0; rules::IMPOSSIBLE.len()],
+        known: vec![0; KNOWN.len()],
+        ..Sweep::default()
+    };
+    for (case, end) in cases.iter().zip(ends) {
+        of_case(case, end, depth, &mut sweep);
+        if sweep.done(depth) {
+            return sweep;
+        }
+    }
+    for cell in cells() {
+        let tried = micro::try_cell(cell, depth.full);
+        let row = sweep.rows.entry(cell.class).or_default();
+        row.cells += 1;
+        row.runs += tried.runs;
+        sweep.runs += tried.runs;
+        match (tried.hit, rules::rule(&cell)) {
+            (true, None) => row.hit += 1,
+            (false, Some(rule)) => {
+                row.explained += 1;
+                sweep.rules[rule] += 1;
+            }
+            (false, None) => sweep.empty.push(cell.to_string()),
+            (true, Some(_)) => sweep.contradicted.push(cell.to_string()),
+        }
+        sweep.take(tried.violations);
+        if sweep.done(depth) {
+            return sweep;
+        }
+    }
+    sweep
+}
+
+/// One case: every single crash, every sleep and, where wanted, every pair of crashes.
+fn of_case(case: &Case, end: &[String], depth: Depth, sweep: &mut Sweep) {
+    let end = case.same_end.then_some(end);
+    let before = sweep.runs;
+    let mut same = 0;
+    let plain = whole::run(case, Hurt::NOT, end);
+    let points = plain.passed[0];
+    sweep.runs += 1;
+    sweep.take(named(case, Hurt::NOT, plain.verdict.0));
+    let mut states = BTreeSet::new();
+    for n in 0..points {
+        for wakes_after in [None, Some(0), Some(7), Some(usize::MAX)] {
+            let hurt = Hurt {
+                first: At::Nth(n),
+                wakes_after,
+                ..Hurt::NOT
+            };
+            let report = whole::run(case, hurt, end);
+            sweep.runs += 1;
+            sweep.classes.extend(report.classes);
+            sweep.take(named(case, hurt, report.verdict.0));
+            if sweep.done(depth) {
+                return;
+            }
+            if !depth.full || wakes_after.is_some() {
+                continue;
+            }
+            // Two crashes that leave the same world and the same journal behind go on in the same way.
+            if report.state.is_some_and(|state| !states.insert(state)) {
+                same += 1;
+                continue;
+            }
+            for m in 0..report.passed[1] {
+                let hurt = Hurt {
+                    second: At::Nth(m),
+                    ..hurt
+                };
+                let report = whole::run(case, hurt, end);
+                sweep.runs += 1;
+                sweep.take(named(case, hurt, report.verdict.0));
+            }
+        }
+    }
+    let runs = sweep.runs - before;
+    sweep.cases.push((case.name, points, runs, same));
+}
+
+fn named(case: &Case, hurt: Hurt, mut violations: Vec<Violation>) -> Vec<Violation> {
+    for violation in &mut violations {
+        violation.what = format!("{} {hurt:?}: {}", case.name, violation.what);
+    }
+    violations
+}

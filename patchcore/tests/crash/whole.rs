@@ -1,0 +1,648 @@
+//! Whole runs: the production kernels and the production effects, stepped from the first decision to the last.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::Poll,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use patchcore::{
+    Result, Timestamp,
+    execute::{
+        kernel::{
+            self, Command, ComponentEvent, ComponentState, Components, Effect, Event, Input, Phase,
+            Resolution, RunState, RunStatus,
+        },
+        step::{self, Recorder, Verb},
+    },
+    id::{ComponentId, PersonId, RunId},
+};
+
+use super::{
+    axes::Class,
+    cases::Case,
+    judge::{self, Invariant, Verdict},
+    micro::{fenced, start},
+    stepper::{At, Bench, FOREVER, Incarnation, Port, Stop, context, poll_once, recorded},
+    world::World,
+};
+
+/// One decision in the journal.
+type Entry = (Option<ComponentId>, Event, Timestamp);
+
+/// The journal: what is durable, and who may write.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    epoch: u64,
+    entries: Vec<Entry>,
+}
+
+/// The run as one process knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Story {
+    pub(crate) run: RunState,
+    pub(crate) components: Components,
+}
+
+impl Story {
+    fn empty(case: &Case) -> Self {
+        let targets = case.plan.envelope.targets.iter();
+        Self {
+            run: RunState::default(),
+            components: targets
+                .map(|t| (t.component.clone(), ComponentState::default()))
+                .collect(),
+        }
+    }
+
+    fn evolve(&mut self, (component, event, at): &Entry) {
+        match (event, component) {
+            (Event::Run(event), _) => self.run.evolve(event),
+            (Event::Component(event), Some(component)) => self
+                .components
+                .get_mut(component)
+                .expect("it is in the plan")
+                .evolve(event, *at),
+            _ => {}
+        }
+    }
+}
+
+/// Journal and story of one process.
+#[derive(Debug, Clone)]
+struct Book {
+    of: Arc<Incarnation>,
+    journal: Arc<Mutex<Journal>>,
+    story: Arc<Mutex<Story>>,
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().expect("one thread")
+}
+
+impl Book {
+    fn commit(&self, events: Vec<(Option<ComponentId>, Event)>) -> Result<()> {
+        let at = context(&self.of).now();
+        let mut journal = lock(&self.journal);
+        if journal.epoch != self.of.number {
+            return Err(fenced());
+        }
+        for (component, event) in events {
+            let entry = (component, event, at);
+            lock(&self.story).evolve(&entry);
+            journal.entries.push(entry);
+        }
+        Ok(())
+    }
+}
+
+struct Pen {
+    book: Book,
+    component: ComponentId,
+}
+
+#[async_trait]
+impl Recorder for Pen {
+    async fn record(&self, event: ComponentEvent) -> Result<()> {
+        recorded(&self.book.of, &event, || {
+            let event = Event::Component(event.clone());
+            self.book
+                .commit(vec![(Some(self.component.clone()), event)])
+        })
+        .await
+    }
+
+    async fn may_begin(&self) -> Result<()> {
+        let newest = lock(&self.book.journal).epoch;
+        (newest == self.book.of.number)
+            .then_some(())
+            .ok_or_else(fenced)
+    }
+}
+
+type Flight = Pin<Box<dyn Future<Output = Result<Option<Input>>> + Send>>;
+
+/// One process that drives the run.
+struct Process<'a> {
+    case: &'a Case,
+    book: Book,
+    in_flight: BTreeMap<ComponentId, Flight>,
+    taken_over: Timestamp,
+}
+
+enum Turn {
+    /// Only time, or a person, changes anything.
+    Idle(Option<Timestamp>),
+    Ended,
+    /// It reached its point.
+    Stopped,
+    /// Its journal refused it.
+    Broken,
+}
+
+impl Process<'_> {
+    /// Everything that can be done at this moment.
+    fn turn(&mut self) -> Turn {
+        loop {
+            let envelope = &self.case.plan.envelope;
+            let story = lock(&self.book.story).clone();
+            let decision = kernel::advance(
+                RunId(1),
+                envelope,
+                &self.case.plan.schedule,
+                &self.case.calendar,
+                &story.run,
+                &story.components,
+                context(&self.book.of).now(),
+            );
+            if !decision.is_empty() {
+                let run = decision.run.into_iter().map(|e| (None, Event::Run(e)));
+                let components = decision
+                    .components
+                    .into_iter()
+                    .map(|(c, e)| (Some(c), Event::Component(e)));
+                let events = run.chain(components).collect();
+                match self.decided(events, Class::DecisionLost, Class::DecisionDurable) {
+                    None => continue,
+                    Some(turn) => return turn,
+                }
+            }
+            if matches!(story.run.status, RunStatus::Ended { .. }) {
+                return Turn::Ended;
+            }
+            self.start(&story);
+            match self.hear() {
+                Some(Ok(())) => {}
+                Some(Err(turn)) => return turn,
+                None => return Turn::Idle(decision.wake),
+            }
+        }
+    }
+
+    fn decided(
+        &self,
+        events: Vec<(Option<ComponentId>, Event)>,
+        lost: Class,
+        durable: Class,
+    ) -> Option<Turn> {
+        if self.book.of.stops_at(lost) {
+            return Some(Turn::Stopped);
+        }
+        if self.book.commit(events).is_err() {
+            return Some(Turn::Broken);
+        }
+        self.book.of.stops_at(durable).then_some(Turn::Stopped)
+    }
+
+    fn start(&mut self, story: &Story) {
+        for target in &self.case.plan.envelope.targets {
+            let component = &target.component;
+            let state = &story.components[component];
+            if self.in_flight.contains_key(component)
+                || story.run.held_before(component, state).is_some()
+            {
+                continue;
+            }
+            let effect = state.effect(target, component, "j", RunId(1));
+            if effect == Effect::None {
+                continue;
+            }
+            let port = Arc::new(Port(Arc::clone(&self.book.of)));
+            let pen = Pen {
+                book: self.book.clone(),
+                component: component.clone(),
+            };
+            let doing = step::carry_out(
+                effect,
+                Arc::clone(&port) as _,
+                port,
+                context(&self.book.of),
+                target.known_as.clone(),
+                self.taken_over,
+                Arc::new(pen),
+            );
+            self.in_flight.insert(component.clone(), Box::pin(doing));
+        }
+    }
+
+    /// The first answer that comes in; none if nobody gets on.
+    fn hear(&mut self) -> Option<std::result::Result<(), Turn>> {
+        let flying: Vec<ComponentId> = self.in_flight.keys().cloned().collect();
+        for component in flying {
+            let flight = self.in_flight.get_mut(&component)?;
+            let answer = poll_once(flight);
+            if self.book.of.is_stopped() {
+                return Some(Err(Turn::Stopped));
+            }
+            let Poll::Ready(answer) = answer else {
+                continue;
+            };
+            self.in_flight.remove(&component);
+            let Ok(Some(input)) = answer else {
+                return Some(Err(Turn::Broken));
+            };
+            let envelope = &self.case.plan.envelope;
+            let target = envelope.target(&component).expect("it is in the plan");
+            let state = lock(&self.book.story).components[&component].clone();
+            let events = kernel::decide(target, &envelope.on_fail, &state, &input)
+                .into_iter()
+                .map(|e| (Some(component.clone()), Event::Component(e)))
+                .collect();
+            let turn = self.decided(events, Class::OutcomeLost, Class::OutcomeDurable);
+            return Some(turn.map_or(Ok(()), Err));
+        }
+        None
+    }
+}
+
+/// Where a run is hurt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hurt {
+    pub(crate) first: At,
+    pub(crate) second: At,
+    /// The first process sleeps at its point instead of dying there, and wakes up after so many of the second one's.
+    pub(crate) wakes_after: Option<usize>,
+}
+
+impl Hurt {
+    pub(crate) const NOT: Self = Self {
+        first: At::Nowhere,
+        second: At::Nowhere,
+        wakes_after: None,
+    };
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) verdict: Verdict,
+    /// How many points the first and the second process passed.
+    pub(crate) passed: [usize; 2],
+    pub(crate) classes: BTreeSet<Class>,
+    /// Versions, restarts and phases at the end.
+    pub(crate) end: Vec<String>,
+    /// What the world and the journal were like after the first crash, in short.
+    pub(crate) state: Option<String>,
+}
+
+struct Run<'a> {
+    case: &'a Case,
+    bench: Bench,
+    journal: Arc<Mutex<Journal>>,
+    verdict: Verdict,
+    resolved: usize,
+    lifted: bool,
+    /// A person said of these that they are done, or that they stay as they are: no longer for us to know.
+    attested: BTreeSet<ComponentId>,
+}
+
+/// Drives a run to its end, hurt as wanted.
+pub(crate) fn run(case: &Case, hurt: Hurt, end: Option<&[String]>) -> Report {
+    let mut run = Run {
+        case,
+        bench: Bench::new(case.world(start())),
+        journal: Arc::default(),
+        verdict: Verdict::default(),
+        resolved: 0,
+        lifted: false,
+        attested: BTreeSet::new(),
+    };
+    let mut report = run.go(hurt);
+    if let Some(end) = end {
+        let there = report.end.clone();
+        run.verdict.must(there == end, Invariant::SameEnd, || {
+            format!("{there:?}, and without the crash {end:?}")
+        });
+    }
+    report.verdict = run.verdict;
+    report
+}
+
+impl<'a> Run<'a> {
+    fn process(&self, at: At) -> Process<'a> {
+        let of = self.bench.incarnation(Stop::Crash, at);
+        let mut story = Story::empty(self.case);
+        let mut journal = lock(&self.journal);
+        journal.epoch = of.number;
+        for entry in &journal.entries {
+            story.evolve(entry);
+        }
+        let book = Book {
+            of,
+            journal: Arc::clone(&self.journal),
+            story: Arc::new(Mutex::new(story)),
+        };
+        Process {
+            case: self.case,
+            book,
+            in_flight: BTreeMap::new(),
+            taken_over: self.bench.now(),
+        }
+    }
+
+    fn go(&mut self, hurt: Hurt) -> Report {
+        let mut report = Report {
+            verdict: Verdict::default(),
+            passed: [0, 0],
+            classes: BTreeSet::new(),
+            end: Vec::new(),
+            state: None,
+        };
+        let mut zombie = None;
+        let mut life = self.process(hurt.first);
+        let stopped = self.live(&mut life, &mut None, usize::MAX);
+        report.passed[0] = life.book.of.passed();
+        report.classes.extend(life.book.of.reached());
+        if stopped {
+            self.explained(&life);
+            if hurt.wakes_after.is_some() {
+                zombie = Some(life);
+            } else {
+                drop(life);
+            }
+            self.bench
+                .move_to(self.bench.now() + Duration::from_secs(120));
+            report.state = Some(self.state());
+            let mut next = self.process(hurt.second);
+            let after = hurt.wakes_after.unwrap_or(usize::MAX);
+            let stopped = self.live(&mut next, &mut zombie, after);
+            report.passed[1] = next.book.of.passed();
+            life = next;
+            if stopped {
+                self.explained(&life);
+                drop(life);
+                self.bench
+                    .move_to(self.bench.now() + Duration::from_secs(120));
+                life = self.process(At::Nowhere);
+                self.live(&mut life, &mut None, usize::MAX);
+            }
+        }
+        self.at_the_end(&life);
+        report.end = self.end(&life);
+        report
+    }
+
+    /// Lives until the run has ended; true if it is stopped before. A zombie wakes up after so many of its points, or
+    /// when the run has ended.
+    fn live(
+        &mut self,
+        life: &mut Process<'_>,
+        zombie: &mut Option<Process<'_>>,
+        wakes_after: usize,
+    ) -> bool {
+        let until = self.bench.now() + FOREVER;
+        let mut ended = false;
+        let mut awake = false;
+        let mut zombie_over = zombie.is_none();
+        loop {
+            let mut wakes: Vec<Timestamp> = Vec::new();
+            if !ended {
+                match life.turn() {
+                    Turn::Idle(wake) => {
+                        wakes.extend(wake);
+                        if wake.is_none() && self.bench.next_wake().is_none() {
+                            if !self.somebody_steers(life) {
+                                self.verdict.must(false, Invariant::Ends, || {
+                                    "nothing happens any more".to_owned()
+                                });
+                                return false;
+                            }
+                            continue;
+                        }
+                    }
+                    Turn::Ended => ended = true,
+                    Turn::Stopped => return true,
+                    Turn::Broken => {
+                        self.verdict.must(false, Invariant::Ends, || {
+                            "the journal refused its own driver".to_owned()
+                        });
+                        return false;
+                    }
+                }
+                self.explained(life);
+            }
+            if let Some(zombie) = zombie
+                && !zombie_over
+            {
+                if !awake && (ended || life.book.of.passed() >= wakes_after) {
+                    zombie.book.of.wake();
+                    awake = true;
+                }
+                if awake {
+                    match zombie.turn() {
+                        Turn::Idle(wake) => wakes.extend(wake),
+                        // Its journal refuses it. What it has in flight goes on until it is stopped, too.
+                        Turn::Broken => zombie_over = zombie.in_flight.is_empty(),
+                        Turn::Ended | Turn::Stopped => zombie_over = true,
+                    }
+                }
+            }
+            if ended && zombie_over {
+                return false;
+            }
+            wakes.extend(self.bench.next_wake());
+            let now = self.bench.now();
+            match wakes.into_iter().filter(|at| *at > now).min() {
+                Some(wake) if wake <= until => self.bench.move_to(wake),
+                _ if ended => return false,
+                _ => {
+                    self.verdict
+                        .must(false, Invariant::Ends, || "it never ends".to_owned());
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// At rest: somebody does what the run waits for; false if there is nothing.
+    fn somebody_steers(&mut self, life: &Process<'_>) -> bool {
+        let story = lock(&life.book.story).clone();
+        let find = |phase: Phase| {
+            let mut found = story.components.iter().filter(|(_, s)| s.phase == phase);
+            found.next().map(|(c, _)| c.clone())
+        };
+        let mut commands = Vec::new();
+        if let Some(component) = find(Phase::Quarantined) {
+            self.resolved += 1;
+            let wanted = if self.resolved > 4 {
+                Resolution::Abandon
+            } else {
+                self.case.resolution
+            };
+            for how in [wanted, Resolution::Abandon] {
+                let component = component.clone();
+                commands.push(Command::Resolve { component, how });
+            }
+        } else if let Some(component) = find(Phase::AwaitWayBack) {
+            let how = Resolution::RollBack;
+            commands.push(Command::Resolve { component, how });
+        } else if matches!(story.run.status, RunStatus::Halted { .. }) {
+            let lift = self.case.lifts && !self.lifted;
+            self.lifted = true;
+            commands.push(if lift {
+                Command::LiftHalt
+            } else {
+                Command::End
+            });
+        } else if story.run.status == RunStatus::Open {
+            // Somebody who is left as it is holds the slot that the others wait for.
+            commands.push(Command::Cancel);
+        }
+        for command in commands {
+            let steered = kernel::steer(
+                &self.case.plan.envelope,
+                &story.run,
+                &story.components,
+                &PersonId::from("maria"),
+                "because",
+                &command,
+            );
+            let Ok(steered) = steered else { continue };
+            if let Command::Resolve {
+                component,
+                how: Resolution::Abandon | Resolution::AdoptDone,
+            } = &command
+            {
+                self.attested.insert(component.clone());
+            }
+            let run = steered.run.into_iter().map(|e| (None, Event::Run(e)));
+            let components = steered
+                .components
+                .into_iter()
+                .map(|(c, e)| (Some(c), Event::Component(e)));
+            return life.book.commit(run.chain(components).collect()).is_ok();
+        }
+        false
+    }
+
+    /// What the world holds beside what the journal tells, at this moment.
+    fn explained(&mut self, life: &Process<'_>) {
+        let story = lock(&life.book.story).clone();
+        let world = self.bench.world(|w| w.clone());
+        for (component, guest) in &world.guests {
+            let Some(state) = story.components.get(component) else {
+                continue;
+            };
+            if self.attested.contains(component) {
+                continue;
+            }
+            for key in &guest.kept {
+                let owed = state.owed.iter().any(|o| o.taken_by == *key);
+                self.verdict.must(owed, Invariant::LedgerExplains, || {
+                    format!(
+                        "{component} keeps what {key} took, and nobody owes it: {:?}",
+                        state.phase
+                    )
+                });
+            }
+            for job in world.jobs.iter().filter(|j| !j.over) {
+                if job.subject != *component {
+                    continue;
+                }
+                let known = state.op.as_ref().is_some_and(|op| op.key == job.key);
+                self.verdict.must(known, Invariant::LedgerExplains, || {
+                    format!("{} works on {component}, and nobody knows of it", job.key)
+                });
+            }
+            let out = guest.broken_from.is_some_and(|at| at <= world.now);
+            let ours = state.phase.holds_slot() || guest.by_itself;
+            self.verdict
+                .must(!out || ours, Invariant::LedgerExplains, || {
+                    format!("{component} is out of service in {:?}", state.phase)
+                });
+        }
+    }
+
+    fn at_the_end(&mut self, life: &Process<'_>) {
+        let story = lock(&life.book.story).clone();
+        let world = self.bench.world(|w| w.clone());
+        judge::operations(
+            &world,
+            |v| {
+                self.case
+                    .promises
+                    .get(&v)
+                    .copied()
+                    .unwrap_or(self.case.promise)
+            },
+            false,
+            &mut self.verdict,
+        );
+        for (component, guest) in &world.guests {
+            let applied: Vec<_> = world
+                .log
+                .iter()
+                .filter(|c| c.started && c.subject == *component && c.verb == Verb::Apply)
+                .collect();
+            // The keys differ where a person said `retry`.
+            let keys: BTreeSet<_> = applied.iter().map(|c| &c.key).collect();
+            self.verdict
+                .must(keys.len() <= 1 + self.resolved, Invariant::DoneOnce, || {
+                    format!("{component} was patched under {} keys", keys.len())
+                });
+            let state = &story.components[component];
+            self.verdict
+                .must(state.owed.is_empty(), Invariant::NothingLeft, || {
+                    format!("{component} owes {:?}", state.owed)
+                });
+            let kept = guest.kept.is_empty() || self.attested.contains(component);
+            self.verdict.must(kept, Invariant::NothingLeft, || {
+                format!("{component} keeps {:?} at the end", guest.kept)
+            });
+            let denied = story.run.denials.iter().any(|d| d.component == *component);
+            self.verdict.must(
+                !denied || !applied.is_empty() || self.resolved > 0,
+                Invariant::DeniedOnlyIfTried,
+                || format!("the patch of {component} is denied, and nobody tried it"),
+            );
+        }
+        self.budgets(&world);
+    }
+
+    fn budgets(&mut self, world: &World) {
+        let envelope = &self.case.plan.envelope;
+        let at_once = envelope.rings[0].at_once;
+        for (at, out) in &world.out {
+            self.verdict
+                .must(out.len() <= at_once, Invariant::BudgetKept, || {
+                    format!("{at}: {out:?} are out of service, and {at_once} may be")
+                });
+            for group in &envelope.groups {
+                let up = group.members.iter().filter(|m| !out.contains(*m)).count();
+                self.verdict
+                    .must(up >= group.keep_up, Invariant::FloorKept, || {
+                        format!("{at}: {up} of {} are up", group.name)
+                    });
+            }
+        }
+    }
+
+    fn end(&self, life: &Process<'_>) -> Vec<String> {
+        let story = lock(&life.book.story).clone();
+        self.bench.world(|w| {
+            let guests = w.guests.iter();
+            guests
+                .map(|(c, g)| {
+                    let phase = story.components[c].phase;
+                    format!("{c} at {} after {} boots: {phase:?}", g.version, g.boot)
+                })
+                .collect()
+        })
+    }
+
+    /// World and journal, in short: two runs with the same go on in the same way.
+    fn state(&self) -> String {
+        let journal = lock(&self.journal);
+        let mut story = Story::empty(self.case);
+        for entry in &journal.entries {
+            story.evolve(entry);
+        }
+        let world = self.bench.world(|w| format!("{w:?}"));
+        let told = format!("{story:?} {world} {} {}", self.resolved, self.lifted);
+        patchcore::digest::sha256_hex(told.as_bytes())
+    }
+}

@@ -1,0 +1,667 @@
+//! The world outside: guests, the jobs on them, and a log of everything that reached them. It outlives every crash, and
+//! its log is what runs are judged by.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use patchcore::{
+    Error, ErrorKind, Failure, Result, Timestamp,
+    execute::step::{Answer, Promise, Verb},
+    id::{ComponentId, OpKey},
+    provider::{
+        Baseline, Begun, DeployRequest, Evidence, Guarantee, Handle, Located, Observed, Op,
+        PortRequest as _, Prepared, Progress, Settled, SubjectResult, Undo,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// How long a target remembers a finished operation.
+pub(crate) const MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// How long a started one may stay invisible where it can only be searched for.
+pub(crate) const DELAY: Duration = Duration::from_secs(5 * 60);
+/// An operation whose caller died has stopped by then, where only the state can be seen.
+pub(crate) const QUIET: Duration = Duration::from_secs(30 * 60);
+
+pub(crate) const OLD: &str = "1";
+pub(crate) const NEW: &str = "2";
+pub(crate) const PATCH: &str = "nginx";
+
+pub(crate) fn guarantee(promise: Promise) -> Guarantee {
+    match promise {
+        Promise::Keyed => Guarantee::Keyed { memory: MEMORY },
+        Promise::Locatable => Guarantee::Locatable {
+            consistency_delay: DELAY,
+            memory: MEMORY,
+        },
+        Promise::StateOnly => Guarantee::StateOnly { quiet_after: QUIET },
+        Promise::Blind => Guarantee::Blind,
+    }
+}
+
+/// How `locate` answers once a script is armed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Locating {
+    #[default]
+    Honest,
+    /// Not found, as long as the promise allows.
+    Hides,
+    /// The state shows success while the tool still works.
+    Early,
+    Unknown,
+    LeavesOut,
+    Fails,
+    FailsOnce,
+    Hangs,
+}
+
+/// How `observe` answers once a script is armed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Observing {
+    #[default]
+    Honest,
+    Lost,
+    LeavesOut,
+    Asks,
+    FailsOnce,
+    Hangs,
+}
+
+/// What goes wrong with one operation of a guest, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// The tool fails, and the guest is out of service until it is put right.
+    Fails,
+    /// It works, and breaks its service for good.
+    BreaksService,
+    /// It works, and breaks its service this long after.
+    BreaksLater,
+    /// Its result leaves the guest out, and the guest is out of service.
+    LeftOut,
+    /// It is refused before anything happens.
+    Refused,
+}
+
+/// How the world behaves beside its promises.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script {
+    pub(crate) armed: bool,
+    pub(crate) locating: Locating,
+    pub(crate) observing: Observing,
+    pub(crate) refuses: bool,
+    pub(crate) fails: bool,
+    /// A tool that promises nothing tells all the same.
+    pub(crate) talks: bool,
+    pub(crate) takes: Option<Duration>,
+    pub(crate) faults: BTreeMap<(ComponentId, Verb), Vec<Fault>>,
+    /// What somebody with a copy of the journal begins as soon as it is armed.
+    pub(crate) copied: Option<(OpKey, DeployRequest)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Guest {
+    pub(crate) version: String,
+    pub(crate) boot: u32,
+    pub(crate) refreshed: u32,
+    pub(crate) kept: BTreeSet<OpKey>,
+    /// A tool ended half-way.
+    pub(crate) torn: Option<Verb>,
+    /// Its service does not answer from this time on.
+    pub(crate) broken_from: Option<Timestamp>,
+    /// That is no doing of a step: it was in service by then.
+    pub(crate) by_itself: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    pub(crate) key: OpKey,
+    pub(crate) request: DeployRequest,
+    pub(crate) subject: ComponentId,
+    pub(crate) began: Timestamp,
+    pub(crate) ends: Timestamp,
+    pub(crate) over: bool,
+    pub(crate) done: bool,
+    pub(crate) left_out: bool,
+    fault: Option<Fault>,
+}
+
+/// Who called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Who {
+    /// An incarnation of the orchestrator, counted from 1.
+    Ours(u64),
+    /// One that has a copy of the journal.
+    Copy,
+}
+
+/// One call that reached the target.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) at: Timestamp,
+    pub(crate) who: Who,
+    /// Whether a later incarnation had shown itself to this target when it came in, and when it was set out.
+    pub(crate) stale: bool,
+    pub(crate) set_out_stale: bool,
+    pub(crate) call: &'static str,
+    pub(crate) key: OpKey,
+    pub(crate) verb: Verb,
+    pub(crate) subject: ComponentId,
+    pub(crate) content: String,
+    /// Whether a job was started by it.
+    pub(crate) started: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Before {
+    boot: u32,
+    version: String,
+    refreshed: u32,
+    at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) guests: BTreeMap<ComponentId, Guest>,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) log: Vec<Call>,
+    pub(crate) answers: Vec<(Who, Answer)>,
+    /// `observe` said at least once that an operation is lost.
+    pub(crate) lost: bool,
+    pub(crate) script: Script,
+    pub(crate) promises: BTreeMap<Verb, Promise>,
+    /// Whether targets refuse a fence that is lower than one they have seen.
+    pub(crate) checks_fences: bool,
+    fence: u64,
+    /// The newest incarnation that called a target, and the newest that there is.
+    shown: u64,
+    pub(crate) newest: u64,
+    /// Who was out of service, from when on.
+    pub(crate) out: Vec<(Timestamp, BTreeSet<ComponentId>)>,
+}
+
+impl World {
+    pub(crate) fn new(now: Timestamp, names: &[&str], promise: Promise) -> Self {
+        let guest = Guest {
+            version: OLD.to_owned(),
+            boot: 1,
+            refreshed: 0,
+            kept: BTreeSet::new(),
+            torn: None,
+            broken_from: None,
+            by_itself: false,
+        };
+        Self {
+            now,
+            guests: names
+                .iter()
+                .map(|n| (ComponentId::from(*n), guest.clone()))
+                .collect(),
+            jobs: Vec::new(),
+            log: Vec::new(),
+            answers: Vec::new(),
+            lost: false,
+            script: Script::default(),
+            promises: Verb::ALL.into_iter().map(|v| (v, promise)).collect(),
+            checks_fences: true,
+            fence: 0,
+            shown: 0,
+            newest: 0,
+            out: Vec::new(),
+        }
+    }
+
+    pub(crate) fn promise(&self, request: &DeployRequest) -> Promise {
+        self.promises[&Verb::of(request)]
+    }
+
+    fn takes(&self, verb: Verb) -> Duration {
+        self.script.takes.unwrap_or(match verb {
+            Verb::Refresh | Verb::Discard => Duration::from_secs(5),
+            Verb::Stage => Duration::from_secs(40),
+            Verb::Apply | Verb::RollBack => Duration::from_secs(90),
+            Verb::Reboot => Duration::from_secs(60),
+        })
+    }
+
+    /// Time moves on, and what ends by then ends in its order.
+    pub(crate) fn move_to(&mut self, now: Timestamp) {
+        while let Some(at) = self.next_change().filter(|at| *at <= now) {
+            self.now = self.now.max(at);
+            for i in 0..self.jobs.len() {
+                if !self.jobs[i].over && self.jobs[i].ends <= self.now {
+                    self.finish(i);
+                }
+            }
+            self.account();
+        }
+        self.now = self.now.max(now);
+    }
+
+    fn next_change(&self) -> Option<Timestamp> {
+        let ends = self.jobs.iter().filter(|j| !j.over).map(|j| j.ends);
+        let breaks = self.guests.values().filter_map(|g| g.broken_from);
+        ends.chain(breaks.filter(|at| *at > self.now)).min()
+    }
+
+    fn finish(&mut self, at: usize) {
+        let job = &mut self.jobs[at];
+        job.over = true;
+        let (verb, fault) = (Verb::of(&job.request), job.fault);
+        let fails = self.script.fails || fault == Some(Fault::Fails);
+        job.left_out = fault == Some(Fault::LeftOut);
+        let (subject, request, key) = (job.subject.clone(), job.request.clone(), job.key.clone());
+        let Some(guest) = self.guests.get_mut(&subject) else {
+            return;
+        };
+        guest.torn = fails.then_some(verb);
+        if fails || fault == Some(Fault::LeftOut) {
+            if matches!(verb, Verb::Apply | Verb::RollBack) {
+                guest.broken_from = Some(self.now);
+            }
+            return;
+        }
+        let done = match &request {
+            DeployRequest::Stage { .. } => {
+                guest.kept.insert(key);
+                true
+            }
+            DeployRequest::Discard { staged, .. } => {
+                guest.kept.remove(staged);
+                true
+            }
+            DeployRequest::Apply { .. } => {
+                guest.version = NEW.to_owned();
+                true
+            }
+            DeployRequest::RollBack { staged, .. } => {
+                let can = guest.kept.contains(staged);
+                if can {
+                    guest.version = OLD.to_owned();
+                    (guest.broken_from, guest.by_itself) = (None, false);
+                }
+                can
+            }
+            DeployRequest::Reboot { .. } => {
+                guest.boot += 1;
+                true
+            }
+            _ => {
+                guest.refreshed += 1;
+                true
+            }
+        };
+        match fault {
+            Some(Fault::BreaksService) => guest.broken_from = Some(self.now),
+            Some(Fault::BreaksLater) => {
+                guest.by_itself = true;
+                guest.broken_from = Some(self.now + Duration::from_secs(1800));
+            }
+            _ => {}
+        }
+        self.jobs[at].done = done;
+    }
+
+    /// Who is out of service now.
+    pub(crate) fn out_now(&self) -> BTreeSet<ComponentId> {
+        let working = self.jobs.iter().filter(|j| !j.over).filter(|j| {
+            matches!(
+                Verb::of(&j.request),
+                Verb::Apply | Verb::RollBack | Verb::Reboot
+            )
+        });
+        let broken = self
+            .guests
+            .iter()
+            .filter(|(_, g)| g.broken_from.is_some_and(|at| at <= self.now));
+        working
+            .map(|j| j.subject.clone())
+            .chain(broken.map(|(c, _)| c.clone()))
+            .collect()
+    }
+
+    fn account(&mut self) {
+        let out = self.out_now();
+        if self.out.last().is_none_or(|(_, last)| *last != out) {
+            self.out.push((self.now, out));
+        }
+    }
+
+    /// The newest job of a key, whoever began it.
+    pub(crate) fn job(&self, key: &OpKey) -> Option<&Job> {
+        self.jobs.iter().rev().find(|j| j.key == *key)
+    }
+
+    pub(crate) fn at_work(&self, key: &OpKey) -> bool {
+        self.jobs.iter().any(|j| j.key == *key && !j.over)
+    }
+
+    fn remembered(&self, key: &OpKey) -> Option<(usize, &Job)> {
+        let at = self.jobs.iter().rposition(|j| j.key == *key)?;
+        let job = &self.jobs[at];
+        (!job.over || self.since(job.ends) < MEMORY).then_some((at, job))
+    }
+
+    fn since(&self, at: Timestamp) -> Duration {
+        Duration::try_from(self.now.duration_since(at)).unwrap_or_default()
+    }
+
+    pub(crate) fn undo(op: &Op<DeployRequest>) -> Undo<DeployRequest> {
+        match &op.request {
+            DeployRequest::Stage { .. } => Undo::By(DeployRequest::Discard {
+                components: op.request.subjects().into_iter().collect(),
+                staged: op.key.clone(),
+            }),
+            _ => Undo::Nothing,
+        }
+    }
+
+    pub(crate) fn prepare(&self, request: &DeployRequest) -> Result<Prepared> {
+        let subject = subject(request);
+        let guest = self.guest(&subject)?;
+        let before = Before {
+            boot: guest.boot,
+            version: guest.version.clone(),
+            refreshed: guest.refreshed,
+            at: self.now,
+        };
+        let holds = match request {
+            DeployRequest::Apply { .. } => guest.version == NEW && guest.torn.is_none(),
+            DeployRequest::RollBack { .. } => {
+                guest.version == OLD && guest.torn.is_none() && guest.broken_from.is_none()
+            }
+            DeployRequest::Discard { staged, .. } => !guest.kept.contains(staged),
+            _ => false,
+        };
+        let busy = self.jobs.iter().any(|j| j.subject == subject && !j.over);
+        if holds && !busy {
+            let saw = Evidence::observed(self.now, "it is so already");
+            return Ok(Prepared::already_holds(subject, saw));
+        }
+        Ok(Prepared::ready(subject, Baseline::new(1, &before)?))
+    }
+
+    fn guest(&self, component: &ComponentId) -> Result<&Guest> {
+        self.guests
+            .get(component)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no {component}")))
+    }
+
+    /// A call with a fence; false where the target refuses it.
+    fn admits(&mut self, fence: u64) -> bool {
+        let stale = fence < self.fence;
+        self.fence = self.fence.max(fence);
+        !stale || !self.checks_fences
+    }
+
+    /// Notes a call; true if the target takes it.
+    pub(crate) fn called(
+        &mut self,
+        who: Who,
+        set_out_stale: bool,
+        fence: u64,
+        call: &'static str,
+        op: &Op<DeployRequest>,
+    ) -> bool {
+        let stale = matches!(who, Who::Ours(n) if n < self.shown);
+        if let Who::Ours(n) = who {
+            self.shown = self.shown.max(n);
+        }
+        let taken = self.admits(fence);
+        let content = format!("{:?} {:?}", op.request, op.baseline);
+        self.log.push(Call {
+            at: self.now,
+            who,
+            stale,
+            set_out_stale,
+            call,
+            key: op.key.clone(),
+            verb: Verb::of(&op.request),
+            subject: subject(&op.request),
+            content,
+            started: false,
+        });
+        taken
+    }
+
+    /// A `begin` that reached the target.
+    pub(crate) fn begin(
+        &mut self,
+        who: Who,
+        set_out_stale: bool,
+        fence: u64,
+        op: &Op<DeployRequest>,
+    ) -> Result<Begun> {
+        let (verb, subject) = (Verb::of(&op.request), subject(&op.request));
+        let taken = self.called(who, set_out_stale, fence, "begin", op);
+        if !taken {
+            return Ok(refused("its fence is stale"));
+        }
+        if self.promise(&op.request) == Promise::Keyed
+            && let Some((at, job)) = self.remembered(&op.key)
+        {
+            if job.request != op.request {
+                return Ok(refused("the key belongs to another request"));
+            }
+            return self.begun(at);
+        }
+        let fault = self.script.faults.get_mut(&(subject.clone(), verb));
+        // What is refused is refused each time; other faults happen once.
+        let fault = fault.filter(|f| !f.is_empty()).map(|f| match f[0] {
+            Fault::Refused => Fault::Refused,
+            _ => f.remove(0),
+        });
+        if (self.script.armed && self.script.refuses) || fault == Some(Fault::Refused) {
+            return Ok(refused("not today"));
+        }
+        if let Some(call) = self.log.last_mut() {
+            call.started = true;
+        }
+        self.start(op, fault);
+        self.begun(self.jobs.len() - 1)
+    }
+
+    /// From here on it behaves as its script says.
+    pub(crate) fn arm(&mut self) {
+        self.script.armed = true;
+        if let Some((key, request)) = self.script.copied.take()
+            && self.job(&key).is_none()
+            && let Ok(prepared) = self.prepare(&request)
+        {
+            self.copy_begins(&Op::new(key, request, prepared.baseline));
+        }
+    }
+
+    fn copy_begins(&mut self, op: &Op<DeployRequest>) {
+        self.called(Who::Copy, false, self.fence, "begin", op);
+        if let Some(call) = self.log.last_mut() {
+            call.started = true;
+        }
+        self.start(op, None);
+    }
+
+    fn start(&mut self, op: &Op<DeployRequest>, fault: Option<Fault>) {
+        self.jobs.push(Job {
+            key: op.key.clone(),
+            request: op.request.clone(),
+            subject: subject(&op.request),
+            began: self.now,
+            ends: self.now + self.takes(Verb::of(&op.request)),
+            over: false,
+            done: false,
+            left_out: false,
+            fault,
+        });
+        self.account();
+        self.move_to(self.now);
+    }
+
+    fn begun(&self, at: usize) -> Result<Begun> {
+        let job = &self.jobs[at];
+        Ok(match self.settled(job) {
+            Some(settled) => Begun::Settled(settled),
+            None => Begun::Started(Handle::new(1, &at)?),
+        })
+    }
+
+    fn settled(&self, job: &Job) -> Option<Settled> {
+        job.over.then(|| match (job.left_out, job.done) {
+            (true, _) => Settled::default(),
+            (_, true) => done(&job.subject, job.ends),
+            (_, false) => failed(&job.subject),
+        })
+    }
+
+    /// How `locate` answers, at this moment.
+    pub(crate) fn locate(&mut self, op: &Op<DeployRequest>) -> Result<Located> {
+        let subject = subject(&op.request);
+        let promise = self.promise(&op.request);
+        match self.script.armed.then_some(self.script.locating) {
+            Some(Locating::Unknown) => return Ok(unknown()),
+            Some(Locating::LeavesOut) => return Ok(Located::Settled(Settled::default())),
+            Some(Locating::Fails) => return Err(Error::new(ErrorKind::ProviderFault, "broken")),
+            Some(Locating::FailsOnce) => {
+                self.script.locating = Locating::Honest;
+                return Err(Error::new(ErrorKind::Unreachable, "no answer").retryable(None));
+            }
+            Some(Locating::Early) if self.at_work(&op.key) => {
+                return Ok(Located::Settled(done(&subject, self.now)));
+            }
+            Some(Locating::Hides) if self.hides(&op.key, promise) => return Ok(Located::NotFound),
+            _ => {}
+        }
+        let visible = |job: &Job| match promise {
+            Promise::Locatable => self.since(job.began) >= DELAY || job.over,
+            _ => true,
+        };
+        let found = self.remembered(&op.key).filter(|(_, job)| visible(job));
+        let restart = promise == Promise::Locatable && Verb::of(&op.request) == Verb::Reboot;
+        match (promise, found) {
+            (Promise::Blind, _) if !self.script.talks => Ok(unknown()),
+            // A restart leaves no job behind that could be searched for: it is found by the boot id.
+            (Promise::Locatable, Some((_, job))) if restart && job.over => self.by_state(op),
+            (Promise::Keyed | Promise::Locatable | Promise::Blind, Some((at, job))) => {
+                Ok(match self.settled(job) {
+                    Some(settled) => Located::Settled(settled),
+                    None => Located::Running(Handle::new(1, &at)?),
+                })
+            }
+            (Promise::StateOnly, _) => self.by_state(op),
+            _ if restart => self.by_state(op),
+            _ => Ok(Located::NotFound),
+        }
+    }
+
+    /// Whether a begun operation may still be invisible under its promise.
+    fn hides(&self, key: &OpKey, promise: Promise) -> bool {
+        match (promise, self.job(key)) {
+            (Promise::Keyed | Promise::Blind, _) => true,
+            (Promise::Locatable, Some(job)) => self.since(job.began) < DELAY,
+            (Promise::StateOnly, Some(job)) => !job.over,
+            (_, None) => false,
+        }
+    }
+
+    fn by_state(&self, op: &Op<DeployRequest>) -> Result<Located> {
+        let subject = subject(&op.request);
+        let guest = self.guest(&subject)?;
+        if self.at_work(&op.key) && self.script.locating != Locating::Early {
+            // Somebody sees a tool at work, where that can be seen; otherwise the state is as it was.
+            if self.script.talks
+                && let Some((at, _)) = self.remembered(&op.key)
+            {
+                return Ok(Located::Running(Handle::new(1, &at)?));
+            }
+            return Ok(Located::NotFound);
+        }
+        if guest.torn == Some(Verb::of(&op.request)) {
+            return Ok(Located::Settled(failed(&subject)));
+        }
+        let before: Before = op.baseline.read(1)?;
+        let holds = match &op.request {
+            DeployRequest::Stage { .. } => guest.kept.contains(&op.key),
+            DeployRequest::Apply { .. } => guest.version == NEW,
+            DeployRequest::RollBack { .. } => guest.version == OLD && guest.broken_from.is_none(),
+            DeployRequest::Discard { staged, .. } => !guest.kept.contains(staged),
+            DeployRequest::Reboot { .. } => guest.boot != before.boot,
+            _ => guest.refreshed != before.refreshed,
+        };
+        Ok(if holds {
+            Located::Settled(done(&subject, self.now))
+        } else {
+            Located::NotFound
+        })
+    }
+
+    /// How `observe` answers, at this moment.
+    pub(crate) fn observe(&mut self, op: &Op<DeployRequest>, handle: &Handle) -> Result<Observed> {
+        let at: usize = handle.read(1)?;
+        match self.script.armed.then_some(self.script.observing) {
+            Some(Observing::Lost) => {
+                self.lost = true;
+                return Ok(Observed::Lost {
+                    why: "there is no such job".to_owned(),
+                });
+            }
+            Some(Observing::LeavesOut) => return Ok(Observed::Settled(Settled::default())),
+            Some(Observing::Asks) => {
+                return Ok(Observed::NeedsPerson(patchcore::provider::Question {
+                    id: "1".to_owned(),
+                    text: "sure?".to_owned(),
+                    choices: Vec::new(),
+                }));
+            }
+            Some(Observing::FailsOnce) => {
+                self.script.observing = Observing::Honest;
+                return Err(Error::new(ErrorKind::Unreachable, "no answer").retryable(None));
+            }
+            _ => {}
+        }
+        let Some(job) = self.jobs.get(at).filter(|j| j.key == op.key) else {
+            self.lost = true;
+            return Ok(Observed::Lost {
+                why: "there is no such job".to_owned(),
+            });
+        };
+        Ok(match self.settled(job) {
+            Some(settled) => Observed::Settled(settled),
+            None => {
+                let left = Duration::try_from(job.ends.duration_since(self.now));
+                Observed::Running {
+                    progress: Progress::default(),
+                    poll_after: left.unwrap_or_default().min(Duration::from_secs(300)),
+                }
+            }
+        })
+    }
+}
+
+pub(crate) fn subject(request: &DeployRequest) -> ComponentId {
+    let mut subjects = request.subjects();
+    subjects.pop_first().expect("a request has a subject")
+}
+
+fn done(subject: &ComponentId, at: Timestamp) -> Settled {
+    Settled::done(subject.clone(), Evidence::observed(at, "read back"))
+}
+
+fn failed(subject: &ComponentId) -> Settled {
+    let error = Error::new(ErrorKind::InstallFailed, "it failed");
+    Settled {
+        subjects: BTreeMap::from([(
+            subject.clone(),
+            SubjectResult::Failed(Failure::from(&error)),
+        )]),
+    }
+}
+
+fn unknown() -> Located {
+    Located::Unknown {
+        why: "the tool keeps no trace".to_owned(),
+    }
+}
+
+fn refused(why: &str) -> Begun {
+    Begun::Refused(Failure::from(&Error::new(ErrorKind::Busy, why)))
+}
