@@ -14,7 +14,7 @@ use super::{
     Standing,
     ensure::{self, Ask, Record},
     inbox,
-    journal::{CommandId, Durability, Journal, NewEvent},
+    journal::{CommandId, Driving, Durability, Journal, NewEvent},
     kernel::{
         self, Command, ComponentEvent, Decision, Effect, Event, Input, OpResult, RunEvent,
         RunStatus,
@@ -100,6 +100,8 @@ pub(crate) struct Driver {
     standing: watch::Sender<Standing>,
     progress: watch::Sender<BTreeMap<ComponentId, Progress>>,
     parking: bool,
+    /// Given back before anybody hears that it is parked or over, who may reopen it at once.
+    driving: Option<Driving>,
     cancel: CancelToken,
     /// Held while the loop works or sleeps for a time; let go while it waits for others only, because virtual
     /// time would else wait for it.
@@ -113,6 +115,7 @@ impl Driver {
         clock: SharedClock,
         tools: Tools,
         story: Story,
+        driving: Driving,
     ) -> Result<(Self, Reins)> {
         let envelope = &story.plan.envelope;
         let calendar = Calendar::new(&envelope.windows, &envelope.blackouts)?;
@@ -125,6 +128,7 @@ impl Driver {
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
             parking: false,
+            driving: Some(driving),
             cancel: CancelToken::new(),
             at_work: None,
             journal,
@@ -149,6 +153,7 @@ impl Driver {
         self.at_work = Some(self.clock.at_work());
         if let Err(error) = self.run().await {
             tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops: its journal failed");
+            self.driving = None;
             self.standing.send_replace(Standing::Broken {
                 failure: Failure::from(&error),
             });
@@ -161,6 +166,7 @@ impl Driver {
             self.commands().await?;
             let decision = self.decide().await?;
             if let RunStatus::Ended { verdict } = self.story.state.status {
+                self.driving = None;
                 self.standing.send_replace(Standing::Ended { verdict });
                 return Ok(());
             }
@@ -171,6 +177,7 @@ impl Driver {
             if parked {
                 // Nobody drives it any more: what is lazy must not be lost with the handle.
                 self.journal.flush().await?;
+                self.driving = None;
             }
             self.standing.send_if_modified(|now| {
                 let changed = *now != standing;

@@ -11,7 +11,7 @@ use crate::{
     execute::{
         Driver, Events, Message, RUN_STREAM, Reins, RunProgress, Standing, Story, Told, Tools,
         denials,
-        journal::{Durability, Journal, NewEvent, NewRun},
+        journal::{Driving, Durability, Journal, NewEvent, NewRun},
         kernel::{self, Command, Event, Resolution, RunEvent},
         standing_words, supervise,
     },
@@ -96,8 +96,9 @@ impl Run {
                 }],
             })
             .await?;
+        let driving = journal.drives(id)?;
         let story = Story::read(journal, id).await?;
-        Self::drive(story, 0, journal, clock, tools)
+        Self::drive(story, 0, journal, clock, tools, driving)
     }
 
     /// Goes on with the run that is open in a journal, if one is.
@@ -109,6 +110,8 @@ impl Run {
         let Some(row) = journal.open_run().await? else {
             return Ok(None);
         };
+        // Before anything is recorded: the driver there is would take it for a rival's.
+        let driving = journal.drives(row.id)?;
         let mut story = Story::read(journal, row.id).await?;
         story.approved()?;
         missing_tools(&story.plan, &tools)?;
@@ -138,7 +141,7 @@ impl Run {
                 zone: jiff::tz::TimeZone::UTC,
             })?;
         }
-        Self::drive(story, before, journal, clock, tools).map(Some)
+        Self::drive(story, before, journal, clock, tools, driving).map(Some)
     }
 
     fn drive(
@@ -147,9 +150,11 @@ impl Run {
         journal: &Journal,
         clock: SharedClock,
         tools: Tools,
+        driving: Driving,
     ) -> Result<Self> {
         let (id, plan) = (story.run, story.plan.clone());
-        let (driver, reins) = Driver::new(journal.clone(), Arc::clone(&clock), tools, story)?;
+        let (driver, reins) =
+            Driver::new(journal.clone(), Arc::clone(&clock), tools, story, driving)?;
         supervise::detached(driver.drive());
         Ok(Self(Arc::new(Inner {
             id,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{PlanInput, PlannedCheck, RebootRule, Target};
+use super::{PlanInput, PlannedCheck, RebootRule, Target, floors::limited_by};
 use crate::{
     error::{Error, ErrorKind},
     estate::{Component, Estimate, Finding, Impact, Inventory, Patch, WayBack},
@@ -138,7 +138,7 @@ pub(super) fn target(
         },
         checks,
         after: Vec::new(),
-        groups: groups(inventory, component),
+        groups: groups(inventory, policy, component),
         takes: Estimate::new(p50, p50.max(apply.p95 + restart.p95 * restarts + longest)),
     })
 }
@@ -199,14 +199,20 @@ fn contradictions(
     }
 }
 
-/// Its groups by either side's word: a floor that only one of them knows of holds too.
-fn groups(inventory: &Inventory, component: &Component) -> Vec<GroupName> {
+/// Its groups by either side's word, and those of the policy: a floor that only one of them knows of holds too.
+fn groups(inventory: &Inventory, policy: &Policy, component: &Component) -> Vec<GroupName> {
     let listed = inventory
         .groups
         .values()
         .filter(|g| g.members.contains(&component.id))
         .map(|g| g.name.clone());
-    let all: BTreeSet<GroupName> = component.groups.iter().cloned().chain(listed).collect();
+    let all: BTreeSet<GroupName> = component
+        .groups
+        .iter()
+        .cloned()
+        .chain(listed)
+        .chain(limited_by(policy, component))
+        .collect();
     all.into_iter().collect()
 }
 

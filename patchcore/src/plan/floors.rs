@@ -1,4 +1,4 @@
-//! Redundancy groups: how many of their members stay up, and who may never go.
+//! Redundancy groups and the policy's limits: how many of their members stay up, and who may never go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,32 +8,81 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    estate::Inventory,
+    estate::{Component, Inventory},
     id::{ComponentId, GroupName},
+    policy::{Limit, Policy},
 };
+
+/// What one limit counts together with this component: those with the same value of its label.
+fn counted(limit: &Limit, component: &Component) -> Option<GroupName> {
+    let fact = |key: &str| component.fact(key);
+    let value = fact(&limit.per).filter(|_| limit.select.matches(&fact))?;
+    let among = match limit.select.is_all() {
+        true => String::new(),
+        false => format!(" and {}", limit.select),
+    };
+    Some(format!("{} = {value}{among}", limit.per).as_str().into())
+}
+
+/// The groups that the policy's limits count this component in.
+pub(super) fn limited_by<'p>(
+    policy: &'p Policy,
+    component: &'p Component,
+) -> impl Iterator<Item = GroupName> + 'p {
+    policy
+        .limits
+        .iter()
+        .filter_map(|limit| counted(limit, component))
+}
+
+/// The members of each group, and how many of them stay up.
+fn groups(
+    inventory: &Inventory,
+    policy: &Policy,
+) -> BTreeMap<GroupName, (usize, BTreeSet<ComponentId>)> {
+    let mut all: BTreeMap<GroupName, (usize, BTreeSet<ComponentId>)> = BTreeMap::new();
+    for limit in &policy.limits {
+        let mut of: BTreeMap<GroupName, BTreeSet<ComponentId>> = BTreeMap::new();
+        for component in inventory.components.values() {
+            if let Some(group) = counted(limit, component) {
+                of.entry(group).or_default().insert(component.id.clone());
+            }
+        }
+        for (name, members) in of {
+            all.insert(name, (limit.keeps(members.len()), members));
+        }
+    }
+    for group in inventory.groups.values() {
+        let keep_up = group.keep_up as usize;
+        let own = (keep_up, group.members.iter().cloned().collect());
+        // An estate may have called a group as a limit is called: then both hold for the members of both.
+        all.entry(group.name.clone())
+            .and_modify(|(most, members)| {
+                *most = keep_up.max(*most);
+                members.extend(group.members.iter().cloned());
+            })
+            .or_insert(own);
+    }
+    all
+}
 
 /// The floors of all groups that the plan touches. A target that no floor lets go is left out.
 pub(super) fn floors(
     inventory: &Inventory,
+    policy: &Policy,
     sorted: &mut Sorted,
 ) -> BTreeMap<GroupName, GroupFloor> {
-    let all: BTreeMap<GroupName, GroupFloor> = inventory
-        .groups
-        .values()
-        .map(|group| {
-            let down_already = group
-                .members
-                .iter()
-                .filter(|m| sorted.down.contains(*m))
-                .cloned()
-                .collect();
+    let all: BTreeMap<GroupName, GroupFloor> = groups(inventory, policy)
+        .into_iter()
+        .map(|(name, (keep_up, members))| {
+            let down_already = members.intersection(&sorted.down).cloned().collect();
             let floor = GroupFloor {
-                name: group.name.clone(),
-                keep_up: group.keep_up as usize,
-                members: group.members.iter().cloned().collect(),
+                name: name.clone(),
+                keep_up,
+                members: members.into_iter().collect(),
                 down_already,
             };
-            (group.name.clone(), floor)
+            (name, floor)
         })
         .collect();
     let keeps = |target: &Target| {
@@ -88,6 +137,6 @@ fn floor_reached(
         format!("{component} may not go down: group {group} is at its floor"),
     )
     .found(found)
-    .hint("bring the missing members back, add one, or lower the group's floor in the inventory");
+    .hint("bring the missing members back, add one, or lower the floor where it is set: in the estate's group, or in the policy's [[limit]]");
     blocked([error])
 }

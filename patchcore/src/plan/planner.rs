@@ -54,7 +54,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
     refuse::refuse_empty(inventory, policy, &rings)?;
 
     let mut sorted = sort_out(input, &rings);
-    let groups = floors(inventory, &mut sorted);
+    let groups = floors(inventory, policy, &mut sorted);
     let planned: BTreeSet<ComponentId> = sorted.targets.keys().cloned().collect();
     let sequence = order::sequence(inventory, policy, &planned)?;
     for (component, before) in &sequence.before {

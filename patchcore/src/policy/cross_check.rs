@@ -16,7 +16,9 @@ pub(crate) fn cross_check(policy: &Policy, document: &mut Document) {
     rules.patches();
     rules.rings();
     rules.orders();
+    rules.limits();
     rules.checks();
+    rules.failures();
 }
 
 struct Rules<'p> {
@@ -103,6 +105,32 @@ impl Rules<'_> {
                 self.report(&to, &[&from, &to], message);
             }
         }
+    }
+
+    fn limits(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (index, limit) in self.policy.limits.iter().enumerate() {
+            if !seen.insert((limit.per.as_str(), limit.select.to_string())) {
+                let message = format!(
+                    "limit {:?}: an earlier limit counts the same components",
+                    limit.per
+                );
+                let (at, select) = (
+                    format!("/limit/{index}/per"),
+                    format!("/limit/{index}/select"),
+                );
+                self.report(&at, &[&at, &select], message);
+            }
+        }
+    }
+
+    fn failures(&mut self) {
+        let kinds = self.policy.on_fail.kind.iter().enumerate();
+        self.document.unique(
+            "[on_fail]: kind",
+            "the kind",
+            kinds.map(|(index, limit)| (format!("/on_fail/kind/{index}/kind"), limit.kind.slug())),
+        );
     }
 
     fn patches(&mut self) {

@@ -122,7 +122,7 @@ fn policy_of(sections: &BTreeMap<String, Vec<Row>>, change: &dyn Fn(&str, &mut W
     let table = |name: &str| {
         let mut table: Written = sections[name]
             .iter()
-            .filter(|row| row.key != "command")
+            .filter(|row| !["command", "keep_up"].contains(&row.key.as_str()))
             .map(|row| (row.key.clone(), row.example.clone()))
             .collect();
         change(name, &mut table);
@@ -134,6 +134,9 @@ fn policy_of(sections: &BTreeMap<String, Vec<Row>>, change: &dyn Fn(&str, &mut W
             let mut inner = table(key.name);
             if let Some(after) = inner.get_mut("start_after") {
                 *after = inline(&table("start_after"));
+            }
+            if let Some(limits) = inner.get_mut("kind") {
+                *limits = format!("[{}]", inline(&table("kind")));
             }
             inline(&inner)
         };

@@ -17,6 +17,7 @@ mod glob;
 #[cfg(test)]
 mod guide;
 mod lack;
+mod limit;
 #[cfg(test)]
 mod mistakes;
 mod on_fail;
@@ -44,7 +45,8 @@ pub use duration::{duration_words, parse_duration};
 pub use exception::ExceptionRule;
 pub use glob::Glob;
 pub use lack::Lack;
-pub use on_fail::{OnComponentFailure, OnFail};
+pub use limit::{Limit, Most};
+pub use on_fail::{KindTolerance, OnComponentFailure, OnFail};
 pub use order::Order;
 pub use patches::{PatchClass, PatchRules};
 pub use percent::Percent;
@@ -99,6 +101,9 @@ pub struct Policy {
     pub rings: Vec<Ring>,
     /// What goes before what. Default nothing.
     pub order: Vec<Order>,
+    /// How many of what belongs together stay in service. Default as the estate's redundancy groups say.
+    #[serde(rename = "limit", skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
     /// How components show that they are healthy. Default by what the providers observe alone.
     #[serde(rename = "check")]
     pub checks: Vec<Check>,
@@ -131,6 +136,7 @@ impl Policy {
             exceptions: Vec::new(),
             rings: Vec::new(),
             order: Vec::new(),
+            limits: Vec::new(),
             checks: Vec::new(),
             on_fail: OnFail::default(),
             reboot: RebootRules::default(),
@@ -191,6 +197,13 @@ impl Policy {
     #[must_use]
     pub fn with_order(mut self, order: Order) -> Self {
         self.order.push(order);
+        self
+    }
+
+    /// One more limit.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
         self
     }
 

@@ -13,6 +13,7 @@ use super::{
     word::WordError,
 };
 use crate::document::{Form, Key, Kind, Later, Table, Word, Wrong, nearest};
+use crate::error::ErrorKind;
 
 impl From<WordError> for Wrong {
     fn from(error: WordError) -> Self {
@@ -57,6 +58,11 @@ const TOLERANCE: Kind = Kind::Word(Word {
     what: "a number of failures or a percentage",
     example: "5%",
     check: |text| Ok(text.parse::<Tolerance>().map(drop)?),
+});
+const ERROR_KIND: Kind = Kind::Word(Word {
+    what: "a kind of error",
+    example: "unreachable",
+    check: check_error_kind,
 });
 const PERCENT: Kind = Kind::Word(Word {
     what: "a whole percentage up to 100%",
@@ -194,6 +200,21 @@ pub(crate) const POLICY: Table = Table {
             )),
         ),
         Key::optional(
+            "limit",
+            Kind::Tables(&Table {
+                one_of: &["down", "keep_up"],
+                ..Table::titled(
+                    "per",
+                    &[
+                        Key::required("per", Kind::Name),
+                        Key::optional("select", SELECTOR),
+                        Key::optional("down", Kind::COUNT),
+                        Key::optional("keep_up", Kind::COUNT),
+                    ],
+                )
+            }),
+        ),
+        Key::optional(
             "check",
             Kind::Tables(&Table {
                 one_of: &["http", "command"],
@@ -212,6 +233,18 @@ pub(crate) const POLICY: Table = Table {
             Kind::Table(&Table::of(&[
                 Key::optional("component", Kind::Choice(&["roll_back", "stop", "skip"])),
                 Key::optional("tolerate", TOLERANCE),
+                Key::optional("tolerate_in_run", TOLERANCE),
+                Key::optional("in_a_row", Kind::COUNT),
+                Key::optional(
+                    "kind",
+                    Kind::Tables(&Table::titled(
+                        "kind",
+                        &[
+                            Key::required("kind", ERROR_KIND),
+                            Key::optional("tolerate", TOLERANCE),
+                        ],
+                    )),
+                ),
             ])),
         ),
         Key::optional(
@@ -228,7 +261,6 @@ pub(crate) const POLICY: Table = Table {
     title: None,
     one_of: &[],
     later: &[
-        Later::new("limit", "[[limit]]"),
         Later::new("tool", "[[tool]]"),
         Later::new("protect", "[protect]"),
         Later::new("other_patchers", "[other_patchers]"),
@@ -268,6 +300,17 @@ fn check_zone(text: &str) -> Result<(), Wrong> {
                 suggestion,
             })
         }
+    }
+}
+
+fn check_error_kind(text: &str) -> Result<(), Wrong> {
+    let slugs = || ErrorKind::ALL.iter().map(|kind| kind.slug());
+    match slugs().any(|slug| slug == text) {
+        true => Ok(()),
+        false => Err(Wrong {
+            detail: None,
+            suggestion: nearest(text, slugs()),
+        }),
     }
 }
 
@@ -326,7 +369,8 @@ mod tests {
             ],
             "order": [{ "within": "app", "steps": ["a = b"] }],
             "check": [{ "http": "http://a/" }],
-            "on_fail": {},
+            "limit": [{ "per": "cluster", "down": 1 }],
+            "on_fail": { "kind": [{ "kind": "unhealthy" }] },
             "reboot": {},
         })
     }
@@ -373,6 +417,13 @@ mod tests {
             ("/check/0/steady", json!("2h")),
             ("/on_fail/component", json!("skip")),
             ("/on_fail/tolerate", json!("1")),
+            ("/on_fail/tolerate_in_run", json!("3")),
+            ("/on_fail/in_a_row", json!(2)),
+            ("/on_fail/kind/0/kind", json!("busy")),
+            ("/on_fail/kind/0/tolerate", json!("1")),
+            ("/limit/0/per", json!("rack")),
+            ("/limit/0/select", json!("a = b")),
+            ("/limit/0/down", json!(2)),
             ("/reboot/when", json!("never")),
             ("/reboot/pending_before", json!("fold_in")),
         ])
@@ -426,6 +477,9 @@ mod tests {
         let mut command = base();
         command["check"][0] = json!({ "command": ["true"] });
         assert_ne!(read(&command), unchanged);
+        let mut kept = base();
+        kept["limit"][0] = json!({ "per": "cluster", "keep_up": 1 });
+        assert_ne!(read(&kept), unchanged);
 
         let mut keys = Vec::new();
         leaves(&POLICY, "", &mut keys);
@@ -439,8 +493,8 @@ mod tests {
                     .join("/")
             })
             .collect();
-        // The one version that there is cannot be changed; a command takes the place of a URL.
-        changed.extend(["/policy".to_owned(), "/check/command".to_owned()]);
+        // The one version that there is cannot be changed; these two take the place of another key.
+        changed.extend(["/policy", "/check/command", "/limit/keep_up"].map(str::to_owned));
         keys.sort();
         changed.sort();
         assert_eq!(keys, changed);

@@ -77,6 +77,31 @@ async fn a_command_of_another_process_takes_effect_exactly_once() {
 }
 
 #[tokio::test]
+async fn a_command_that_cannot_be_read_stands_in_nobodys_way() {
+    let directory = Directory::new("unreadable");
+    let (journal, run) = with_run(Journal::open(directory.journal()).unwrap())
+        .await
+        .unwrap();
+    let raw = super::sql(&directory.journal());
+    raw.execute_batch(
+        "INSERT INTO command(at, person, verb, args) VALUES(0, 'jon', 'pause', '{\"reason\":');
+         INSERT INTO command(at, person, verb, args) VALUES(0, CAST(x'6aff' AS TEXT), 'pause', CAST(x'ff' AS TEXT));",
+    )
+    .unwrap();
+    let reader = JournalReader::open(directory.journal()).unwrap();
+    let good = reader.post_command(command(Some(run))).await.unwrap();
+    let taken = journal.take_commands().await.unwrap();
+    assert_eq!(taken, reader.open_commands().await.unwrap());
+    assert_eq!(taken.len(), 3);
+    assert_eq!(taken[0].args, json!("{\"reason\":"));
+    assert_eq!(
+        (taken[1].by.as_str(), &taken[1].args),
+        ("j\u{fffd}", &json!("\u{fffd}"))
+    );
+    assert_eq!(taken[2].id, good);
+}
+
+#[tokio::test]
 async fn answers_need_an_event_and_a_command() {
     let (journal, run) = with_run(Journal::in_memory().unwrap()).await.unwrap();
     let error = journal

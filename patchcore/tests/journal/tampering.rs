@@ -46,10 +46,11 @@ async fn the_first_changed_record_is_named() {
             .unwrap_or_else(|| panic!("not found: {change}"));
         assert_eq!((faulty.0, fault.seq), (run, seq), "{change}: {report}");
         // Other runs are not touched by it.
+        assert_eq!(report.runs.len(), 3, "{change}: {report}");
         assert_eq!(
             report.runs.iter().filter(|run| run.fault.is_none()).count(),
-            report.runs.len() - 1,
-            "{report}"
+            2,
+            "{change}: {report}"
         );
         let error = report.into_result().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::JournalDamaged);
@@ -97,6 +98,35 @@ async fn the_first_changed_record_is_named() {
     check("UPDATE run SET plan_digest = 'x' WHERE id = 3", 3, 11).await;
     check("UPDATE run SET started_at = 0 WHERE id = 1", 1, 1).await;
     check("UPDATE run SET head_hash = zeroblob(32) WHERE id = 1", 1, 5).await;
+    // A run that was removed as a whole, from the front, the middle and the end.
+    let remove = "DELETE FROM event WHERE run = RUN; DELETE FROM run WHERE id = RUN";
+    check(&remove.replace("RUN", "1"), 1, 1).await;
+    check(&remove.replace("RUN", "2"), 2, 6).await;
+    check(&remove.replace("RUN", "3"), 3, 11).await;
+    // An end that was cut off together with its seal.
+    let seal = "DELETE FROM event WHERE seq = 5;
+        UPDATE run SET last_seq = 4, head_hash = (SELECT hash FROM event WHERE seq = 4) WHERE id = 1";
+    check(seal, 1, 5).await;
+}
+
+#[tokio::test]
+async fn every_run_that_was_removed_is_named() {
+    let directory = Directory::new("removed");
+    written(&directory).await;
+    sql(&directory.journal())
+        .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM event; DELETE FROM run WHERE id < 3")
+        .unwrap();
+    let report = JournalReader::open(directory.journal())
+        .unwrap()
+        .verify()
+        .await
+        .unwrap();
+    let faults: Vec<_> = report
+        .runs
+        .iter()
+        .map(|run| (run.run.0, run.fault.as_ref().unwrap().seq))
+        .collect();
+    assert_eq!(faults, [(1, 1), (2, 1), (3, 11)], "{report}");
 }
 
 #[tokio::test]

@@ -93,6 +93,15 @@ needs_approval = false
 within = "app"
 steps = ["tier = db", "tier = web"]
 
+[[limit]]
+per = "app"
+select = "stage = prod"
+down = 1
+[[limit]]
+per = "stage"
+select = "stage in (prod)"
+keep_up = 1
+
 [[check]]
 select = "tier = web"
 http = "http://{address}/a"
@@ -105,6 +114,13 @@ command = ["is-up", "a"]
 [on_fail]
 component = "roll_back"
 tolerate = "1"
+tolerate_in_run = "90%"
+in_a_row = 9
+[[on_fail.kind]]
+kind = "timeout"
+[[on_fail.kind]]
+kind = "disk_full"
+tolerate = "7"
 
 [reboot]
 when = "needed"
@@ -330,6 +346,63 @@ fn at_ring(plan: &Plan, ring: &str, not_done: &[&str], end: End) -> String {
         _ => "waits".to_owned(),
     });
     events.chain(waits).collect::<Vec<_>>().join("; ")
+}
+
+/// The floors that a component stands under, as people read them.
+fn floors(plan: &Plan, component: &str) -> String {
+    let target = plan.envelope.target(&component.into()).unwrap();
+    let groups = plan.envelope.groups.iter();
+    groups
+        .filter(|g| target.groups.contains(&g.name))
+        .map(|g| format!("{} keeps {} of {} up", g.name, g.keep_up, g.members.len()))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// What the kernel decides in the night of the last ring, in which two failed one after another, for two reasons; the
+/// policy tolerates that in a ring.
+fn after_two_failures(plan: &Plan) -> String {
+    let mut run = RunState::default();
+    for rules in &plan.envelope.rings {
+        run.rings.insert(rules.name.clone(), RingPhase::Passed);
+    }
+    run.rings.insert("broad".into(), RingPhase::Rolling);
+    let mut plan = plan.clone();
+    plan.envelope.on_fail.tolerate = policy::Tolerance::Count(2);
+    let components = plan.envelope.targets.iter().map(|target| {
+        let mut state = ComponentState::default();
+        if target.ring != "broad" {
+            state.phase = Phase::Ended(End::Done);
+            state.begun = Some(at("2026-12-15T22:00:00Z"));
+        }
+        let kind = match target.component.as_str() {
+            "db-1" => Some(ErrorKind::Busy),
+            "log-1" => Some(ErrorKind::DiskFull),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            state.phase = Phase::Ended(End::RolledBack);
+            state.begun = Some(at("2026-12-16T21:00:00Z"));
+            let error = Error::new(kind, "it failed");
+            state.failures.push(Failure::from(&error));
+        }
+        (target.component.clone(), state)
+    });
+    let calendar = policy::Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts);
+    let decision = advance(
+        RunId(1),
+        &plan.envelope,
+        &plan.schedule,
+        &calendar.unwrap(),
+        &run,
+        &components.collect(),
+        at("2026-12-16T21:30:00Z"),
+    );
+    let halted = decision.run.iter().find_map(|e| match e {
+        RunEvent::Halted { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    halted.unwrap_or_else(|| "goes on".to_owned())
 }
 
 /// What the kernel does with a component whose checks fail.

@@ -13,5 +13,6 @@ mod fenced;
 mod promises;
 mod stale;
 mod steering;
+mod stopping;
 mod succeeding;
 mod twist;

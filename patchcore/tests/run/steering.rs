@@ -181,6 +181,13 @@ async fn another_process_steers_through_the_inbox() {
         serde_json::json!({ "ring": "broad", "reason": "looks good" }),
     );
     reader.post_command(good).await.unwrap();
+    rusqlite::Connection::open(folder.journal())
+        .unwrap()
+        .execute(
+            "INSERT INTO command(at, person, verb, args) VALUES(0, 'jon', 'pause', 'for lunch')",
+            [],
+        )
+        .unwrap();
     // Real time: the inbox is looked at when something happens or, by virtual time, never by itself.
     run.pause("jon", "only to make it look").await.unwrap();
     run.unpause("jon", "looked").await.unwrap();
@@ -194,6 +201,11 @@ async fn another_process_steers_through_the_inbox() {
     let one = |what: &str| lines.iter().filter(|l| l.contains(what)).count();
     assert_eq!(one("make coffee by jon refused"), 1, "{lines:#?}");
     assert_eq!(one("ring broad approved by jon"), 1, "{lines:#?}");
+    assert_eq!(
+        one("pause by jon refused: it cannot be read"),
+        1,
+        "{lines:#?}"
+    );
     assert!(reader.open_commands().await.unwrap().is_empty());
 }
 
@@ -237,6 +249,47 @@ async fn a_script_without_patience_parks_and_calls_again() {
             verdict: RunVerdict::Done
         }
     );
+}
+
+#[tokio::test]
+async fn a_run_is_driven_once_in_a_process() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let run = started(
+        &sim,
+        &policy(&[("at_once = \"2\"", "at_once = \"2\"\nneeds_approval = true")]),
+        &journal,
+    )
+    .await;
+    let refused = async || {
+        let error = estate(&sim).reopen(&journal).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::JournalInUse, "{error:?}");
+        assert!(
+            error
+                .message()
+                .contains("run 1 is driven in this process already"),
+            "{error:?}"
+        );
+    };
+    refused().await;
+    // At rest it still answers whoever holds its handle.
+    run.finished().await.unwrap();
+    refused().await;
+    run.approve_ring("broad", "jon", "looks good")
+        .await
+        .unwrap();
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Done
+        }
+    );
+    let lines = told(&run).await;
+    assert!(
+        !lines.iter().any(|line| line.contains("resumed")),
+        "a refused reopening was recorded: {lines:#?}"
+    );
+    assert!(estate(&sim).reopen(&journal).await.unwrap().is_none());
 }
 
 #[tokio::test]

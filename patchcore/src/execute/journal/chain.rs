@@ -172,6 +172,69 @@ impl fmt::Display for ChainReport {
     }
 }
 
+impl RunChain {
+    /// A run of which nothing is left.
+    pub(super) fn missing(run: RunId, fault: ChainFault) -> Self {
+        Self {
+            run,
+            events: 0,
+            head: hex(&Hash::default()),
+            fault: Some(fault),
+        }
+    }
+}
+
+/// Where a run lies in the journal.
+pub(super) struct Span {
+    pub(super) run: i64,
+    /// Where its events begin.
+    pub(super) first: i64,
+    /// Where they end; one less than `first` where it has none.
+    pub(super) last: i64,
+}
+
+/// What is missing between the runs. Each begins where the one before it has ended, and they are counted from 1: so a run
+/// that was taken out leaves a gap, though each chain that is left is whole.
+pub(super) fn gaps(spans: &[Span], head: i64) -> Vec<(RunId, ChainFault)> {
+    let mut found = Vec::new();
+    let mut fault = |run: i64, seq: i64, what: String| {
+        let seq = seq.unsigned_abs();
+        found.push((RunId(run.unsigned_abs()), ChainFault { seq, what }));
+    };
+    let (mut run, mut end) = (0, 0);
+    for span in spans {
+        let (before, first) = (run, span.first);
+        for lost in before + 1..span.run {
+            let what = format!(
+                "the whole run is missing, and nothing up to event {} is left of it",
+                first - 1
+            );
+            fault(lost, end + 1, what);
+        }
+        // The start of a run is covered by its own chain, so it is the end of the one before that is wrong.
+        if span.run == before + 1 && first != end + 1 && before > 0 {
+            let what = format!(
+                "its run does not end where run {} begins, at event {first}",
+                span.run
+            );
+            fault(before, end.min(first - 1) + 1, what);
+        }
+        (run, end) = (span.run, span.last);
+    }
+    if head > end {
+        let what =
+            format!("the whole run is missing, and nothing up to event {head} is left of it");
+        fault(run + 1, end + 1, what);
+    } else if head < end {
+        fault(
+            run,
+            head + 1,
+            format!("it stands after the end of the journal, event {head}"),
+        );
+    }
+    found
+}
+
 /// Follows the chain of one run.
 pub(super) struct Follower {
     run: i64,

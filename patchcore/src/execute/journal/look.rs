@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     cause::Place,
-    chain::ChainReport,
+    chain::{ChainReport, RunChain, gaps},
     query, schema,
     writer::{Look, Message},
 };
@@ -67,8 +67,9 @@ impl Looks {
     /// Checks the chain of every run, in strides, so that others can look in between.
     pub(super) async fn verify(&self, place: &Place) -> Result<ChainReport> {
         self.look(place, query::check_pages).await?;
+        let (spans, head) = self.look(place, query::spans).await?;
         let mut runs = Vec::new();
-        for run in self.look(place, query::run_ids).await? {
+        for run in spans.iter().map(|span| span.run) {
             let mut follower = self
                 .look(place, move |c, p| query::follower(c, p, run))
                 .await?;
@@ -86,6 +87,14 @@ impl Looks {
             }
             runs.push(follower.finish());
         }
+        for (run, fault) in gaps(&spans, head) {
+            match runs.iter_mut().find(|chain| chain.run == run) {
+                // What stands earlier in the run was found first.
+                Some(chain) => chain.fault = chain.fault.take().or(Some(fault)),
+                None => runs.push(RunChain::missing(run, fault)),
+            }
+        }
+        runs.sort_by_key(|chain| chain.run);
         Ok(ChainReport {
             journal: place.to_string(),
             runs,

@@ -16,6 +16,7 @@
 mod cause;
 mod chain;
 mod change;
+mod driving;
 mod location;
 mod lock;
 mod look;
@@ -27,10 +28,11 @@ mod schema;
 mod writer;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     path::Path,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -51,6 +53,7 @@ pub use self::{
     },
 };
 
+pub(crate) use self::driving::Driving;
 use self::{
     cause::Place,
     change::{Append, Change, Receipt, Start},
@@ -77,6 +80,8 @@ struct Inner {
     shared: Arc<Shared>,
     uid: String,
     estate: OnceLock<EstateName>,
+    /// The runs that are driven in this process; see [`Driving`].
+    driven: Mutex<BTreeSet<RunId>>,
     open: Option<Open>,
 }
 
@@ -155,6 +160,7 @@ impl Journal {
             shared,
             uid: opened.uid,
             estate,
+            driven: Mutex::default(),
             open: Some(open),
         })))
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     cause::Place,
-    chain::{Follower, Header, Link},
+    chain::{Follower, Header, Link, Span},
     record::{CommandFate, CommandId, CommandRow, JournalIdentity, RunRow, StoredEvent},
 };
 use crate::{
@@ -107,9 +107,12 @@ pub(super) fn open_commands(connection: &Connection, place: &Place) -> Result<Ve
             id: CommandId(get::<i64>(place, row, 0)?.unsigned_abs()),
             run: get::<Option<i64>>(place, row, 1)?.map(|run| RunId(run.unsigned_abs())),
             at: time(place, get(place, row, 2)?)?,
-            by: PersonId::from(get::<String>(place, row, 3)?),
-            verb: get(place, row, 4)?,
-            args: json(place, &get::<String>(place, row, 5)?)?,
+            by: PersonId::from(lossy(place, row, 3)?),
+            verb: lossy(place, row, 4)?,
+            // Anybody with an SQLite shell can post. What is not JSON must reach whoever answers the inbox, to be
+            // refused there: it may not stop a run.
+            args: json(place, &lossy(place, row, 5)?)
+                .or_else(|_| lossy(place, row, 5).map(Value::String))?,
         })
     })
 }
@@ -226,15 +229,21 @@ pub(super) fn check_pages(connection: &Connection, place: &Place) -> Result<()> 
     }
 }
 
-/// The numbers of all runs.
-pub(super) fn run_ids(connection: &Connection, place: &Place) -> Result<Vec<i64>> {
-    all(
-        connection,
-        place,
-        "SELECT id FROM run ORDER BY id",
-        (),
-        |place, row| get(place, row, 0),
-    )
+/// Where each run lies, in order, and the number of the newest event: all of one moment.
+pub(super) fn spans(connection: &Connection, place: &Place) -> Result<(Vec<Span>, i64)> {
+    let look = connection
+        .unchecked_transaction()
+        .map_err(|error| place.sqlite("read its runs", error))?;
+    let head = i64::try_from(head(&look, place)?).unwrap_or(i64::MAX);
+    let sql = "SELECT id, first_seq, last_seq FROM run ORDER BY id";
+    let spans = all(&look, place, sql, (), |place, row| {
+        Ok(Span {
+            run: get(place, row, 0)?,
+            first: get(place, row, 1)?,
+            last: get::<Option<i64>>(place, row, 2)?.unwrap_or(head),
+        })
+    })?;
+    Ok((spans, head))
 }
 
 /// Begins to follow the chain of a run.
@@ -368,6 +377,17 @@ fn text<'a>(place: &Place, row: &'a Row<'_>, column: usize) -> Result<&'a str> {
     value
         .as_str()
         .map_err(|_| place.damaged("a text in it is not text"))
+}
+
+/// A text that somebody else may have written, as far as it is text.
+fn lossy(place: &Place, row: &Row<'_>, column: usize) -> Result<String> {
+    let value = row
+        .get_ref(column)
+        .map_err(|error| place.sqlite("read it", error))?;
+    let bytes = value
+        .as_bytes()
+        .map_err(|_| place.damaged("a text in it is not text"))?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn json(place: &Place, text: &str) -> Result<Value> {

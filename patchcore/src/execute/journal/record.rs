@@ -144,7 +144,7 @@ pub struct CommandRow {
     pub by: PersonId,
     /// What to do.
     pub verb: String,
-    /// With what.
+    /// With what. What was posted as something else than JSON is here as text.
     pub args: Value,
 }
 

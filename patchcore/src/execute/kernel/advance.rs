@@ -10,13 +10,14 @@ use super::{
     event::{ComponentEvent, RunEvent},
     phase::{End, Phase, RunVerdict, Step},
     run::{Components, Decision, RingPhase, RunState, RunStatus, Wait},
+    stop,
 };
 use crate::{
     clock::later,
     id::{ComponentId, RingName, RunId},
     judge::{self, RingCount},
     plan::{Denial, Envelope, RingRules, Schedule, Target},
-    policy::{Calendar, ClosedBecause, Gate, OnComponentFailure},
+    policy::{Calendar, ClosedBecause, Gate},
 };
 
 /// A window that stays open for longer than this has no end that anybody needs to know.
@@ -59,7 +60,7 @@ pub fn advance(
         }
         RunStatus::Open => {
             cx.ways_back(&mut decision);
-            if let Some((why, ring)) = cx.must_halt() {
+            if let Some((why, ring)) = stop::must_halt(envelope, components) {
                 decision.run.push(RunEvent::Halted { why, ring });
             } else {
                 cx.rings(&mut decision);
@@ -258,46 +259,6 @@ impl<'a> Context<'a> {
 
     fn rules(&self, ring: &RingName) -> Option<&'a RingRules> {
         self.envelope.rings.iter().find(|r| r.name == *ring)
-    }
-
-    fn must_halt(&self) -> Option<(String, Option<RingName>)> {
-        let on_fail = &self.envelope.on_fail;
-        for rules in &self.envelope.rings {
-            let mut failed = 0;
-            let mut planned = 0;
-            for (target, state) in self.of_ring(&rules.name) {
-                planned += 1;
-                failed += usize::from(state.counts_as_failed());
-                let left = state.phase == Phase::Ended(End::LeftAsIs) && state.counts_as_failed();
-                if left && on_fail.component == OnComponentFailure::Stop {
-                    return Some((
-                        format!("{} failed, and policy says stop", target.component),
-                        Some(rules.name.clone()),
-                    ));
-                }
-                if left && on_fail.component == OnComponentFailure::RollBack {
-                    return Some((
-                        format!("{} failed and has no way back", target.component),
-                        Some(rules.name.clone()),
-                    ));
-                }
-            }
-            let count = RingCount {
-                planned,
-                failed,
-                ..RingCount::default()
-            };
-            if !judge::tolerated(on_fail.tolerate, &count) {
-                return Some((
-                    format!(
-                        "{failed} of {planned} failed in ring {}, policy tolerates {}",
-                        rules.name, on_fail.tolerate
-                    ),
-                    Some(rules.name.clone()),
-                ));
-            }
-        }
-        None
     }
 
     fn rings(&self, decision: &mut Decision) {

@@ -11,6 +11,7 @@ mod event;
 mod phase;
 mod run;
 mod steer;
+mod stop;
 #[cfg(feature = "sqlite")]
 mod upcast;
 
