@@ -93,7 +93,6 @@ pub(crate) struct Driver {
     workers: Workers,
     story: Story,
     calendar: Calendar,
-    taken_over: Timestamp,
     in_flight: BTreeSet<ComponentId>,
     inbox: mpsc::UnboundedReceiver<Message>,
     sender: mpsc::WeakUnboundedSender<Message>,
@@ -123,7 +122,6 @@ impl Driver {
         let (standing, seen) = watch::channel(Standing::Working { waits: Vec::new() });
         let (progress, heard) = watch::channel(BTreeMap::new());
         let driver = Self {
-            taken_over: clock.now(),
             workers: Workers::start_in_this_runtime(),
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
@@ -152,6 +150,8 @@ impl Driver {
     pub(crate) async fn drive(mut self) {
         self.at_work = Some(self.clock.at_work());
         if let Err(error) = self.run().await {
+            // Whoever is still in flight begins nothing any more.
+            self.cancel.cancel();
             tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops: its journal failed");
             self.driving = None;
             self.standing.send_replace(Standing::Broken {
@@ -378,7 +378,7 @@ impl Driver {
                     self.cancel.clone(),
                 )
                 .with_fence(self.journal.epoch()),
-                taken_over: self.taken_over,
+                give_back_by: story.plan.give_back_by(target, self.clock.now()),
                 sender: sender.clone(),
             };
             self.in_flight.insert(component.clone());
@@ -593,7 +593,7 @@ struct Doing {
     workers: Workers,
     probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     ctx: OpContext,
-    taken_over: Timestamp,
+    give_back_by: Option<Timestamp>,
     sender: mpsc::UnboundedSender<Message>,
 }
 
@@ -623,14 +623,13 @@ impl Doing {
                 request,
                 journaled,
             } => {
-                let (subject, taken_over) = (self.known_as.clone(), self.taken_over);
                 let ask = Ask {
                     step,
                     key,
-                    subject,
+                    subject: self.known_as.clone(),
                     request,
                     journaled,
-                    taken_over,
+                    give_back_by: self.give_back_by,
                 };
                 Some(Input::Operation(
                     step,

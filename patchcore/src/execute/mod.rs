@@ -18,6 +18,8 @@ mod looks;
 #[cfg(feature = "sqlite")]
 mod progress;
 #[cfg(feature = "sqlite")]
+mod stall;
+#[cfg(feature = "sqlite")]
 mod standing;
 #[cfg(feature = "sqlite")]
 mod story;

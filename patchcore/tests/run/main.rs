@@ -7,9 +7,11 @@
 
 mod blocking;
 mod crash;
+mod ensuring;
 mod estate;
 mod failing;
 mod fenced;
+mod panics;
 mod promises;
 mod stale;
 mod steering;

@@ -8,8 +8,9 @@ use patchcore::{
     estate::Scan,
     id::ComponentId,
     provider::{
-        Begun, DeployRequest, Deployer, DeployerCapabilities, Guarantee, Handle, Located, Observed,
-        Op, OpContext, Operations, PerComponent, Ports, Prepared, Provider, ProviderInfo, Undo,
+        Begun, DeployRequest, Deployer, DeployerCapabilities, Guarantee, Handle, HealthProbe,
+        Located, Observed, Op, OpContext, Operations, PerComponent, Ports, Prepared, Provider,
+        ProviderInfo, Undo,
     },
     sim::Sim,
 };
@@ -140,6 +141,15 @@ pub(crate) fn estate<T: Twist>(sim: &Sim, twist: &Arc<T>) -> Estate {
     );
     Estate::named("test")
         .with(wrapped)
+        .with_clock(sim.shared_clock())
+}
+
+/// The simulated estate with another probe.
+pub(crate) fn with_probe(sim: &Sim, probe: Arc<dyn HealthProbe>) -> Estate {
+    let provider = sim.provider();
+    let ports = provider.ports().with_probe(probe);
+    Estate::named("test")
+        .with(Wrapped(provider.info().clone(), ports))
         .with_clock(sim.shared_clock())
 }
 

@@ -205,6 +205,24 @@ impl<'a> Context<'a> {
 
     fn people(&self, decision: &mut Decision) {
         for (component, state) in self.components {
+            if let Some(stall) = &state.stalled {
+                decision.waits.push(Wait::Stalled {
+                    component: component.clone(),
+                    since: stall.since,
+                    why: stall.why.clone(),
+                    holder: stall.holder.clone(),
+                });
+            }
+            for owed in &state.owed {
+                // Nobody is woken for it: it is said to whoever looks.
+                if let Some(since) = owed.give_back_by.filter(|by| *by < self.now) {
+                    decision.waits.push(Wait::Overdue {
+                        component: component.clone(),
+                        what: owed.what.clone(),
+                        since,
+                    });
+                }
+            }
             if state.phase == Phase::Quarantined {
                 let why = state
                     .quarantine

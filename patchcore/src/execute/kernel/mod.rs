@@ -16,7 +16,7 @@ mod stop;
 mod upcast;
 
 pub use advance::advance;
-pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall};
+pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall, Waived};
 pub use decide::{Input, OpResult, decide};
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use phase::{End, Phase, RunVerdict, Step};

@@ -130,7 +130,9 @@ pub(crate) fn next(standing: &Standing, driven: &DrivenBy) -> Vec<String> {
             | Wait::Soak { .. }
             | Wait::Slot { .. }
             | Wait::Floor { .. }
-            | Wait::Wave { .. } => continue,
+            | Wait::Wave { .. }
+            | Wait::Overdue { .. } => continue,
+            Wait::Stalled { component, .. } => format!("why {component}, then look at it"),
         };
         if !next.contains(&one) {
             next.push(one);

@@ -313,10 +313,11 @@ fn every_event_of_a_component_is_a_sentence() {
         reason: "looked at it".to_owned(),
         how: "abandon".to_owned(),
         waives,
+        gives: None,
         next: Phase::Ended(End::LeftAsIs),
     };
     let stalled = |why: &str, holder: Option<&str>| ComponentEvent::Stalled {
-        at: Phase::Doing(Step::Apply),
+        call: "observe".to_owned(),
         since: night(),
         why: why.to_owned(),
         holder: holder.map(str::to_owned),
@@ -543,6 +544,8 @@ const fn place_of_wait(wait: &Wait) -> u8 {
         Wait::Paused { .. } => 6,
         Wait::Halted { .. } => 7,
         Wait::Person { .. } => 8,
+        Wait::Stalled { .. } => 9,
+        Wait::Overdue { .. } => 10,
     }
 }
 
