@@ -9,7 +9,10 @@ use std::{collections::VecDeque, process::ExitCode, time::Duration};
 
 use patchcore::{
     Error, ErrorKind, Operator, Result,
-    execute::kernel::{Command, Resolution},
+    execute::{
+        journal::Anchor,
+        kernel::{Command, Resolution, Step},
+    },
     id::{PersonId, RunId},
 };
 
@@ -24,10 +27,13 @@ reading:
   why [COMPONENT]                 why it is where it is, since when, and when it goes on
   ledger                          what the run owes
   report [FILE]                   what was observed; into a .md, .json or .txt file
-  audit verify                    whether every record is as it was written
+  audit verify [--anchor FILE]    whether every record is as it was written, and as the anchors saw it
+  audit anchor                    where the journal ends, as a line to be kept elsewhere
 steering, each with --because TEXT, and --by NAME (by default who is logged in):
   pause                           nothing new starts
   unpause                         a paused run goes on
+  pause-before STEP [COMPONENT]   a step does not begin, of one or of all: reboot-first, stage, apply or reboot
+  unpause-before STEP [COMPONENT] it may begin
   approve RING                    a ring that needs an approval of its own may start (the reason may be left out)
   resolve COMPONENT adopt-done | retry | roll-back | abandon
   lift-halt                       failures so far are forgiven, and a halted run goes on
@@ -100,9 +106,25 @@ async fn operate(words: Vec<String>) -> Result<ExitCode> {
             Ok(report.exit_code())
         }
         "audit" => {
-            line.expect("verify")?;
+            let what = line.next("verify or anchor")?;
             line.end()?;
-            let chains = operator.verify().await?;
+            match &*what {
+                "verify" => {}
+                "anchor" => {
+                    let anchor = operator.anchor().await?;
+                    println!(
+                        "{}",
+                        anchor.ok_or_else(|| bad("there is no event to anchor yet"))?
+                    );
+                    return Ok(ExitCode::SUCCESS);
+                }
+                _ => {
+                    return Err(bad("another word was expected")
+                        .expected("verify or anchor")
+                        .found(what));
+                }
+            }
+            let chains = operator.verify_against(&line.anchors()?).await?;
             println!("{chains}");
             match chains.into_result() {
                 Ok(_) => Ok(ExitCode::SUCCESS),
@@ -135,6 +157,16 @@ async fn steer(operator: &Operator, word: &str, mut line: Line) -> Result<ExitCo
     let command = match word {
         "pause" => Command::Pause,
         "unpause" => Command::Unpause,
+        "pause-before" | "unpause-before" => {
+            let step = line
+                .next(&Step::PAUSABLE.map(Step::slug).join(", "))?
+                .parse()?;
+            let component = line.words.pop_front().map(Into::into);
+            match word {
+                "pause-before" => Command::PauseBefore { step, component },
+                _ => Command::UnpauseBefore { step, component },
+            }
+        }
         "cancel" => Command::Cancel,
         "lift-halt" => Command::LiftHalt,
         "end" => Command::End,
@@ -164,8 +196,8 @@ async fn steer(operator: &Operator, word: &str, mut line: Line) -> Result<ExitCo
         _ => {
             return Err(bad(format!("{word} is no word of operate"))
                 .expected(
-                    "list, status, why, ledger, report, audit verify, pause, unpause, approve, resolve, lift-halt, \
-                     end, cancel or lift-denial",
+                    "list, status, why, ledger, report, audit verify, audit anchor, pause, unpause, pause-before, \
+                     unpause-before, approve, resolve, lift-halt, end, cancel or lift-denial",
                 )
                 .hint("operate without a word shows what each is for"));
         }
@@ -192,6 +224,7 @@ struct Line {
     run: Option<u64>,
     by: Option<String>,
     because: Option<String>,
+    anchors: Option<String>,
     patience: Duration,
 }
 
@@ -203,6 +236,7 @@ impl Line {
             run: None,
             by: None,
             because: None,
+            anchors: None,
             patience: PATIENCE,
         };
         let mut typed = typed.into_iter();
@@ -217,12 +251,13 @@ impl Line {
                 "--run" => line.run = Some(number("--run", &value()?)?),
                 "--by" => line.by = Some(value()?),
                 "--because" => line.because = Some(value()?),
+                "--anchor" => line.anchors = Some(value()?),
                 "--patience" => {
                     line.patience = Duration::from_secs(number("--patience", &value()?)?);
                 }
                 flag if flag.starts_with("--") => {
                     return Err(bad(format!("{flag} is not known"))
-                        .expected("--run, --by, --because or --patience"));
+                        .expected("--run, --by, --because, --anchor or --patience"));
                 }
                 _ => line.words.push_back(word),
             }
@@ -247,17 +282,23 @@ impl Line {
             .ok_or_else(|| bad("nobody knows who says this").hint("say --by NAME"))
     }
 
+    /// The anchors that were kept, one to a line.
+    fn anchors(&self) -> Result<Vec<Anchor>> {
+        let Some(file) = &self.anchors else {
+            return Ok(Vec::new());
+        };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| bad(format!("{file} cannot be read")).source_error(error))?;
+        text.lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(str::parse)
+            .collect()
+    }
+
     fn next(&mut self, expected: &str) -> Result<String> {
         self.words
             .pop_front()
             .ok_or_else(|| bad("a word is missing").expected(expected))
-    }
-
-    fn expect(&mut self, word: &str) -> Result<()> {
-        match self.next(word)? {
-            found if found == word => Ok(()),
-            found => Err(bad("another word was expected").expected(word).found(found)),
-        }
     }
 
     fn end(&self) -> Result<()> {

@@ -71,6 +71,8 @@ kinds! {
     DiskFull = "disk_full",
     /// Another process holds what is needed, such as the dpkg lock.
     Busy = "busy",
+    /// Another orchestrator has taken over the lock of the target.
+    Fenced = "fenced",
     /// The component is broken before we start, such as a half-configured package.
     Unhealthy = "unhealthy",
     /// The target refused us for lack of a right.

@@ -16,7 +16,7 @@ use patchcore::{
     id::{ComponentId, OpKey, RunId, Version},
     provider::{
         CancelToken, Change, Deployer, HealthProbe, InventorySource, OpContext, PatchSource,
-        PerComponent, Ports, Provider,
+        PerComponent, Ports, Provider, TargetLock,
     },
 };
 
@@ -65,6 +65,10 @@ impl Connection {
 
     pub(crate) fn probe(&self) -> Checked<Arc<dyn HealthProbe>> {
         claimed(self.ports.probe.clone(), "probe")
+    }
+
+    pub(crate) fn lock(&self) -> Checked<Arc<dyn TargetLock>> {
+        claimed(self.ports.lock.clone(), "lock")
     }
 }
 

@@ -93,6 +93,8 @@ pub enum Port {
     Operations,
     /// [`HealthProbe`](patchcore::provider::HealthProbe).
     Probe,
+    /// [`TargetLock`](patchcore::provider::TargetLock).
+    Lock,
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;

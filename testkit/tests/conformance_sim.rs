@@ -103,7 +103,7 @@ impl Fixture for SimFixture {
     }
 
     async fn connect(&self) -> Result<Arc<dyn Provider>> {
-        Ok(Arc::new(self.0.provider()))
+        Ok(Arc::new(self.0.provider().with_target_locks()))
     }
 
     async fn look(&self, component: &ComponentId) -> Result<Seen> {
@@ -162,6 +162,7 @@ mod keyed {
     conformance!(source, outside);
     conformance!(deployer, outside);
     conformance!(probe, outside);
+    conformance!(lock, outside);
 }
 
 /// The same estate with less promised about interrupted operations.

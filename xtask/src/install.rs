@@ -31,6 +31,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ),
     ("shellcheck", "checks shell scripts"),
     (
+        "strace",
+        "shows the order of a journal's writes and of the begins that they permit",
+    ),
+    (
         "systemd-container",
         "systemd-nspawn starts the guests that run systemd",
     ),

@@ -168,8 +168,45 @@ fn a_run_of_another_process_is_read_and_steered() {
         2,
         &["refused: approve broad: eve may not approve ring broad"],
     );
+    let held = [
+        "pause-before",
+        "apply",
+        "w-1",
+        "--because",
+        "the vendor looks first",
+    ];
+    desk.operate(&held).is(
+        0,
+        &[
+            "taken: pause-before apply w-1",
+            "paused before apply of w-1 by nightshift: the vendor looks first",
+        ],
+    );
+    desk.operate(&["pause-before", "reboots", "--because", "?"])
+        .is(
+            2,
+            &[
+                "one of reboot-first, stage, apply, reboot",
+                "but found reboots",
+            ],
+        );
     desk.operate(&["approve", "broad", "--by", "jon"])
         .is(0, &["ring broad approved by jon: without a comment"]);
+
+    // One component is held before a step.
+    desk.until(
+        &["why", "w-1"],
+        &["w-1 is paused before apply of w-1 by nightshift"],
+    );
+    desk.until(
+        &["status"],
+        &["next: unpause-before apply w-1 with a reason"],
+    );
+    desk.operate(&["unpause-before", "apply", "w-1", "--because", "they have"])
+        .is(
+            0,
+            &["unpaused before apply of w-1 by nightshift: they have"],
+        );
 
     // A component that nobody else can judge.
     let status = desk.until(&["status"], &["w-2: a person must decide"]);
@@ -360,10 +397,14 @@ fn bad_input_is_answered_with_what_was_expected() {
         (&["pause", "--by"], &["--by says nothing"]),
         (
             &["pause", "--why", "x"],
-            &["--run, --by, --because or --patience"],
+            &["--run, --by, --because, --anchor or --patience"],
         ),
         (&["pause", "now"], &["a word too many"]),
-        (&["audit"], &["expected  verify"]),
+        (&["audit"], &["expected  verify or anchor"]),
+        (
+            &["audit", "verify", "--anchor", "none.txt"],
+            &["none.txt cannot be read"],
+        ),
         (&["stop"], &["stop is no word of operate", "audit verify"]),
         (&["status", "--run", "x"], &["named by its number"]),
     ];
@@ -413,6 +454,29 @@ fn a_journal_that_was_changed_is_found_out() {
     desk.until(&["status"], &["ring test: 1 of 1 back in service"]);
     driver.kill();
     desk.operate(&["audit", "verify"]).is(0, &["intact"]);
+    // Whoever cuts off the end and lets everything point to the new one is found only by what was kept elsewhere.
+    let anchors = desk.journal().with_extension("anchors");
+    let kept = desk.operate(&["audit", "anchor"]).is(0, &["\"head\":"]);
+    std::fs::write(&anchors, kept.text).unwrap();
+    let against = ["audit", "verify", "--anchor", anchors.to_str().unwrap()];
+    desk.operate(&against).is(0, &["intact"]);
+    tamper(&desk.journal(), "PRAGMA wal_checkpoint(TRUNCATE)");
+    let copy = std::fs::read(desk.journal()).unwrap();
+    tamper(
+        &desk.journal(),
+        "DELETE FROM event WHERE seq = (SELECT max(seq) FROM event);
+         UPDATE meta SET (head_seq, head_hash) = (SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1);
+         PRAGMA wal_checkpoint(TRUNCATE)",
+    );
+    desk.operate(&["audit", "verify"]).is(0, &["intact"]);
+    desk.operate(&against).is(
+        3,
+        &[
+            "which was anchored, is missing",
+            "the journal's end was cut off or lost",
+        ],
+    );
+    std::fs::write(desk.journal(), copy).unwrap();
     tamper(
         &desk.journal(),
         "UPDATE event SET body = replace(body, 'maria', 'eve') WHERE seq = 1",

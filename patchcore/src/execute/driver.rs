@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::Future,
     sync::Arc,
     time::Duration,
 };
@@ -12,16 +13,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Standing,
-    ensure::{self, Ask, Record},
+    doing::{Asked, Doing},
     inbox,
-    journal::{CommandId, Driving, Durability, Journal, NewEvent},
+    journal::{CommandRow, Driving, Journal},
     kernel::{
-        self, Command, ComponentEvent, Decision, Effect, Event, Input, OpResult, RunEvent,
-        RunStatus,
+        self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RunEvent,
+        RunStatus, Wait,
     },
-    looks,
-    story::{self, Story, Told},
-    supervise::{self, Caller},
+    story::Story,
+    supervise,
+    turn::Turn,
     workers::Workers,
 };
 use crate::{
@@ -33,8 +34,19 @@ use crate::{
 };
 
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds,
-/// and the query costs microseconds.
+/// and what is not worth a transaction of its own waits no longer for one.
 const INBOX: Duration = Duration::from_secs(2);
+
+/// How many effects are in flight at once; more wait for their turn, those first that are out of service already.
+/// Each costs some kilobytes, and more do not make one journal faster.
+const MOST_IN_FLIGHT: usize = 2000;
+
+/// While something is in flight, what is waited for is told anew this often: it names everybody, and who reads it is
+/// a person.
+const TELL: Duration = Duration::from_secs(1);
+
+/// How many messages one turn hears: as many as one commit takes without delaying its first caller.
+const HEARD: usize = 2000;
 
 /// The ports a run needs.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +105,14 @@ pub(crate) struct Driver {
     workers: Workers,
     story: Story,
     calendar: Calendar,
-    in_flight: BTreeSet<ComponentId>,
+    /// What deciding asks of all components.
+    index: Index,
+    /// Whose effect is on its way, by the place in the envelope.
+    in_flight: BTreeSet<u32>,
+    /// Who may need an effect; those first that have begun.
+    next: BTreeSet<(bool, u32)>,
+    /// Who is held before its next step, until the run as a whole says something.
+    held: Vec<u32>,
     inbox: mpsc::UnboundedReceiver<Message>,
     sender: mpsc::WeakUnboundedSender<Message>,
     standing: watch::Sender<Standing>,
@@ -102,6 +121,14 @@ pub(crate) struct Driver {
     /// Given back before anybody hears that it is parked or over, who may reopen it at once.
     driving: Option<Driving>,
     cancel: CancelToken,
+    /// What this turn decides.
+    turn: Turn,
+    /// Whether something that may be lost waits for a transaction.
+    unwritten: bool,
+    /// When the inbox of other processes is looked at again.
+    next_look: Timestamp,
+    /// When what is waited for is told again.
+    next_tell: Timestamp,
     /// Held while the loop works or sleeps for a time; let go while it waits for others only, because virtual
     /// time would else wait for it.
     at_work: Option<AtWork>,
@@ -121,7 +148,24 @@ impl Driver {
         let (sender, inbox) = mpsc::unbounded_channel();
         let (standing, seen) = watch::channel(Standing::Working { waits: Vec::new() });
         let (progress, heard) = watch::channel(BTreeMap::new());
+        let targets = (0..).zip(&envelope.targets);
+        let acts = |component| {
+            story
+                .components
+                .get(component)
+                .is_some_and(|s| s.phase.acts())
+        };
         let driver = Self {
+            index: Index::new(envelope, &story.plan.schedule, &story.components),
+            next: targets
+                .filter(|(_, target)| acts(&target.component))
+                .map(|(place, _)| (false, place))
+                .collect(),
+            next_tell: clock.now(),
+            held: Vec::new(),
+            next_look: clock.now(),
+            turn: Turn::default(),
+            unwritten: false,
             workers: Workers::start_in_this_runtime(),
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
@@ -149,10 +193,19 @@ impl Driver {
     /// Drives the run until it is over, parked, or its journal fails.
     pub(crate) async fn drive(mut self) {
         self.at_work = Some(self.clock.at_work());
-        if let Err(error) = self.run().await {
-            // Whoever is still in flight begins nothing any more.
+        let driven = supervise::caught(self.run()).await.unwrap_or_else(|said| {
+            Err(Error::new(
+                ErrorKind::ProviderFault,
+                format!("whoever drives the run panicked: {said}"),
+            )
+            .operation("drive")
+            .hint("report it with these words; the journal holds everything up to here"))
+        });
+        if let Err(error) = driven {
+            // Those that are on their way must begin nothing any more: another process may have the run.
             self.cancel.cancel();
-            tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops: its journal failed");
+            std::mem::take(&mut self.turn).over(&Err(error.clone()));
+            tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops");
             self.driving = None;
             self.standing.send_replace(Standing::Broken {
                 failure: Failure::from(&error),
@@ -163,27 +216,34 @@ impl Driver {
 
     async fn run(&mut self) -> Result<()> {
         loop {
-            self.commands().await?;
-            let decision = self.decide().await?;
+            if self.clock.now() >= self.next_look {
+                self.look().await?;
+            }
+            let decision = self.decide();
+            self.commit().await?;
             if let RunStatus::Ended { verdict } = self.story.state.status {
                 self.driving = None;
                 self.standing.send_replace(Standing::Ended { verdict });
                 return Ok(());
             }
             self.start_effects();
-            let standing = self.stands(&decision);
-            let parked = matches!(standing, Standing::Parked { .. });
-            let at_rest = matches!(standing, Standing::AtRest { .. });
+            if self.in_flight.is_empty() {
+                // Nothing will take along what waits for a transaction.
+                self.write().await?;
+            }
+            let standing = self.stands();
+            let parked = matches!(standing, Some(Standing::Parked { .. }));
+            let at_rest = matches!(standing, Some(Standing::AtRest { .. }));
             if parked {
-                // Nobody drives it any more: what is lazy must not be lost with the handle.
-                self.journal.flush().await?;
                 self.driving = None;
             }
-            self.standing.send_if_modified(|now| {
-                let changed = *now != standing;
-                *now = standing;
-                changed
-            });
+            if let Some(standing) = standing {
+                self.standing.send_if_modified(|now| {
+                    let changed = *now != standing;
+                    *now = standing;
+                    changed
+                });
+            }
             if parked {
                 return Ok(());
             }
@@ -194,171 +254,198 @@ impl Driver {
         }
     }
 
-    /// Records everything that follows by itself.
-    async fn decide(&mut self) -> Result<Decision> {
+    /// Decides everything that follows by itself.
+    fn decide(&mut self) -> Decision {
         loop {
-            let story = &self.story;
-            let mut state = std::borrow::Cow::Borrowed(&story.state);
-            if self.parking && state.paused.is_none() {
-                // Parking pauses without a word in the journal: it concerns this process only.
-                state.to_mut().paused = Some((PersonId::from("patchcore"), "parking".to_owned()));
-            }
-            let decision = kernel::advance(
-                story.run,
-                &story.plan.envelope,
-                &story.plan.schedule,
-                &self.calendar,
-                &state,
-                &story.components,
-                self.clock.now(),
-            );
+            let decision = self.advance(|moment, index| moment.events(index));
             if decision.is_empty() {
-                return Ok(decision);
+                return decision;
             }
-            let run = decision.run.into_iter().map(|e| (None, Event::Run(e)));
-            let components = decision
-                .components
-                .into_iter()
-                .map(|(c, e)| (Some(c), Event::Component(e)));
-            self.record(run.chain(components).collect(), &[]).await?;
+            self.record(decision.run, decision.components);
         }
     }
 
-    /// One transaction for one decision, also where it concerns several streams.
-    async fn record(
-        &mut self,
-        events: Vec<(Option<ComponentId>, Event)>,
-        answering: &[CommandId],
-    ) -> Result<()> {
-        let at = self.clock.now();
-        let mut next: BTreeMap<Option<ComponentId>, u64> = BTreeMap::new();
-        let mut stored = Vec::new();
-        let mut ends = false;
-        for (component, event) in &events {
-            let place = next
-                .entry(component.clone())
-                .or_insert_with(|| match component {
-                    Some(c) => self.story.components.get(c).map_or(0, |s| s.events),
-                    None => self.story.state.events,
-                });
-            *place += 1;
-            let (kind, body) = match event {
-                Event::Run(event) => {
-                    ends |= matches!(event, RunEvent::Ended { .. });
-                    kernel::stored(event)
-                }
-                Event::Component(event) => kernel::stored(event),
-                Event::Other(kind, body) => (kind.clone(), body.clone()),
-                Event::Damaged(kind, why) => return Err(story::damaged(self.story.run, kind, why)),
-            };
-            let stream = component
-                .as_ref()
-                .map_or_else(|| story::RUN.to_owned(), story::stream);
-            stored.push(NewEvent {
-                stream,
-                tseq: *place,
-                at,
-                kind,
-                body,
-            });
+    /// Asks the kernel.
+    fn advance(&mut self, ask: impl FnOnce(Moment<'_>, &mut Index) -> Decision) -> Decision {
+        let story = &self.story;
+        let mut state = std::borrow::Cow::Borrowed(&story.state);
+        if self.parking && state.paused.is_none() {
+            // Parking pauses without a word in the journal: it concerns this process only.
+            state.to_mut().paused = Some((PersonId::from("patchcore"), "parking".to_owned()));
         }
-        let run = self.story.run;
-        let seqs = if ends {
-            self.journal
-                .append_and_close(run, stored, answering, at)
-                .await?
-        } else if answering.is_empty() {
-            self.journal
-                .append(run, stored, Durability::Durable)
-                .await?
-        } else {
-            self.journal
-                .append_answering(run, stored, answering)
-                .await?
+        let moment = Moment {
+            run_id: story.run,
+            envelope: &story.plan.envelope,
+            schedule: &story.plan.schedule,
+            calendar: &self.calendar,
+            run: &state,
+            components: &story.components,
+            now: self.clock.now(),
         };
-        for ((component, event), seq) in events.into_iter().zip(seqs) {
-            self.story.evolve(&Told {
-                seq,
-                at,
-                run,
-                component,
-                event,
-                zone: jiff::tz::TimeZone::UTC,
-            })?;
+        ask(moment, &mut self.index)
+    }
+
+    /// Takes decisions into the turn.
+    fn record(&mut self, run: Vec<RunEvent>, components: Vec<(ComponentId, ComponentEvent)>) {
+        let at = self.clock.now();
+        if !run.is_empty() {
+            self.next_tell = at;
+        }
+        for event in run {
+            self.turn
+                .decide(&mut self.story, at, None, Event::Run(event));
+            for place in std::mem::take(&mut self.held) {
+                self.may_act(place);
+            }
+        }
+        for (component, event) in components {
+            let place = self.place(&component);
+            let event = Event::Component(event);
+            self.turn
+                .decide(&mut self.story, at, Some(component.clone()), event);
+            if let (Some(place), Some(state)) = (place, self.story.components.get(&component)) {
+                self.index.changed(place, state);
+                self.may_act(place);
+            }
+        }
+    }
+
+    /// The place of a component in the envelope.
+    fn place(&self, component: &ComponentId) -> Option<u32> {
+        let targets = &self.story.plan.envelope.targets;
+        let place = targets
+            .binary_search_by(|t| t.component.cmp(component))
+            .ok()?;
+        u32::try_from(place).ok()
+    }
+
+    /// The component at a place may need an effect.
+    fn may_act(&mut self, place: u32) {
+        let target = self.story.plan.envelope.targets.get(place as usize);
+        let state = target.and_then(|t| self.story.components.get(&t.component));
+        if let Some(state) = state.filter(|s| s.phase.acts()) {
+            let fresh = state.generations.is_empty() && state.op.is_none();
+            self.next.insert((fresh, place));
+        }
+    }
+
+    /// Records the turn in one transaction, and answers those who wait for it. Nothing starts before.
+    async fn commit(&mut self) -> Result<()> {
+        if self.turn.wants_confirmation() {
+            self.until_free(|| self.journal.confirm()).await?;
+        }
+        if !self.turn.is_empty() {
+            let append = || self.turn.append(&self.story, &self.journal);
+            let seqs = self.until_free(append).await?;
+            if let Some(seq) = seqs.last() {
+                self.story.seq = *seq;
+            }
+            self.unwritten = self.turn.is_lazy();
+        }
+        let turn = std::mem::take(&mut self.turn);
+        if turn.steered {
+            // Whoever asked and then waits must not see how it stood before.
+            let waits = Vec::new();
+            self.standing.send_replace(Standing::Working { waits });
+        }
+        turn.over(&Ok(()));
+        Ok(())
+    }
+
+    /// Writes what waits for a transaction.
+    async fn write(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.unwritten) {
+            self.until_free(|| self.journal.flush()).await?;
         }
         Ok(())
     }
 
-    /// What other processes want.
-    async fn commands(&mut self) -> Result<()> {
-        for row in self.journal.take_commands().await? {
-            if row.run.is_some_and(|run| run != self.story.run) {
-                let refused = RunEvent::CommandRefused {
-                    by: row.by,
-                    verb: row.verb,
-                    why: format!(
-                        "run {} is open, and it was meant for another",
-                        self.story.run
-                    ),
-                };
-                self.record(vec![(None, Event::Run(refused))], &[row.id])
-                    .await?;
-                continue;
+    /// A journal that another program holds up is asked until it is free, for that is no reason to give up a run.
+    /// It waits for some seconds itself before it says so.
+    async fn until_free<T, F: Future<Output = Result<T>>>(&self, ask: impl Fn() -> F) -> Result<T> {
+        loop {
+            match ask().await {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(run = %self.story.run, error = %error.chain(), "the run waits for its journal");
+                    let why = error.to_string();
+                    // Told until something else is: the next turn tells anew.
+                    self.standing.send_replace(Standing::Waiting {
+                        until: self.clock.now(),
+                        waits: vec![Wait::Journal { why }],
+                    });
+                }
+                answer => return answer,
             }
-            let outcome = match inbox::read(&row) {
-                Ok((command, reason)) => self.steer(&row.by, &reason, &command, &[row.id]).await?,
-                Err(why) => Err(why),
+        }
+    }
+
+    /// Looks at what other processes want, and writes what has waited for long enough.
+    async fn look(&mut self) -> Result<()> {
+        self.next_look = later(self.clock.now(), INBOX);
+        self.write().await?;
+        let commands = self.until_free(|| self.journal.take_commands()).await?;
+        for row in commands {
+            // A command is answered by the first event of its transaction, so each has one of its own.
+            self.commit().await?;
+            self.obey(row);
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, row: CommandRow) {
+        let done = match row.run {
+            Some(run) if run != self.story.run => Err(format!(
+                "run {} is open, and it was meant for another",
+                self.story.run
+            )),
+            _ => inbox::read(&row)
+                .and_then(|(command, reason)| self.steer(&row.by, &reason, &command)),
+        };
+        if let Err(why) = done {
+            let refused = RunEvent::CommandRefused {
+                by: row.by,
+                verb: row.verb,
+                why,
             };
-            if let Err(why) = outcome {
-                let refused = RunEvent::CommandRefused {
-                    by: row.by,
-                    verb: row.verb,
-                    why,
-                };
-                self.record(vec![(None, Event::Run(refused))], &[row.id])
-                    .await?;
-            }
+            self.record(vec![refused], Vec::new());
         }
-        Ok(())
+        self.turn.answers(row.id);
     }
 
-    async fn steer(
+    fn steer(
         &mut self,
         by: &PersonId,
         reason: &str,
         command: &Command,
-        answering: &[CommandId],
-    ) -> Result<std::result::Result<(), String>> {
-        let steered = match self.story.steer(by, reason, command) {
-            Ok(steered) => steered,
-            Err(why) => return Ok(Err(why)),
-        };
-        let mut events: Vec<(Option<ComponentId>, Event)> = steered
-            .run
-            .into_iter()
-            .map(|e| (None, Event::Run(e)))
-            .collect();
-        events.extend(
-            steered
-                .components
-                .into_iter()
-                .map(|(c, e)| (Some(c), Event::Component(e))),
-        );
-        self.record(events, answering).await?;
-        Ok(Ok(()))
+    ) -> std::result::Result<(), String> {
+        let steered = self.story.steer(by, reason, command)?;
+        self.record(steered.run, steered.components);
+        Ok(())
     }
 
     fn start_effects(&mut self) {
         let Some(sender) = self.sender.upgrade().or_else(|| self.own_sender()) else {
             return;
         };
-        let story = &self.story;
-        for target in &story.plan.envelope.targets {
+        while self.in_flight.len() < MOST_IN_FLIGHT {
+            let Some((_, place)) = self.next.pop_first() else {
+                return;
+            };
+            let story = &self.story;
+            let Some(target) = story.plan.envelope.targets.get(place as usize) else {
+                continue;
+            };
             let component = &target.component;
             let Some(state) = story.components.get(component) else {
                 continue;
             };
-            if self.in_flight.contains(component) {
+            if self.in_flight.contains(&place) {
+                // What it finds leads on.
+                continue;
+            }
+            if story.state.held_before(component, state).is_some() {
+                self.held.push(place);
                 continue;
             }
             let effect = state.effect(target, component, self.journal.uid(), story.run);
@@ -381,23 +468,13 @@ impl Driver {
                 give_back_by: story.plan.give_back_by(target, self.clock.now()),
                 sender: sender.clone(),
             };
-            self.in_flight.insert(component.clone());
+            self.in_flight.insert(place);
             let (component, sender, at_work) =
                 (component.clone(), sender.clone(), self.clock.at_work());
-            let operating = match &effect {
-                Effect::Ensure { step, .. } => Some(*step),
-                _ => None,
-            };
+            let asked = Asked::of(&effect);
             supervise::supervised(doing.run(effect), move |result| {
-                let input = match (result, operating) {
-                    (Ok(input), _) => input,
-                    // Whoever panics inside an operation leaves it in a state that nobody knows.
-                    (Err(error), Some(step)) => Ok(Some(Input::Operation(
-                        step,
-                        OpResult::Unknown { why: error.chain() },
-                    ))),
-                    (Err(error), None) => Ok(Some(Input::Scan(Err(Failure::from(&error))))),
-                };
+                let input =
+                    result.unwrap_or_else(|error| Ok(asked.map(|asked| asked.unanswered(&error))));
                 // The driver is gone only when the journal failed; then nothing may be recorded.
                 let _ = sender.send(Message::Done {
                     component,
@@ -419,28 +496,37 @@ impl Driver {
         None
     }
 
-    fn stands(&self, decision: &Decision) -> Standing {
-        let waits = decision.waits.clone();
+    /// How it stands now; none where nobody needs to know that it still works.
+    fn stands(&mut self) -> Option<Standing> {
+        let now = self.clock.now();
+        let working = matches!(*self.standing.borrow(), Standing::Working { .. });
         if !self.in_flight.is_empty() {
-            return Standing::Working { waits };
+            if working && now < self.next_tell {
+                return None;
+            }
+            self.next_tell = later(now, TELL);
+            let waits = self.advance(|moment, index| moment.advance(index)).waits;
+            return Some(Standing::Working { waits });
         }
         if self.parking {
             // Parked decisions wait for "pause"; when to call again is what an unparked run would wait for.
-            let free = self.story.advance(&self.calendar, self.clock.now());
+            let free = self.story.advance(&self.calendar, now);
             let until = if free.is_empty() {
                 free.wake
             } else {
-                Some(self.clock.now())
+                Some(now)
             };
-            return Standing::Parked {
+            return Some(Standing::Parked {
                 until,
                 waits: free.waits,
-            };
+            });
         }
-        match decision.wake {
+        let decision = self.advance(|moment, index| moment.advance(index));
+        let waits = decision.waits;
+        Some(match decision.wake {
             Some(until) => Standing::Waiting { until, waits },
             None => Standing::AtRest { waits },
-        }
+        })
     }
 
     /// Waits for the next thing to happen. False when nobody is left who could say anything.
@@ -466,9 +552,12 @@ impl Driver {
             }
             return Ok(true);
         };
-        self.hear(first).await?;
-        while let Ok(message) = self.inbox.try_recv() {
-            self.hear(message).await?;
+        self.hear(first)?;
+        for _ in 1..HEARD {
+            let Ok(message) = self.inbox.try_recv() else {
+                break;
+            };
+            self.hear(message)?;
         }
         Ok(true)
     }
@@ -488,26 +577,18 @@ impl Driver {
         }
     }
 
-    async fn hear(&mut self, message: Message) -> Result<()> {
+    fn hear(&mut self, message: Message) -> Result<()> {
         match message {
             Message::Record {
                 component,
                 event,
                 ack,
             } => {
-                let recorded = self
-                    .record(vec![(Some(component), Event::Component(event))], &[])
-                    .await;
-                let failed = recorded.clone();
-                // The effect is gone only if it panicked; its intent is on the disk all the same.
-                let _ = ack.send(recorded);
-                failed
+                self.record(Vec::new(), vec![(component, event)]);
+                self.turn.answer(ack);
             }
             Message::MayBegin { ack } => {
-                let confirmed = self.journal.confirm().await;
-                // Whoever asked and is gone begins nothing.
-                let _ = ack.send(confirmed.clone());
-                confirmed
+                self.turn.confirm(ack);
             }
             Message::Progressed {
                 component,
@@ -516,14 +597,17 @@ impl Driver {
                 self.progress.send_modify(|all| {
                     all.insert(component, progress);
                 });
-                Ok(())
             }
             Message::Done {
                 component,
                 input,
                 at_work,
             } => {
-                self.in_flight.remove(&component);
+                self.turn.heard.push(at_work);
+                if let Some(place) = self.place(&component) {
+                    self.in_flight.remove(&place);
+                    self.may_act(place);
+                }
                 self.progress
                     .send_if_modified(|all| all.remove(&component).is_some());
                 let input = input?;
@@ -535,45 +619,35 @@ impl Driver {
                     }
                     _ => Vec::new(),
                 };
-                let events = events
-                    .into_iter()
-                    .map(|e| (Some(component.clone()), Event::Component(e)))
-                    .collect();
-                let recorded = self.record(events, &[]).await;
-                drop(at_work);
-                recorded
+                let events = events.into_iter().map(|e| (component.clone(), e)).collect();
+                self.record(Vec::new(), events);
             }
             Message::Steer {
                 by,
                 reason,
                 command,
                 reply,
-            } => {
-                let steered = self.steer(&by, &reason, &command, &[]).await;
-                let answer = match &steered {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(why)) => Err(Error::new(
+            } => match self.steer(&by, &reason, &command) {
+                Ok(()) => {
+                    self.turn.steered = true;
+                    self.turn.answer(reply);
+                    // Whoever steers here may have posted something before.
+                    self.next_look = self.clock.now();
+                }
+                Err(why) => {
+                    let error = Error::new(
                         ErrorKind::InvalidInput,
                         format!("{}: {why}", command.verb()),
                     )
                     .operation("steer")
-                    .consequence("nothing was changed")),
-                    Err(error) => Err(error.clone()),
-                };
-                if matches!(steered, Ok(Ok(()))) {
-                    // Whoever asked and then waits must not see how it stood before.
-                    self.standing
-                        .send_replace(Standing::Working { waits: Vec::new() });
+                    .consequence("nothing was changed");
+                    // Whoever asked may have gone.
+                    let _ = reply.send(Err(error));
                 }
-                // Whoever asked may have gone; the command took effect all the same.
-                let _ = reply.send(answer);
-                steered.map(drop)
-            }
-            Message::Park => {
-                self.parking = true;
-                Ok(())
-            }
+            },
+            Message::Park => self.parking = true,
         }
+        Ok(())
     }
 }
 
@@ -581,111 +655,5 @@ async fn sleep(clock: &SharedClock, until: Option<Timestamp>) {
     match until {
         Some(until) => clock.sleep_until(until).await,
         None => std::future::pending().await,
-    }
-}
-
-/// One effect of one component.
-struct Doing {
-    component: ComponentId,
-    known_as: ComponentId,
-    deployer: Option<Arc<dyn Deployer>>,
-    tool: ProviderName,
-    workers: Workers,
-    probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
-    ctx: OpContext,
-    give_back_by: Option<Timestamp>,
-    sender: mpsc::UnboundedSender<Message>,
-}
-
-impl Doing {
-    async fn run(self, effect: Effect) -> Result<Option<Input>> {
-        let Some(deployer) = self.deployer.clone() else {
-            let error = Error::new(
-                ErrorKind::NotFound,
-                format!("the tool of {} is not part of this estate", self.component),
-            );
-            return Err(error);
-        };
-        let to = Recorder {
-            component: self.component.clone(),
-            sender: self.sender.clone(),
-        };
-        let progress = to.clone();
-        let ctx = self
-            .ctx
-            .clone()
-            .with_progress(Arc::new(move |p| progress.progress(p)));
-        let caller = Caller::of(&self.workers, &self.tool);
-        Ok(match effect {
-            Effect::Ensure {
-                step,
-                key,
-                request,
-                journaled,
-            } => {
-                let ask = Ask {
-                    step,
-                    key,
-                    subject: self.known_as.clone(),
-                    request,
-                    journaled,
-                    give_back_by: self.give_back_by,
-                };
-                Some(Input::Operation(
-                    step,
-                    ensure::ensure(&deployer, &caller, &ctx, ask, &to).await?,
-                ))
-            }
-            Effect::Scan => Some(Input::Scan(
-                looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
-            )),
-            Effect::Check(checks) => Some(Input::Checks(
-                looks::checks(&self.probes, &self.workers, &ctx, &self.component, &checks).await,
-            )),
-            Effect::None => None,
-        })
-    }
-}
-
-#[derive(Clone)]
-struct Recorder {
-    component: ComponentId,
-    sender: mpsc::UnboundedSender<Message>,
-}
-
-impl Recorder {
-    /// Waits for the driver's answer; none comes from one that is gone.
-    async fn asked(
-        &self,
-        message: impl FnOnce(oneshot::Sender<Result<()>>) -> Message,
-    ) -> Result<()> {
-        let gone = || Error::new(ErrorKind::JournalInUse, "the run is not driven any more");
-        let (ack, answer) = oneshot::channel();
-        self.sender.send(message(ack)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
-}
-
-impl Record for Recorder {
-    async fn record(&self, event: ComponentEvent) -> Result<()> {
-        let component = self.component.clone();
-        self.asked(|ack| Message::Record {
-            component,
-            event,
-            ack,
-        })
-        .await
-    }
-
-    async fn may_begin(&self) -> Result<()> {
-        self.asked(|ack| Message::MayBegin { ack }).await
-    }
-
-    fn progress(&self, progress: Progress) {
-        // Progress may be lost.
-        let _ = self.sender.send(Message::Progressed {
-            component: self.component.clone(),
-            progress,
-        });
     }
 }

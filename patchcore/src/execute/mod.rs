@@ -1,6 +1,8 @@
 //! From an approved plan to a patched estate: pure kernels, one place for effects, a durable journal.
 
 #[cfg(feature = "sqlite")]
+mod doing;
+#[cfg(feature = "sqlite")]
 mod driven;
 #[cfg(feature = "sqlite")]
 mod driver;
@@ -25,6 +27,8 @@ mod standing;
 mod story;
 #[cfg(feature = "sqlite")]
 pub(crate) mod supervise;
+#[cfg(feature = "sqlite")]
+mod turn;
 #[cfg(feature = "sqlite")]
 mod why;
 #[cfg(feature = "sqlite")]

@@ -13,7 +13,7 @@ use crate::{
     clock::later,
     error::Result,
     id::{ComponentId, RingName, RunId},
-    plan::{RingRules, RingSchedule, Wave, text::Times},
+    plan::{RingRules, RingSchedule, Target, Wave, text::Times},
     policy::Calendar,
 };
 
@@ -76,6 +76,8 @@ pub struct ComponentProgress {
     pub phase: Phase,
     /// Since when.
     pub since: Timestamp,
+    /// By how much it is longer on the way than 95 % of its kind, by the plan's figure for it.
+    pub late: Option<Duration>,
     /// What its tool says just now, if it says anything; text from outside, on one line.
     pub says: Option<String>,
 }
@@ -151,7 +153,7 @@ impl Story {
                 };
                 ring.count(state.phase);
                 if state.phase.is_on_the_way() {
-                    at_work.push((place, on_the_way(&target.component, &name, state, now)));
+                    at_work.push((place, on_the_way(target, state, now)));
                 }
             }
         }
@@ -170,10 +172,9 @@ impl Story {
 
     /// When the last soak ends at the earliest.
     fn ends(&self, calendar: &Calendar, now: Timestamp) -> Option<Timestamp> {
-        let stuck = self
-            .components
-            .values()
-            .any(|s| s.phase == Phase::Quarantined);
+        let stuck = self.components.iter().any(|(id, s)| {
+            s.phase == Phase::Quarantined || self.state.held_before(id, s).is_some()
+        });
         if self.state.status != RunStatus::Open || self.state.paused.is_some() || stuck {
             return None;
         }
@@ -271,12 +272,7 @@ impl Story {
     }
 }
 
-fn on_the_way(
-    component: &ComponentId,
-    ring: &RingName,
-    state: &ComponentState,
-    now: Timestamp,
-) -> ComponentProgress {
+fn on_the_way(target: &Target, state: &ComponentState, now: Timestamp) -> ComponentProgress {
     let said = state.progress.as_ref();
     let message = said.and_then(|p| p.message.as_deref());
     let percent = said.and_then(|p| p.percent).map(|p| format!("{p} %"));
@@ -285,12 +281,24 @@ fn on_the_way(
         .chain(message.map(words::on_one_line))
         .collect();
     ComponentProgress {
-        component: component.clone(),
-        ring: ring.clone(),
+        component: target.component.clone(),
+        ring: target.ring.clone(),
         phase: state.phase,
         since: state.since.unwrap_or(now),
+        late: late(target, state, now),
         says: (!says.is_empty()).then(|| says.join(" · ")),
     }
+}
+
+/// By how much a component is longer on the way than 95 % of its kind, by its plan. Who is
+/// back in service, or waits for a person, is on nobody's time.
+pub(super) fn late(target: &Target, state: &ComponentState, now: Timestamp) -> Option<Duration> {
+    let begun = state.begun.filter(|_| state.phase.is_on_the_way())?;
+    if state.back.is_some() || state.phase == Phase::Quarantined {
+        return None;
+    }
+    let late = between(begun, now).saturating_sub(target.takes.p95);
+    (!late.is_zero()).then_some(late)
 }
 
 /// How long it is from one moment to a later one.

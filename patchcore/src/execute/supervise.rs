@@ -154,16 +154,19 @@ pub(crate) fn detached(run: impl Future<Output = ()> + Send + 'static) {
 
 /// Turns a panic into an error.
 pub(crate) async fn contained<T>(call: impl Future<Output = T>) -> Result<T> {
-    AssertUnwindSafe(call)
-        .catch_unwind()
-        .await
-        .map_err(|panic| {
-            Error::new(
-                ErrorKind::ProviderFault,
-                format!("a provider panicked: {}", words(&*panic)),
-            )
-            .hint("this is a fault of the provider: report it to its author")
-        })
+    caught(call).await.map_err(|said| {
+        Error::new(
+            ErrorKind::ProviderFault,
+            format!("a provider panicked: {said}"),
+        )
+        .hint("this is a fault of the provider: report it to its author")
+    })
+}
+
+/// Turns a panic into what it said.
+pub(super) async fn caught<T>(call: impl Future<Output = T>) -> Result<T, String> {
+    let call = AssertUnwindSafe(call).catch_unwind().await;
+    call.map_err(|panic| words(&*panic))
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Standing, Story,
     kernel::{ComponentState, End, Phase, Resolution, RingPhase, RunStatus, Wait},
+    progress::late,
     words,
 };
 use crate::{
@@ -101,7 +102,8 @@ fn why(
     if state.phase == Phase::Waiting {
         lines.extend(gates(story, target, standing, &times, now));
     } else {
-        lines.extend(work(story, state, standing, &times));
+        lines.extend(work(story, component, state, standing, &times));
+        lines.extend(late(target, state, now).map(words::overtime));
     }
     lines.extend(state.skipped.iter().map(|why| format!("because {why}")));
     lines.extend(
@@ -244,7 +246,13 @@ fn earlier_ring(story: &Story, target: &Target, times: &Times, untold: bool) -> 
 }
 
 /// What a component does, and what it waits for in the middle of it.
-fn work(story: &Story, state: &ComponentState, standing: &Standing, times: &Times) -> Vec<String> {
+fn work(
+    story: &Story,
+    component: &ComponentId,
+    state: &ComponentState,
+    standing: &Standing,
+    times: &Times,
+) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(op) = &state.op {
         let taken = match &op.handle {
@@ -266,6 +274,11 @@ fn work(story: &Story, state: &ComponentState, standing: &Standing, times: &Time
             words::stalled(&stall.why, stall.holder.as_deref()),
             times.at(stall.since)
         ));
+    }
+    if let Some(point) = story.state.held_before(component, state) {
+        let component = component.clone();
+        let point = point.clone();
+        lines.push(words::wait(&Wait::PausePoint { component, point }, times));
     }
     match state.phase {
         Phase::InService => {
@@ -312,11 +325,14 @@ fn concerns(wait: &Wait, target: &Target) -> bool {
         | Wait::Floor { component, .. }
         | Wait::Stalled { component, .. }
         | Wait::Overdue { component, .. }
+        | Wait::PausePoint { component, .. }
         | Wait::Person { component, .. } => *component == target.component,
         Wait::Window { ring, .. } | Wait::RingApproval { ring } | Wait::Wave { ring, .. } => {
             *ring == target.ring
         }
-        Wait::Soak { .. } | Wait::Paused { .. } | Wait::Halted { .. } => true,
+        Wait::Soak { .. } | Wait::Paused { .. } | Wait::Halted { .. } | Wait::Journal { .. } => {
+            true
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         Driver, Events, Message, RUN_STREAM, Reins, RunProgress, Standing, Story, Told, Tools,
         denials,
         journal::{Driving, Durability, Journal, NewEvent, NewRun},
-        kernel::{self, Command, Event, Resolution, RunEvent},
+        kernel::{self, Command, Event, Resolution, RunEvent, Step},
         standing_words, supervise,
     },
     id::{ComponentId, PersonId, RingName, RunId},
@@ -118,6 +118,7 @@ impl Run {
         let before = story.seq;
         let taken = RunEvent::TakenOver {
             epoch: journal.epoch(),
+            from: journal.opened_before().map(ToString::to_string),
         };
         let (kind, body) = kernel::stored(&taken);
         let (at, tseq) = (clock.now(), story.state.events + 1);
@@ -290,7 +291,7 @@ impl Run {
     /// Waits until nothing more will happen by itself.
     ///
     /// # Errors
-    /// The journal's, if it failed.
+    /// The journal's, if it failed; `Cancelled` if the runtime ended in which the run was driven.
     pub async fn finished(&self) -> Result<Standing> {
         let mut standing = self.0.reins.standing.clone();
         let last = standing
@@ -300,8 +301,14 @@ impl Run {
         match last {
             Ok(Standing::Broken { failure }) => Err(Error::from(failure)),
             Ok(last) => Ok(last),
-            // The driver is gone: what it said last stands.
-            Err(_) => Ok(self.standing()),
+            Err(_) => Err(Error::new(
+                ErrorKind::Cancelled,
+                format!(
+                    "run {} is not driven any more: its runtime has ended",
+                    self.0.id
+                ),
+            )
+            .hint("open its journal again and continue it")),
         }
     }
 
@@ -336,6 +343,38 @@ impl Run {
     /// `InvalidInput`: it is not paused, or no reason is given.
     pub async fn unpause(&self, by: impl Into<PersonId>, reason: &str) -> Result<()> {
         self.steer(by, reason, Command::Unpause).await
+    }
+
+    /// A step does not begin until somebody says so, of one component or of all: a run that waits before each restart
+    /// for a person who looks first. What has begun goes on, and what restores service is never held up.
+    ///
+    /// # Errors
+    /// `InvalidInput`: the step is none of [`Step::PAUSABLE`], the component is not in this run, it is paused there
+    /// already, or no reason is given.
+    pub async fn pause_before(
+        &self,
+        step: Step,
+        component: Option<ComponentId>,
+        by: impl Into<PersonId>,
+        reason: &str,
+    ) -> Result<()> {
+        let command = Command::PauseBefore { step, component };
+        self.steer(by, reason, command).await
+    }
+
+    /// Lets the step begin.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it is not paused there, or no reason is given.
+    pub async fn unpause_before(
+        &self,
+        step: Step,
+        component: Option<ComponentId>,
+        by: impl Into<PersonId>,
+        reason: &str,
+    ) -> Result<()> {
+        let command = Command::UnpauseBefore { step, component };
+        self.steer(by, reason, command).await
     }
 
     /// Brings it to an end: nothing new starts, what is open is finished, what is owed is given back.

@@ -7,6 +7,7 @@
 pub mod context;
 pub mod deployer;
 pub mod inventory;
+pub mod lock;
 pub mod operation;
 pub mod probe;
 pub mod simple;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use context::{CancelToken, OpContext, Progress};
 pub use deployer::{Change, DeployRequest, Deployer, DeployerCapabilities};
 pub use inventory::{InventorySource, Listing};
+pub use lock::{Claim, Held, Taken, TargetLock};
 pub use operation::{
     Answer, Baseline, Begun, Blocker, Evidence, Guarantee, Handle, How, Located, Observed, Op,
     Operations, PortRequest, Prepared, Question, Readiness, Settled, SubjectResult, Undo,
@@ -121,6 +123,8 @@ pub struct Ports {
     pub deployer: Option<Arc<dyn Deployer>>,
     /// What runs checks.
     pub probe: Option<Arc<dyn HealthProbe>>,
+    /// What keeps a lock on each target, where the target has compare-and-set.
+    pub lock: Option<Arc<dyn TargetLock>>,
 }
 
 impl Ports {
@@ -157,6 +161,13 @@ impl Ports {
         self.probe = Some(port);
         self
     }
+
+    /// With a lock on each target. The deployer of the same provider must obey it.
+    #[must_use]
+    pub fn with_lock(mut self, port: Arc<dyn TargetLock>) -> Self {
+        self.lock = Some(port);
+        self
+    }
 }
 
 impl Debug for Ports {
@@ -166,6 +177,7 @@ impl Debug for Ports {
             .field("source", &self.source.is_some())
             .field("deployer", &self.deployer.is_some())
             .field("probe", &self.probe.is_some())
+            .field("lock", &self.lock.is_some())
             .finish()
     }
 }

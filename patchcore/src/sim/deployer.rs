@@ -130,9 +130,9 @@ impl Operations<DeployRequest> for SimPorts {
             world.reached(subject).map_err(|e| e.operation("begin"))?;
         }
         match world.scripts.delivery(op.request.verb(), &subjects) {
-            Delivery::Whole => world.begin(op),
+            Delivery::Whole => world.begin(op, ctx.fence()),
             Delivery::ReplyLost => {
-                world.begin(op)?;
+                world.begin(op, ctx.fence())?;
                 Err(no_reply(&subjects))
             }
             Delivery::RequestLost => Err(no_reply(&subjects)),
@@ -140,9 +140,9 @@ impl Operations<DeployRequest> for SimPorts {
     }
 
     async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
-        self.world(ctx)?
-            .locate(op)
-            .map_err(|e| e.operation("locate"))
+        let mut world = self.world(ctx)?;
+        world.heard(op, ctx.fence());
+        world.locate(op).map_err(|e| e.operation("locate"))
     }
 
     async fn observe(
@@ -151,7 +151,8 @@ impl Operations<DeployRequest> for SimPorts {
         op: &Op<DeployRequest>,
         handle: &Handle,
     ) -> Result<Observed> {
-        let world = self.world(ctx)?;
+        let mut world = self.world(ctx)?;
+        world.heard(op, ctx.fence());
         let JobHandle { job } = handle.read(V)?;
         let Some(job) = world.jobs.get(job).filter(|j| j.key == op.key) else {
             return Ok(Observed::Lost {
@@ -178,7 +179,10 @@ impl Operations<DeployRequest> for SimPorts {
 
 impl World {
     /// Begins an operation that has reached its target.
-    fn begin(&mut self, op: &Op<DeployRequest>) -> Result<Begun> {
+    fn begin(&mut self, op: &Op<DeployRequest>, fence: u64) -> Result<Begun> {
+        if let Some(refused) = self.turned_away(op, fence) {
+            return Ok(refused);
+        }
         self.calls.entry(op.key.clone()).or_default().begins += 1;
         let guarantee = self.guarantees.of(op.request.verb());
         if let Guarantee::Keyed { .. } = guarantee

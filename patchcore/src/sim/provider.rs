@@ -23,6 +23,7 @@ use crate::{
 pub struct SimProvider {
     info: ProviderInfo,
     ports: Arc<SimPorts>,
+    locks: bool,
 }
 
 impl SimProvider {
@@ -46,7 +47,15 @@ impl SimProvider {
         Self {
             info,
             ports: Arc::new(SimPorts { world }),
+            locks: false,
         }
+    }
+
+    /// With a lock on each target, as machines have that can make a file if it is not there.
+    #[must_use]
+    pub fn with_target_locks(mut self) -> Self {
+        self.locks = true;
+        self
     }
 }
 
@@ -56,11 +65,15 @@ impl Provider for SimProvider {
     }
 
     fn ports(&self) -> Ports {
-        Ports::none()
+        let ports = Ports::none()
             .with_inventory(self.ports.clone())
             .with_source(self.ports.clone())
             .with_deployer(self.ports.clone())
-            .with_probe(self.ports.clone())
+            .with_probe(self.ports.clone());
+        match self.locks {
+            true => ports.with_lock(self.ports.clone()),
+            false => ports,
+        }
     }
 }
 

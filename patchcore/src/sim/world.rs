@@ -9,6 +9,7 @@ use super::{
     guest::{Guest, GuestSpec, Power},
     history::{Calls, History, OutageCause, most_out_of_service},
     job::{Guarantees, Jobs},
+    lock::{Arrival, Locks},
     script::Script,
     scripts::Scripts,
 };
@@ -31,6 +32,8 @@ pub struct World {
     pub(super) guarantees: Guarantees,
     pub(super) jobs: Jobs,
     pub(super) calls: BTreeMap<OpKey, Calls>,
+    pub(super) locks: Locks,
+    pub(super) arrivals: BTreeMap<ComponentId, Vec<Arrival>>,
     due: BTreeMap<(Timestamp, u64), Due>,
     dues: u64,
 }
@@ -59,6 +62,8 @@ impl World {
             guarantees: Guarantees::default(),
             jobs: Jobs::default(),
             calls: BTreeMap::new(),
+            locks: Locks::default(),
+            arrivals: BTreeMap::new(),
             due: BTreeMap::new(),
             dues: 0,
         }

@@ -8,15 +8,13 @@ use patchcore::{
 };
 use serde_json::json;
 
-use super::{Directory, at, event, new_run, sql, with_run};
+use super::{Directory, at, event, everywhere, new_run, sql, with_run};
 
 #[tokio::test]
 async fn what_goes_in_comes_out_also_from_memory() {
     let directory = Directory::new("same");
-    for journal in [
-        Journal::in_memory().unwrap(),
-        Journal::open(directory.journal()).unwrap(),
-    ] {
+    for (kind, journal) in everywhere(&directory) {
+        println!("{kind}");
         let (journal, run) = with_run(journal).await.unwrap();
         let mut odd = event("component/wéb \"1\"\n", 9_000_000_000);
         odd.at = "2026-12-14T22:00:04.123456789Z".parse().unwrap();
@@ -63,123 +61,135 @@ async fn what_goes_in_comes_out_also_from_memory() {
 
 #[tokio::test]
 async fn one_run_is_open_and_an_ended_one_is_sealed() {
-    let (journal, first) = with_run(Journal::in_memory().unwrap()).await.unwrap();
-    let error = journal
-        .start_run(new_run(vec![event("run", 1)]))
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::RunOpen);
-    assert_eq!(error.facts(), [("run", first.to_string())]);
-    journal
-        .append_and_close(first, vec![event("run", 2)], &[], at(9))
-        .await
-        .unwrap();
-    assert_eq!(journal.open_run().await.unwrap(), None);
-    let row = journal.run(first).await.unwrap().unwrap();
-    assert_eq!((row.ended_at, row.last_seq), (Some(at(9)), Some(2)));
+    let directory = Directory::new("one_run_is_open_and_an_e");
+    for (kind, journal) in everywhere(&directory) {
+        println!("{kind}");
+        let (journal, first) = with_run(journal).await.unwrap();
+        let error = journal
+            .start_run(new_run(vec![event("run", 1)]))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RunOpen);
+        assert_eq!(error.facts(), [("run", first.to_string())]);
+        journal
+            .append_and_close(first, vec![event("run", 2)], &[], at(9))
+            .await
+            .unwrap();
+        assert_eq!(journal.open_run().await.unwrap(), None);
+        let row = journal.run(first).await.unwrap().unwrap();
+        assert_eq!((row.ended_at, row.last_seq), (Some(at(9)), Some(2)));
 
-    for (run, kind) in [
-        (first, ErrorKind::InvalidInput),
-        (RunId(7), ErrorKind::NotFound),
-    ] {
-        for durability in [Durability::Durable, Durability::Lazy] {
-            let error = journal
-                .append(run, vec![event("run", 3)], durability)
-                .await
-                .unwrap_err();
-            assert_eq!(error.kind(), kind, "{error:?}");
+        for (run, kind) in [
+            (first, ErrorKind::InvalidInput),
+            (RunId(7), ErrorKind::NotFound),
+        ] {
+            for durability in [Durability::Durable, Durability::Lazy] {
+                let error = journal
+                    .append(run, vec![event("run", 3)], durability)
+                    .await
+                    .unwrap_err();
+                assert_eq!(error.kind(), kind, "{error:?}");
+            }
+            assert_eq!(
+                journal.close_run(run, at(9)).await.unwrap_err().kind(),
+                kind
+            );
         }
+        let second = journal
+            .start_run(new_run(vec![event("run", 1)]))
+            .await
+            .unwrap();
+        assert_eq!(second, RunId(2));
+        journal.close_run(second, at(10)).await.unwrap();
+        let runs = journal.runs().await.unwrap();
         assert_eq!(
-            journal.close_run(run, at(9)).await.unwrap_err().kind(),
-            kind
+            runs.iter()
+                .map(|run| (run.id.0, run.first_seq))
+                .collect::<Vec<_>>(),
+            [(1, 1), (2, 3)]
         );
+        assert_eq!(journal.events(first, 0, 99).await.unwrap().len(), 2);
+        assert_eq!(
+            journal
+                .events_of_kinds(&["stepped", "other"])
+                .await
+                .unwrap()
+                .len(),
+            3
+        );
+        assert!(
+            journal
+                .events_of_kinds(&["other"])
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(journal.events_of_kinds(&[]).await.unwrap().is_empty());
+        assert!(journal.verify().await.unwrap().is_intact());
     }
-    let second = journal
-        .start_run(new_run(vec![event("run", 1)]))
-        .await
-        .unwrap();
-    assert_eq!(second, RunId(2));
-    journal.close_run(second, at(10)).await.unwrap();
-    let runs = journal.runs().await.unwrap();
-    assert_eq!(
-        runs.iter()
-            .map(|run| (run.id.0, run.first_seq))
-            .collect::<Vec<_>>(),
-        [(1, 1), (2, 3)]
-    );
-    assert_eq!(journal.events(first, 0, 99).await.unwrap().len(), 2);
-    assert_eq!(
-        journal
-            .events_of_kinds(&["stepped", "other"])
-            .await
-            .unwrap()
-            .len(),
-        3
-    );
-    assert!(
-        journal
-            .events_of_kinds(&["other"])
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert!(journal.events_of_kinds(&[]).await.unwrap().is_empty());
-    assert!(journal.verify().await.unwrap().is_intact());
 }
 
 #[tokio::test]
 async fn an_append_with_a_place_that_is_taken_records_nothing() {
-    let (journal, run) = with_run(Journal::in_memory().unwrap()).await.unwrap();
-    for durability in [Durability::Durable, Durability::Lazy] {
-        let events = vec![event("run", 2), event("run", 1)];
-        let error = journal.append(run, events, durability).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::JournalInUse);
-        assert!(
-            error.message().contains("event 1 in stream \"run\""),
-            "{error:?}"
-        );
-    }
-    let twice = vec![event("run", 2), event("run", 2)];
-    journal
-        .append(run, twice.clone(), Durability::Lazy)
-        .await
-        .unwrap_err();
-    journal
-        .append(run, twice, Durability::Durable)
-        .await
-        .unwrap_err();
-    // The place is still free, and the chain goes on where it was.
-    assert_eq!(
+    let directory = Directory::new("an_append_with_a_place_t");
+    for (kind, journal) in everywhere(&directory) {
+        println!("{kind}");
+        let (journal, run) = with_run(journal).await.unwrap();
+        for durability in [Durability::Durable, Durability::Lazy] {
+            let events = vec![event("run", 2), event("run", 1)];
+            let error = journal.append(run, events, durability).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::JournalInUse);
+            assert!(
+                error.message().contains("event 1 in stream \"run\""),
+                "{error:?}"
+            );
+        }
+        let twice = vec![event("run", 2), event("run", 2)];
         journal
-            .append(run, vec![event("run", 2)], Durability::Durable)
+            .append(run, twice.clone(), Durability::Lazy)
             .await
-            .unwrap(),
-        [2]
-    );
-    assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 2);
-    assert!(journal.verify().await.unwrap().is_intact());
+            .unwrap_err();
+        journal
+            .append(run, twice, Durability::Durable)
+            .await
+            .unwrap_err();
+        // The place is still free, and the chain goes on where it was.
+        assert_eq!(
+            journal
+                .append(run, vec![event("run", 2)], Durability::Durable)
+                .await
+                .unwrap(),
+            [2]
+        );
+        assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 2);
+        assert!(journal.verify().await.unwrap().is_intact());
+    }
 }
 
 #[tokio::test]
 async fn what_cannot_be_recorded_is_refused() {
-    let (journal, run) = with_run(Journal::in_memory().unwrap()).await.unwrap();
-    let mut nameless = event("run", 2);
-    nameless.kind.clear();
-    let mut late = event("run", 2);
-    late.at = "2500-01-01T00:00:00Z".parse().unwrap();
-    let mut deep = event("run", 2);
-    deep.body = (0..200).fold(json!(1), |inner, _| json!([inner]));
-    let mut far = event("run", 2);
-    far.tseq = u64::MAX;
-    for bad in [nameless, late, far, event("", 2), deep] {
-        let events = vec![event("run", 3), bad];
-        let error = journal
-            .append(run, events, Durability::Durable)
-            .await
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+    let directory = Directory::new("what_cannot_be_recorded_");
+    for (kind, journal) in everywhere(&directory) {
+        println!("{kind}");
+        let (journal, run) = with_run(journal).await.unwrap();
+        let mut nameless = event("run", 2);
+        nameless.kind.clear();
+        let mut late = event("run", 2);
+        late.at = "2500-01-01T00:00:00Z".parse().unwrap();
+        let mut deep = event("run", 2);
+        deep.body = (0..200).fold(json!(1), |inner, _| json!([inner]));
+        let mut far = event("run", 2);
+        far.tseq = u64::MAX;
+        for bad in [nameless, late, far, event("", 2), deep] {
+            let events = vec![event("run", 3), bad];
+            let error = journal
+                .append(run, events, Durability::Durable)
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+        }
+        assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 1);
     }
-    assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -339,15 +349,19 @@ async fn lazy_events_ride_on_the_next_commit() {
 
 #[tokio::test]
 async fn many_lazy_events_do_not_wait_in_memory_for_ever() {
-    let (journal, run) = with_run(Journal::in_memory().unwrap()).await.unwrap();
-    for tseq in 2..6000 {
-        journal
-            .append(run, vec![event("run", tseq)], Durability::Lazy)
-            .await
-            .unwrap();
+    let directory = Directory::new("many_lazy_events_do_not_");
+    for (kind, journal) in everywhere(&directory) {
+        println!("{kind}");
+        let (journal, run) = with_run(journal).await.unwrap();
+        for tseq in 2..6000 {
+            journal
+                .append(run, vec![event("run", tseq)], Durability::Lazy)
+                .await
+                .unwrap();
+        }
+        let written = journal.events(run, 0, usize::MAX).await.unwrap().len();
+        assert!(written > 3500, "{written} of 5999 are written");
     }
-    let written = journal.events(run, 0, usize::MAX).await.unwrap().len();
-    assert!(written > 3500, "{written} of 5999 are written");
 }
 
 #[tokio::test]

@@ -97,6 +97,7 @@ fn process() {
             "post" => post(path.as_ref()).await,
             "take" => take(path.as_ref()).await,
             "fill" => fill(path.as_ref()).await,
+            "touch" => touch(path.as_ref()).await,
             other => panic!("there is no role {other}"),
         }
     });
@@ -157,6 +158,43 @@ async fn take(path: &Path) {
     let commands = journal.take_commands().await.unwrap();
     eprintln!("took {}", commands.len());
     std::process::abort();
+}
+
+/// Tells how it fares with a journal: as a reader, then as a writer.
+async fn touch(path: &Path) {
+    let said = |error: patchcore::Error| {
+        assert!(error.remedy().is_some(), "{error:?}");
+        let said = error.to_string();
+        let said = said
+            .split_once(": ")
+            .map_or(said.clone(), |(_, said)| said.to_owned());
+        format!("refused, `{:?}`: {said}", error.kind())
+    };
+    let read = async {
+        let reader = JournalReader::open(path)?;
+        let before = reader
+            .identity()
+            .await?
+            .opened_by
+            .map(|holder| holder.to_string());
+        eprintln!("before: {}", before.unwrap_or_default());
+        reader.runs().await.map(drop)
+    };
+    eprintln!(
+        "reader: {}",
+        read.await.map_or_else(said, |()| "opens".to_owned())
+    );
+    match Journal::open(path) {
+        Ok(journal) => {
+            let reader = JournalReader::open(path).unwrap();
+            let from = journal.opened_before().map(ToString::to_string);
+            eprintln!("from: {}", from.unwrap_or_default());
+            eprintln!("epoch: {}", journal.epoch());
+            eprintln!("holder: {}", reader.holder().unwrap().unwrap());
+            eprintln!("writer: opens");
+        }
+        Err(error) => eprintln!("writer: {}", said(error)),
+    }
 }
 
 /// Fills a small disk with a journal, then makes room and reads what was acknowledged.

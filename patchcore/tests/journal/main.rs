@@ -5,10 +5,14 @@
     reason = "what fails here fails the test, also in its helpers"
 )]
 
+mod anchors;
 mod appending;
 mod child;
 mod commands;
 mod crash;
+mod damage;
+#[cfg(feature = "crash")]
+mod faults;
 mod opening;
 mod tampering;
 
@@ -42,6 +46,31 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Every kind of journal that has to behave the same, with a name: what one suite says of one it says of all.
+fn everywhere(directory: &Directory) -> Vec<(&'static str, Journal)> {
+    #[cfg_attr(
+        not(feature = "crash"),
+        expect(unused_mut, reason = "two more with the feature")
+    )]
+    let mut journals = vec![
+        ("memory", Journal::in_memory().unwrap()),
+        ("file", Journal::open(directory.journal()).unwrap()),
+    ];
+    #[cfg(feature = "crash")]
+    {
+        use patchcore::execute::journal::{Fault, Faults};
+        let slow = (1..99).fold(Faults::none(), |faults, nth| {
+            faults.at(nth, Fault::Delay(std::time::Duration::from_millis(3)))
+        });
+        journals.push((
+            "sound",
+            Journal::open_with(directory.0.join("sound.db"), Faults::none()).unwrap(),
+        ));
+        journals.push(("slow", Journal::in_memory_with(slow).unwrap()));
+    }
+    journals
 }
 
 fn at(second: u64) -> Timestamp {

@@ -102,6 +102,8 @@ fn a_second_process_is_refused_and_told_who_holds_it() {
     );
     let journal = Journal::open(directory.journal()).unwrap();
     assert_eq!(journal.epoch(), 2);
+    assert_eq!(journal.opened_before(), Some(&holder));
+    assert_eq!(Journal::in_memory().unwrap().opened_before(), None);
     assert_eq!(
         JournalReader::open(directory.journal())
             .unwrap()
@@ -203,6 +205,28 @@ fn an_empty_file_becomes_a_journal_but_cannot_be_read_as_one() {
         ErrorKind::JournalDamaged,
     );
     assert_eq!(Journal::open(directory.journal()).unwrap().epoch(), 1);
+}
+
+/// What a kill leaves in the moment between the first page and the end of the rollback journal that protects it.
+#[test]
+fn a_journal_whose_making_was_cut_short_is_made_anew() {
+    let directory = Directory::new("half-made");
+    let raw = sql(&directory.journal());
+    raw.query_row("PRAGMA journal_mode = WAL", [], |row| {
+        row.get::<_, String>(0)
+    })
+    .unwrap();
+    drop(raw);
+    assert_eq!(fs::metadata(directory.journal()).unwrap().len(), 4096);
+    // The form of it stands in SQLite's file format, section 3: no page was there before, so none is kept.
+    let mut rollback = vec![0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    for number in [0_u32, 7, 0, 512, 4096] {
+        rollback.extend(number.to_be_bytes());
+    }
+    rollback.resize(512, 0);
+    fs::write(directory.0.join("run.db-journal"), rollback).unwrap();
+    assert_eq!(Journal::open(directory.journal()).unwrap().epoch(), 1);
+    assert_eq!(Journal::open(directory.journal()).unwrap().epoch(), 2);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 #[path = "../plan_props/estates.rs"]
 mod estates;
+mod reference;
 mod walk;
 
 use proptest::{collection::vec, prelude::*};
@@ -82,6 +83,8 @@ fn the_walk_goes_everywhere() {
         "halt_lifted",
         "paused",
         "unpaused",
+        "pause_point_set",
+        "pause_point_cleared",
         "ending",
         "denied",
         "ended",

@@ -7,14 +7,17 @@ use patchcore::{
     error::{Error, ErrorKind},
     estate::Scan,
     execute::kernel::{
-        Command, ComponentEvent, ComponentState, Components, Effect, End, Input, OpResult, Phase,
-        Resolution, RingPhase, RunEvent, RunState, RunStatus, Step, advance, decide, steer,
+        Command, ComponentEvent, ComponentState, Components, Decision, Effect, End, Index, Input,
+        Moment, OpResult, Phase, Resolution, RingPhase, RunEvent, RunState, RunStatus, Step,
+        advance, decide, steer,
     },
     id::{ComponentId, OpKey, RunId},
     judge::CheckResult,
     policy::{Calendar, Gate},
     provider::{Baseline, DeployRequest, Evidence, Guarantee, ProbeVerdict, Undo},
 };
+
+use super::reference;
 
 /// Long enough for every plan; a walk that needs more is a run that never ends.
 const LONGEST: usize = 20_000;
@@ -27,6 +30,7 @@ pub(crate) struct Walk {
     now: Timestamp,
     run: RunState,
     components: Components,
+    index: Index,
     boots: BTreeMap<ComponentId, u32>,
     /// What each fetch left on its component, whatever the journal says.
     kept: BTreeMap<ComponentId, BTreeSet<OpKey>>,
@@ -38,6 +42,7 @@ impl Walk {
     pub(crate) fn new(plan: Plan, luck: Vec<u32>) -> Self {
         let envelope = &plan.envelope;
         let mut walk = Self {
+            index: Index::new(envelope, &plan.schedule, &Components::new()),
             calendar: Calendar::new(&envelope.windows, &envelope.blackouts).unwrap(),
             now: envelope.made,
             components: envelope
@@ -55,7 +60,44 @@ impl Walk {
             seen: BTreeSet::new(),
         };
         walk.bend();
+        // The schedule may be another one now.
+        let envelope = &walk.plan.envelope;
+        walk.index = Index::new(envelope, &walk.plan.schedule, &walk.components);
         walk
+    }
+
+    /// What follows, as three say it: the index that was told of every change, one that is made anew, and a kernel
+    /// that looks at everybody.
+    fn advance(&mut self) -> Decision {
+        let moment = Moment {
+            run_id: RunId(1),
+            envelope: &self.plan.envelope,
+            schedule: &self.plan.schedule,
+            calendar: &self.calendar,
+            run: &self.run,
+            components: &self.components,
+            now: self.now,
+        };
+        let Moment {
+            envelope,
+            schedule,
+            calendar,
+            run,
+            components,
+            now,
+            ..
+        } = moment;
+        let all = reference::advance(RunId(1), envelope, schedule, calendar, run, components, now);
+        let events = moment.events(&mut self.index);
+        assert_eq!(
+            (&events.run, &events.components),
+            (&all.run, &all.components)
+        );
+        let fresh = advance(RunId(1), envelope, schedule, calendar, run, components, now);
+        assert_eq!(fresh, all);
+        let told = moment.advance(&mut self.index);
+        assert_eq!(told, all);
+        told
     }
 
     /// The kernel must keep what the planner keeps: budgets, floors, order and expiry hold also for a schedule
@@ -93,16 +135,7 @@ impl Walk {
             if matches!(self.run.status, RunStatus::Ended { .. }) {
                 return self.at_the_end();
             }
-            let envelope = &self.plan.envelope;
-            let decision = advance(
-                RunId(1),
-                envelope,
-                &self.plan.schedule,
-                &self.calendar,
-                &self.run,
-                &self.components,
-                self.now,
-            );
+            let decision = self.advance();
             if !decision.is_empty() {
                 // One decision is one transaction: its parts are judged together with what was there before.
                 self.may_be_admitted(&decision.components);
@@ -145,6 +178,11 @@ impl Walk {
     fn busy(&self) -> Vec<ComponentId> {
         let targets = self.plan.envelope.targets.iter();
         targets
+            .filter(|t| {
+                self.run
+                    .held_before(&t.component, &self.components[&t.component])
+                    .is_none()
+            })
             .filter(|t| {
                 self.components[&t.component].effect(t, &t.component, "j", RunId(1)) != Effect::None
             })
@@ -344,6 +382,13 @@ impl Walk {
     }
 
     fn somebody_steers(&mut self) {
+        if self.draw(4) == 0 {
+            let step = Step::PAUSABLE[self.draw(Step::PAUSABLE.len())];
+            let component = (self.draw(2) == 0)
+                .then(|| self.components.keys().next().cloned())
+                .flatten();
+            return self.steer(Command::PauseBefore { step, component });
+        }
         let command = match self.draw(8) {
             0 | 1 => Command::Pause,
             2 if self.draw(6) == 0 => Command::Cancel,
@@ -356,6 +401,12 @@ impl Walk {
     fn somebody_must_steer(&mut self) {
         if self.run.paused.is_some() {
             return self.steer(Command::Unpause);
+        }
+        if let Some(point) = self.run.pause_points.first().cloned() {
+            return self.steer(Command::UnpauseBefore {
+                step: point.step,
+                component: point.component,
+            });
         }
         let quarantined = self
             .components
@@ -485,10 +536,11 @@ impl Walk {
         }
         let known = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(*event, known, "an event is read back as it was written");
-        self.components
-            .get_mut(component)
-            .unwrap()
-            .evolve(&known, self.now);
+        let state = self.components.get_mut(component).unwrap();
+        state.evolve(&known, self.now);
+        let targets = &self.plan.envelope.targets;
+        let at = targets.iter().position(|t| t.component == *component);
+        self.index.changed(at.unwrap() as u32, state);
         self.log.push((Some(component.clone()), json, self.now));
     }
 

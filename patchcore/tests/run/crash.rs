@@ -54,7 +54,13 @@ fn killed_after(
         let standing = run.finished().await.unwrap();
         let story = run.story().await.unwrap();
         assert!(journal.verify().await.unwrap().is_intact());
-        check(sim, &story, standing, told(&run).await);
+        let lines = told(&run).await;
+        let before = format!("(opening 2, before by process {} on ", std::process::id());
+        assert!(
+            lines.iter().any(|line| line.contains(&before)),
+            "{lines:#?}"
+        );
+        check(sim, &story, standing, lines);
     });
     reached
 }

@@ -7,6 +7,7 @@
 
 mod blocking;
 mod crash;
+mod driving;
 mod ensuring;
 mod estate;
 mod failing;

@@ -8,7 +8,7 @@ use patchcore::{
     estate::{Impact, Patch, PatchClass},
     execute::{
         journal::{JournalReader, NewCommand},
-        kernel::{End, Phase, RunVerdict, Wait},
+        kernel::{End, Phase, RunVerdict, Step, Wait},
     },
     sim::{Script, Sim},
 };
@@ -38,6 +38,85 @@ async fn a_paused_run_starts_nothing_and_goes_on_when_unpaused() {
             verdict: RunVerdict::Done
         }
     );
+}
+
+#[tokio::test]
+async fn a_pause_point_holds_a_step_of_one_component_until_it_is_taken_away() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let run = started(&sim, &policy(&[]), &journal).await;
+    let one = || Some("w-2".into());
+    run.pause_before(Step::Reboot, one(), "jon", "the vendor looks first")
+        .await
+        .unwrap();
+    let standing = run.finished().await.unwrap();
+    let Standing::AtRest { waits } = &standing else {
+        panic!("{standing:?}")
+    };
+    assert!(
+        matches!(&waits[0], Wait::PausePoint { component, .. } if *component == "w-2"),
+        "{waits:?}"
+    );
+    let why = run.why("w-2").await.unwrap();
+    let reason = "w-2 is paused before reboot of w-2 by jon: the vendor looks first";
+    assert!(why.contains(reason), "{why}");
+    // Whoever holds it: how much longer than planned it is on the way is told.
+    let story = run.story().await.unwrap();
+    let takes = story.plan.envelope.target(&"w-2".into()).unwrap().takes.p95;
+    let begun = story.components["w-2"].begun.unwrap();
+    for (after, late) in [(takes, None), (takes + Duration::from_secs(720), Some(720))] {
+        let progress = story.progress(&standing, begun + after).unwrap();
+        let one = progress.at_work.iter().find(|c| c.component == "w-2");
+        assert_eq!(one.unwrap().late, late.map(Duration::from_secs));
+        let why = story.why(&"w-2".into(), &standing, begun + after).unwrap();
+        let says = why.contains("12 min longer than 95 % of its kind take");
+        assert_eq!(says, late.is_some(), "{why}");
+    }
+    let done = |name: &str| {
+        let history = sim.history(name).unwrap();
+        (history.transactions.len(), history.boots.len())
+    };
+    let before = done("w-2");
+    assert_eq!(before.0, 1, "it was patched, and waits before its restart");
+    // What restores service is never held up, and a pause point is set once.
+    for (step, component) in [
+        (Step::RollBack, None),
+        (Step::Reboot, one()),
+        (Step::Apply, Some("w-9".into())),
+    ] {
+        let refused = run.pause_before(step, component, "jon", "again").await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+    run.unpause_before(Step::Reboot, one(), "jon", "they have looked")
+        .await
+        .unwrap();
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Done
+        }
+    );
+    assert_eq!(done("w-2"), (1, before.1 + 1));
+}
+
+#[tokio::test]
+async fn a_run_that_is_ended_is_not_held_up_by_a_pause_point() {
+    let sim = sim();
+    let journal = Journal::in_memory().unwrap();
+    let run = started(&sim, &policy(&[]), &journal).await;
+    run.pause_before(Step::Apply, None, "jon", "not yet")
+        .await
+        .unwrap();
+    let standing = run.finished().await.unwrap();
+    assert!(matches!(standing, Standing::AtRest { .. }), "{standing:?}");
+    run.cancel("jon", "not this month").await.unwrap();
+    assert_eq!(
+        run.finished().await.unwrap(),
+        Standing::Ended {
+            verdict: RunVerdict::Cancelled
+        }
+    );
+    assert!(run.ledger().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod config;
 mod deployer;
 mod error;
 mod inventory;
+mod lock;
 mod probe;
 mod source;
 
@@ -83,7 +84,8 @@ impl Linux {
             .with_evidence("stage", tried)
             .with_evidence("apply", tried)
             .with_evidence("roll_back", tried)
-            .with_evidence("discard", tried);
+            .with_evidence("discard", tried)
+            .with_evidence("lock", tried);
         if machines.iter().any(|machine| machine.restarts) {
             info = info.with_evidence("reboot", tried);
         }
@@ -105,5 +107,6 @@ impl Provider for Linux {
             .with_source(Arc::clone(&self.fleet) as _)
             .with_deployer(Arc::clone(&self.fleet) as _)
             .with_probe(Arc::clone(&self.fleet) as _)
+            .with_lock(Arc::clone(&self.fleet) as _)
     }
 }

@@ -40,7 +40,11 @@ fn shells() -> Vec<Vec<PathBuf>> {
 
 /// Each whole script as it runs on a target: pieces that belong together, in their order.
 fn pieces() -> Vec<(&'static str, String)> {
-    const LIB: &str = include_str!("../src/job/lib.sh");
+    const LOCK: &str = include_str!("../src/job/lock.sh");
+    const LIB: &str = concat!(
+        include_str!("../src/job/lock.sh"),
+        include_str!("../src/job/lib.sh")
+    );
     const PROLOGUE: &str = include_str!("../src/pm/apt/jobs/prologue.sh");
     let exact = |tail: &str| {
         format!(
@@ -52,7 +56,7 @@ fn pieces() -> Vec<(&'static str, String)> {
     vec![
         (
             "job/runner.sh",
-            include_str!("../src/job/runner.sh").to_owned(),
+            with(LOCK, include_str!("../src/job/runner.sh")),
         ),
         (
             "job/start.sh",
@@ -68,6 +72,18 @@ fn pieces() -> Vec<(&'static str, String)> {
         (
             "job/cancel.sh",
             with(LIB, include_str!("../src/job/cancel.sh")),
+        ),
+        (
+            "job/take.sh",
+            with(LOCK, include_str!("../src/job/take.sh")),
+        ),
+        (
+            "job/look.sh",
+            with(LOCK, include_str!("../src/job/look.sh")),
+        ),
+        (
+            "job/give_back.sh",
+            with(LOCK, include_str!("../src/job/give_back.sh")),
         ),
         (
             "pm/apt/scan.sh",

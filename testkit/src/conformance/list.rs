@@ -83,6 +83,18 @@ macro_rules! __checks {
         probe_of_nobody_is_an_error = "a component that is not there called healthy",
         probe_changes_nothing = "a check that writes",
     } } };
+    (lock $($to:tt)*) => { $crate::__make! { $($to)* lock Lock {
+        lock_is_given_to_one_of_many = "a look followed by a write in place of compare-and-set: two orchestrators patch one machine",
+        lock_taken_again_is_the_same = "a holder that fences itself out when its first answer was lost",
+        lock_names_its_holder = "whoever waits is not told for whom",
+        lock_given_back_is_free_and_counts_on = "a lock that stays taken, or a count that begins anew: what was sent before is let in again",
+        lock_is_given_back_by_its_holder_only = "a late call of the last holder that takes the lock from the present one",
+        lock_goes_to_a_later_opening_at_once = "a crash after which a run waits for its own lock, or goes on under its old fence",
+        lock_is_not_given_to_a_copy_of_the_journal = "two openings told apart by a number that a copied journal counts too",
+        lock_lapses_after_its_lease = "a lock that a dead orchestrator keeps for ever, or one that is taken from a living one",
+        lock_lives_by_the_calls_of_its_holder = "a lock that is lost while a long job runs and is asked after",
+        lock_refuses_the_begin_of_who_lost_it = "a lock that nobody obeys: an orchestrator that slept through a takeover begins all the same",
+    } } };
 }
 
 /// Makes tests, or the table, from a list of checks.
@@ -106,7 +118,7 @@ macro_rules! __make {
     };
 }
 
-/// Writes one `#[test]` per check of a port: `inventory`, `source`, `deployer` (with its operations) or `probe`.
+/// Writes one `#[test]` per check of a port: `inventory`, `source`, `deployer` (with its operations), `probe` or `lock`.
 ///
 /// The second argument is an `async fn() -> Result<F, NoFixture>` that makes a fresh outside; it is called
 /// once per check.
@@ -138,5 +150,8 @@ macro_rules! conformance {
     };
     (probe, $fixture:expr) => {
         $crate::__checks! { probe tests [$fixture] }
+    };
+    (lock, $fixture:expr) => {
+        $crate::__checks! { lock tests [$fixture] }
     };
 }

@@ -4,6 +4,7 @@ mod deployer;
 mod failure;
 mod inventory;
 mod list;
+mod lock;
 mod operations;
 mod probe;
 mod scan;
@@ -18,12 +19,13 @@ static DEPLOYER: &[Check] = crate::__checks!(deployer table []);
 static FAILURE: &[Check] = crate::__checks!(failure table []);
 static OPERATIONS: &[Check] = crate::__checks!(operations table []);
 static PROBE: &[Check] = crate::__checks!(probe table []);
+static LOCK: &[Check] = crate::__checks!(lock table []);
 
 /// Every check there is, for those who run them without the macro: a table of faults, or a provider written
 /// in another language.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     [
-        INVENTORY, SOURCE, SCAN, DEPLOYER, FAILURE, OPERATIONS, PROBE,
+        INVENTORY, SOURCE, SCAN, DEPLOYER, FAILURE, OPERATIONS, PROBE, LOCK,
     ]
     .into_iter()
     .flatten()

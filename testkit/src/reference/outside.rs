@@ -13,7 +13,7 @@ use patchcore::{
     estate::{Available, Patch, PatchClass, Scan},
     id::{ComponentId, OpKey, PatchId, Version},
     provider::{Change, DeployRequest, Evidence, Op, PortRequest, Settled, SubjectResult},
-    sim::VirtualClock,
+    sim::{Locks, VirtualClock},
 };
 use serde_json::json;
 
@@ -109,6 +109,7 @@ pub(super) struct Job {
 pub(super) struct State {
     pub(super) machines: BTreeMap<ComponentId, Machine>,
     pub(super) jobs: BTreeMap<String, Job>,
+    pub(super) locks: Locks,
 }
 
 impl State {
@@ -202,7 +203,7 @@ impl Outside {
             clock: VirtualClock::starting(start),
             state: Arc::new(Mutex::new(State {
                 machines,
-                jobs: BTreeMap::new(),
+                ..State::default()
             })),
         }
     }

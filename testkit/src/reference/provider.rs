@@ -9,10 +9,11 @@ use patchcore::{
     estate::{Available, ComponentKind, IdentityKind, Scan, Sighting},
     id::{ComponentId, PatchId, Version},
     provider::{
-        Baseline, Begun, Blocker, Change, DeployRequest, Deployer, DeployerCapabilities, Evidence,
-        Guarantee, Handle, HealthProbe, InventorySource, Listing, Located, Observed, Op, OpContext,
-        Operations, PatchSource, PerComponent, PortRequest, Ports, Prepared, ProbeAnswer,
-        ProbeKind, ProbeRequest, ProbeVerdict, Progress, Provider, ProviderInfo, Readiness, Undo,
+        Baseline, Begun, Blocker, Change, Claim, DeployRequest, Deployer, DeployerCapabilities,
+        Evidence, Guarantee, Handle, HealthProbe, Held, InventorySource, Listing, Located,
+        Observed, Op, OpContext, Operations, PatchSource, PerComponent, PortRequest, Ports,
+        Prepared, ProbeAnswer, ProbeKind, ProbeRequest, ProbeVerdict, Progress, Provider,
+        ProviderInfo, Readiness, Taken, TargetLock, Undo,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,7 @@ impl Provider for FullProvider {
             .with_source(self.ports.clone())
             .with_deployer(self.ports.clone())
             .with_probe(self.ports.clone())
+            .with_lock(self.ports.clone())
     }
 }
 
@@ -300,6 +302,12 @@ impl Operations<DeployRequest> for FullPorts {
         let token = op.key.token();
         {
             let state = self.outside.now();
+            for component in op.request.subjects() {
+                let now = self.outside.clock.now();
+                if let Err(error) = state.locks.admits(&component, ctx.fence(), now) {
+                    return Ok(Begun::Refused(Failure::from(&error)));
+                }
+            }
             if let Some(job) = state.jobs.get(&token) {
                 if job.request != op.request {
                     let error = Error::new(
@@ -327,7 +335,11 @@ impl Operations<DeployRequest> for FullPorts {
         Ok(Begun::Started(Handle::new(1, &JobHandle { job: token })?))
     }
 
-    async fn locate(&self, _ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+        for component in op.request.subjects() {
+            let now = self.outside.clock.now();
+            self.outside.now().locks.seen(&component, ctx.fence(), now);
+        }
         let found = answer(&self.outside.now(), &op.key.token())?;
         Ok(found.unwrap_or(Located::NotFound))
     }
@@ -349,5 +361,27 @@ impl Operations<DeployRequest> for FullPorts {
                 why: format!("there is no job {job}"),
             },
         })
+    }
+}
+
+#[async_trait]
+impl TargetLock for FullPorts {
+    async fn take(&self, ctx: &OpContext, component: &ComponentId, claim: &Claim) -> Result<Taken> {
+        let mut state = self.outside.now();
+        state.machine(component)?;
+        Ok(state.locks.take(component, claim, ctx.now()))
+    }
+
+    async fn give_back(&self, _ctx: &OpContext, component: &ComponentId, fence: u64) -> Result<()> {
+        let mut state = self.outside.now();
+        state.machine(component)?;
+        state.locks.give_back(component, fence);
+        Ok(())
+    }
+
+    async fn look(&self, ctx: &OpContext, component: &ComponentId) -> Result<Option<Held>> {
+        let state = self.outside.now();
+        state.machine(component)?;
+        Ok(state.locks.look(component, ctx.now()))
     }
 }

@@ -109,6 +109,7 @@ impl Provider for FaultyProvider {
             .with_source(self.ports.clone())
             .with_deployer(self.ports.clone())
             .with_probe(self.ports.clone())
+            .with_lock(self.ports.clone())
     }
 }
 

@@ -261,6 +261,9 @@ impl Operations<DeployRequest> for FaultyPorts {
         if is_apply(&op.request) {
             self.traces.lock().unwrap().applied = true;
         }
+        let ctx = &self
+            .unfenced(ctx, op.request.subjects().pop_first())
+            .await?;
         let begun = match (self.plant, &op.request) {
             (Plant::RefreshInstalls, DeployRequest::Refresh { .. })
             | (Plant::StageInstalls, DeployRequest::Stage { .. })
@@ -324,7 +327,12 @@ impl Operations<DeployRequest> for FaultyPorts {
     }
 
     async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
-        let located = self.inner().locate(ctx, &self.keyed(op)).await?;
+        let deaf = ctx.clone().with_fence(0);
+        let heard = match self.has(Plant::LockDeafToCalls) {
+            true => &deaf,
+            false => ctx,
+        };
+        let located = self.inner().locate(heard, &self.keyed(op)).await?;
         let applied = self.traces.lock().unwrap().applied;
         Ok(match (self.plant, located) {
             (Plant::NoTraceIsDone, Located::NotFound) if !applied => {

@@ -167,4 +167,29 @@ plants! {
     NobodyIsHealthy => probe_of_nobody_is_an_error,
     /// A check leaves something behind.
     ProbeWrites => probe_changes_nothing,
+
+    /// A look, and then a write.
+    LockLooksThenWrites => lock_is_given_to_one_of_many,
+    /// Every take is a new holding.
+    LockAnewEachTime => lock_taken_again_is_the_same,
+    /// The holder is told as somebody.
+    LockHeldBySomebody => lock_names_its_holder,
+    /// What is given back stays taken.
+    LockStaysTaken => lock_given_back_is_free_and_counts_on,
+    /// Whoever gives back gives back whatever is held.
+    LockGivenBackByAnybody => lock_is_given_back_by_its_holder_only,
+    /// The next opening has to wait for the lease of the last one.
+    LockWaitsForItself => lock_goes_to_a_later_opening_at_once,
+    /// Whoever has the journal's name has the lock.
+    LockOpenToCopies => lock_is_not_given_to_a_copy_of_the_journal,
+    /// A holding never lapses.
+    LockForEver => lock_lapses_after_its_lease,
+    /// A holding lapses by the lease of who asks.
+    LockLeaseOfTheAsker => lock_lapses_after_its_lease,
+    /// Calls of the holder are no sign of life.
+    LockDeafToCalls => lock_lives_by_the_calls_of_its_holder,
+    /// Begin asks for no fence.
+    FenceIgnored => lock_refuses_the_begin_of_who_lost_it,
+    /// A fence counts while somebody holds the lock, and not after.
+    FenceForgottenAfterwards => lock_refuses_the_begin_of_who_lost_it,
 }

@@ -37,17 +37,23 @@ impl Place {
             .hint("free space on the file system that holds it, then open it again")
     }
 
+    pub(super) fn busy(&self, doing: &str) -> Error {
+        self.error(
+            ErrorKind::Busy,
+            format_args!("could not {doing}: another program holds its write lock"),
+        )
+        .consequence("nothing was recorded")
+        .hint("close the program that has a transaction open on it, such as an sqlite3 shell")
+        .retryable(Some(Duration::from_secs(1)))
+    }
+
     /// The error for a failed SQLite call; `doing` completes "could not".
     pub(super) fn sqlite(&self, doing: &str, error: rusqlite::Error) -> Error {
         let what = format!("could not {doing}");
         let mapped = match Cause::of(&error) {
             Cause::Full => self.disk_full(),
             Cause::Damaged => self.damaged(format_args!("could not {doing}: it is damaged, or not a journal")),
-            Cause::Busy => self
-                .error(ErrorKind::Busy, format_args!("{what}: another program holds its write lock"))
-                .consequence("nothing was recorded")
-                .hint("close the program that has a transaction open on it, such as an sqlite3 shell")
-                .retryable(Some(Duration::from_secs(1))),
+            Cause::Busy => self.busy(doing),
             Cause::Denied => self
                 .error(ErrorKind::Io, format_args!("{what}: it cannot be opened or written"))
                 .hint("let this user read and write the file and its directory: -wal and -shm files lie beside it"),

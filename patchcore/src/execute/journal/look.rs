@@ -1,16 +1,20 @@
 //! The thread that reads a journal on disk, so that a long look never holds up a commit.
 
-use std::{path::Path, thread::JoinHandle};
+use std::{collections::BTreeMap, path::Path, thread::JoinHandle};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    anchor::{self, Anchor},
     cause::Place,
-    chain::{ChainReport, RunChain, gaps},
+    chain::{ChainFault, ChainReport, RunChain, gaps},
     query, schema,
     writer::{Look, Message},
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    id::RunId,
+};
 
 /// How many looks may wait.
 const QUEUE: usize = 1024;
@@ -99,6 +103,27 @@ impl Looks {
             journal: place.to_string(),
             runs,
         })
+    }
+
+    /// The same, and what anchors show besides.
+    pub(super) async fn verify_against(
+        &self,
+        place: &Place,
+        anchors: &[Anchor],
+    ) -> Result<ChainReport> {
+        let mut faults: BTreeMap<RunId, ChainFault> = BTreeMap::new();
+        for anchor in anchors.iter().cloned() {
+            let run = anchor.run;
+            let fault = self
+                .look(place, move |c, p| anchor::compare(c, p, &anchor))
+                .await?;
+            if let Some(fault) = fault
+                && faults.get(&run).is_none_or(|first| fault.seq < first.seq)
+            {
+                faults.insert(run, fault);
+            }
+        }
+        Ok(self.verify(place).await?.with_anchors(faults))
     }
 
     /// Ends the thread and closes its connection.

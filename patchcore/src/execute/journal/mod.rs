@@ -10,13 +10,16 @@
 //! - An acknowledged durable append survives the end of the process and of the power.
 //! - An append is all or nothing, and every place in a stream is taken once.
 //! - A handle that was taken over, or whose disk has failed, never writes again.
-//! - A record that was changed afterwards is found and named ([`Journal::verify`]), except by who
-//!   computes the whole chain anew or cuts off its end: keep heads elsewhere against that.
+//! - A record that was changed afterwards is found and named ([`Journal::verify`]). A chain that was computed anew, and an
+//!   end that was cut off or lost, are found only with an [`Anchor`] that was kept elsewhere
+//!   ([`Journal::verify_against`]).
 
+mod anchor;
 mod cause;
 mod chain;
 mod change;
 mod driving;
+mod fault;
 mod location;
 mod lock;
 mod look;
@@ -42,7 +45,10 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+#[cfg(feature = "crash")]
+pub use self::fault::{Fault, Faults, Synchronous};
 pub use self::{
+    anchor::Anchor,
     chain::{ChainFault, ChainReport, RunChain},
     lock::Holder,
     read::ReadJournal,
@@ -54,6 +60,8 @@ pub use self::{
 };
 
 pub(crate) use self::driving::Driving;
+#[cfg(not(feature = "crash"))]
+use self::fault::Faults;
 use self::{
     cause::Place,
     change::{Append, Change, Receipt, Start},
@@ -79,6 +87,7 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     uid: String,
+    before: Option<Holder>,
     estate: OnceLock<EstateName>,
     /// The runs that are driven in this process; see [`Driving`].
     driven: Mutex<BTreeSet<RunId>>,
@@ -104,13 +113,7 @@ impl Journal {
     /// SQLite's log is not safe; recognised on Linux and for Windows shares), `NotFound` (no such
     /// directory), `DiskFull`, `Busy` (another program keeps a transaction open), `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = location::resolve(path.as_ref())?;
-        let place = Place::file(&path);
-        schema::check_existing(&path, &place)?;
-        let holder = Holder::this_process();
-        let lock = Lock::take(&path, &place, &holder)?;
-        let connection = schema::connect(&path, &place)?;
-        Self::start(connection, Some((&path, lock)), place, &holder)
+        Self::at(path.as_ref(), Faults::none())
     }
 
     /// A journal that lasts as long as its handles: the same code over a database in memory.
@@ -118,10 +121,42 @@ impl Journal {
     /// # Errors
     /// `Io` if no thread can be started.
     pub fn in_memory() -> Result<Self> {
+        Self::of_memory(Faults::none())
+    }
+
+    /// [`open`](Self::open) with faults of the disk, for tests.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "crash")]
+    pub fn open_with(path: impl AsRef<Path>, faults: Faults) -> Result<Self> {
+        Self::at(path.as_ref(), faults)
+    }
+
+    /// [`in_memory`](Self::in_memory) with faults of the disk, for tests.
+    ///
+    /// # Errors
+    /// As [`in_memory`](Self::in_memory).
+    #[cfg(feature = "crash")]
+    pub fn in_memory_with(faults: Faults) -> Result<Self> {
+        Self::of_memory(faults)
+    }
+
+    fn at(path: &Path, faults: Faults) -> Result<Self> {
+        let path = location::resolve(path)?;
+        let place = Place::file(&path);
+        schema::check_existing(&path, &place)?;
+        let holder = Holder::this_process();
+        let lock = Lock::take(&path, &place, &holder)?;
+        let connection = schema::connect(&path, &place)?;
+        Self::start(connection, Some((&path, lock)), place, &holder, faults)
+    }
+
+    fn of_memory(faults: Faults) -> Result<Self> {
         let place = Place::memory();
         let connection =
             Connection::open_in_memory().map_err(|error| place.sqlite("open it", error))?;
-        Self::start(connection, None, place, &Holder::this_process())
+        Self::start(connection, None, place, &Holder::this_process(), faults)
     }
 
     fn start(
@@ -129,8 +164,10 @@ impl Journal {
         file: Option<(&Path, Lock)>,
         place: Place,
         holder: &Holder,
+        faults: Faults,
     ) -> Result<Self> {
         let opened = schema::open(&mut connection, file.is_none(), &place, holder)?;
+        schema::set_synchronous(&connection, faults.synchronous(), &place)?;
         let shared = Arc::new(Shared {
             place,
             epoch: opened.epoch.unsigned_abs(),
@@ -143,7 +180,7 @@ impl Journal {
         let looks = path
             .map(|path| Looks::start(path, &shared.place))
             .transpose()?;
-        let writer = writer::start(connection, lock, &opened, Arc::clone(&shared))?;
+        let writer = writer::start(connection, lock, &opened, Arc::clone(&shared), faults)?;
         let looks = looks.unwrap_or_else(|| Looks::Writer(writer.sender.clone()));
         let estate = OnceLock::new();
         if let Some(name) = opened.estate.clone() {
@@ -159,6 +196,7 @@ impl Journal {
         Ok(Self(Arc::new(Inner {
             shared,
             uid: opened.uid,
+            before: opened.before,
             estate,
             driven: Mutex::default(),
             open: Some(open),
@@ -195,6 +233,12 @@ impl Journal {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.0.shared.epoch
+    }
+
+    /// Who opened it before this handle, whether or not that process is still there; none if nobody did.
+    #[must_use]
+    pub fn opened_before(&self) -> Option<&Holder> {
+        self.0.before.as_ref()
     }
 
     /// Starts a run together with its first events.
@@ -427,6 +471,25 @@ impl Journal {
         self.running()?.looks.verify(&self.0.shared.place).await
     }
 
+    /// Where the journal ends, to be kept elsewhere; see [`Anchor`]. None before the first event.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn anchor(&self) -> Result<Option<Anchor>> {
+        self.look(anchor::now).await
+    }
+
+    /// [`verify`](Self::verify), and besides whether everything that anchors saw is there as they saw it. Only so is an end
+    /// found that was cut off, or a chain that was computed anew.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), and `InvalidInput` for an anchor of another journal.
+    pub async fn verify_against(&self, anchors: &[Anchor]) -> Result<ChainReport> {
+        self.0.shared.check()?;
+        let (looks, place) = (&self.running()?.looks, &self.0.shared.place);
+        looks.verify_against(place, anchors).await
+    }
+
     /// How much was written since the journal was opened.
     #[must_use]
     pub fn stats(&self) -> JournalStats {
@@ -501,7 +564,13 @@ mod tests {
         connection
             .pragma_update(None, "max_page_count", pages)
             .map_err(|error| place.sqlite("limit it", error))?;
-        Journal::start(connection, None, place, &Holder::this_process())
+        Journal::start(
+            connection,
+            None,
+            place,
+            &Holder::this_process(),
+            Faults::none(),
+        )
     }
 
     fn large(tseq: u64) -> NewEvent {

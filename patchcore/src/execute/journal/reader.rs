@@ -9,6 +9,7 @@ use std::{
 use rusqlite::TransactionBehavior;
 
 use super::{
+    anchor::{self, Anchor},
     cause::Place,
     chain::ChainReport,
     location,
@@ -162,6 +163,22 @@ impl JournalReader {
     /// `JournalDamaged` if the tables cannot be read at all, `Io`.
     pub async fn verify(&self) -> Result<ChainReport> {
         self.looks()?.verify(&self.0.place).await
+    }
+
+    /// Where the journal ends, to be kept elsewhere; see [`Anchor`]. None before the first event.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn anchor(&self) -> Result<Option<Anchor>> {
+        self.looks()?.look(&self.0.place, anchor::now).await
+    }
+
+    /// [`verify`](Self::verify), and besides whether everything that anchors saw is there as they saw it.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), and `InvalidInput` for an anchor of another journal.
+    pub async fn verify_against(&self, anchors: &[Anchor]) -> Result<ChainReport> {
+        self.looks()?.verify_against(&self.0.place, anchors).await
     }
 
     /// Who holds the journal; `None` if nobody does, so that nothing goes on.

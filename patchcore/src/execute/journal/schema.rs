@@ -22,6 +22,9 @@ const SCHEMA: i64 = 1;
 /// Marks the file as ours in SQLite's header (`PRAGMA application_id`): "pcjl" in ASCII.
 const APPLICATION: i64 = 0x7063_6a6c;
 
+/// The first page of a file that SQLite makes.
+const FIRST_PAGE: u64 = 4096;
+
 /// How long a transaction of another process is waited for, such as one that posts a command.
 pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -29,6 +32,8 @@ pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(
 pub(super) struct Opened {
     pub(super) epoch: i64,
     pub(super) uid: String,
+    /// Who opened it before.
+    pub(super) before: Option<Holder>,
     pub(super) estate: Option<EstateName>,
     pub(super) head: Head,
     pub(super) open_run: Option<i64>,
@@ -83,6 +88,13 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
         "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 10000; PRAGMA cache_size = -65536;
          PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
     )
+}
+
+/// How far a commit waits for the disk: `FULL`, except where a test plants a fault.
+pub(super) fn set_synchronous(connection: &Connection, level: &str, place: &Place) -> Result<()> {
+    connection
+        .pragma_update(None, "synchronous", level)
+        .map_err(|error| place.sqlite("open it", error))
 }
 
 /// Opens the journal for writing: creates its tables in an empty file, and begins a new epoch.
@@ -147,7 +159,8 @@ pub(super) fn open(
 
 /// Refuses an existing file that is no journal of this version, before anything is made beside it.
 pub(super) fn check_existing(path: &Path, place: &Place) -> Result<()> {
-    if std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+    let length = std::fs::metadata(path).map_or(0, |file| file.len());
+    if length == 0 || (length <= FIRST_PAGE && is_half_made(path)) {
         return Ok(());
     }
     let connection = connect_for_reading(path, place)?;
@@ -156,6 +169,14 @@ pub(super) fn check_existing(path: &Path, place: &Place) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Whether a process was killed while it made the file: SQLite's rollback journal still lies beside it. A connection that
+/// only reads cannot take the first page back, so it is the writer that looks; a single page holds no table of anybody.
+fn is_half_made(path: &Path) -> bool {
+    let mut journal = std::ffi::OsString::from(path);
+    journal.push("-journal");
+    Path::new(&journal).exists()
 }
 
 /// Refuses what this build cannot read: no journal, a damaged one, a newer one.
@@ -207,10 +228,10 @@ fn check_version(connection: &Connection, place: &Place) -> Result<()> {
 /// Reads where the journal ends, and checks that it ends where it says.
 fn read_head(connection: &Connection, place: &Place) -> Result<Opened> {
     let failed = |error| place.sqlite("read its head", error);
-    type Meta = (i64, String, Option<String>, i64, Option<Vec<u8>>);
-    let (epoch, uid, estate, seq, stored): Meta = connection
+    type Meta = (i64, String, Option<String>, i64, Option<Vec<u8>>, String);
+    let (epoch, uid, estate, seq, stored, owner): Meta = connection
         .query_row(
-            "SELECT epoch, uid, estate, head_seq, head_hash FROM meta WHERE id = 1",
+            "SELECT epoch, uid, estate, head_seq, head_hash, owner FROM meta WHERE id = 1",
             [],
             |row| {
                 Ok((
@@ -219,6 +240,7 @@ fn read_head(connection: &Connection, place: &Place) -> Result<Opened> {
                     row.get(2)?,
                     row.get(3)?,
                     row.get(4)?,
+                    row.get(5)?,
                 ))
             },
         )
@@ -254,6 +276,8 @@ fn read_head(connection: &Connection, place: &Place) -> Result<Opened> {
     Ok(Opened {
         epoch,
         uid,
+        // A new journal names its maker already, who opens it now.
+        before: serde_json::from_str(&owner).ok().filter(|_| epoch > 0),
         estate: estate.map(EstateName::from),
         head: Head { seq, hash },
         open_run,

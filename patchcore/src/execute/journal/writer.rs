@@ -15,13 +15,14 @@ use std::{
     thread::JoinHandle,
 };
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     cause::Place,
     chain::{Hash, hash_from},
     change::{Change, Numbered, Receipt, Refusal},
+    fault::Faults,
     lock::Lock,
     schema::{self, Head, Opened},
 };
@@ -90,6 +91,7 @@ pub(super) fn start(
     lock: Option<Lock>,
     opened: &Opened,
     shared: Arc<Shared>,
+    faults: Faults,
 ) -> Result<WriterThread> {
     let (sender, mut receiver) = mpsc::channel(QUEUE);
     let (ended, closed) = oneshot::channel();
@@ -104,6 +106,7 @@ pub(super) fn start(
         waiting: Vec::new(),
         places: BTreeSet::new(),
         shared,
+        faults,
     };
     let work = move || {
         let mut group = Vec::new();
@@ -144,6 +147,7 @@ pub(super) struct Writer {
     /// The places in the streams that they take.
     pub(super) places: BTreeSet<(String, i64)>,
     pub(super) shared: Arc<Shared>,
+    faults: Faults,
 }
 
 impl Writer {
@@ -215,10 +219,14 @@ impl Writer {
     }
 
     fn commit(&mut self, changes: Vec<(Change, oneshot::Sender<Result<Receipt>>)>) {
-        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
-            let busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
-            let error = self.place.sqlite("write to it", error);
+        let begun = self.faults.at_begin(&self.place).and_then(|()| {
+            self.connection
+                .execute_batch("BEGIN IMMEDIATE")
+                .map_err(|error| self.place.sqlite("write to it", error))
+        });
+        if let Err(error) = begun {
             // Nothing has begun, so nothing is lost: the caller may try again.
+            let busy = error.kind() == ErrorKind::Busy;
             let error = if busy { error } else { self.fail(error) };
             for (_, answer) in changes {
                 let _ = answer.send(Err(error.clone()));
@@ -237,11 +245,15 @@ impl Writer {
                 }
             }
         }
-        let outcome = outcome.and_then(|()| self.write_head()).and_then(|()| {
-            self.connection
-                .execute_batch("COMMIT")
-                .map_err(|error| self.place.sqlite("commit to it", error))
-        });
+        let outcome = outcome
+            .and_then(|()| self.write_head())
+            .and_then(|()| self.faults.before_commit(&self.place))
+            .and_then(|()| {
+                self.connection
+                    .execute_batch("COMMIT")
+                    .map_err(|error| self.place.sqlite("commit to it", error))
+            })
+            .and_then(|()| self.faults.after_commit(&self.place));
         match outcome {
             Ok(()) => {
                 let written = (self.head.seq - self.written.seq).unsigned_abs();

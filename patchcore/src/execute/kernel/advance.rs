@@ -1,13 +1,15 @@
 //! What the run kernel decides: slots, waves, rings, soak and promotion.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::{
+    budget::Slots,
     component::ComponentState,
     decide::first_step,
     event::{ComponentEvent, RunEvent},
+    index::{Index, RingIndex, WaveIndex},
     phase::{End, Phase, RunVerdict, Step},
     run::{Components, Decision, RingPhase, RunState, RunStatus, Wait},
     stop,
@@ -15,13 +17,32 @@ use super::{
 use crate::{
     clock::later,
     id::{ComponentId, RingName, RunId},
-    judge::{self, RingCount},
+    judge,
     plan::{Denial, Envelope, RingRules, Schedule, Target},
     policy::{Calendar, ClosedBecause, Gate},
 };
 
 /// A window that stays open for longer than this has no end that anybody needs to know.
 const ALWAYS: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
+
+/// Everything that a decision is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment<'a> {
+    /// Which run.
+    pub run_id: RunId,
+    /// What may happen.
+    pub envelope: &'a Envelope,
+    /// In which order.
+    pub schedule: &'a Schedule,
+    /// When.
+    pub calendar: &'a Calendar,
+    /// The run as a whole.
+    pub run: &'a RunState,
+    /// Its components.
+    pub components: &'a Components,
+    /// The time now.
+    pub now: Timestamp,
+}
 
 /// Everything that follows from the state at this moment. Called again after its events are recorded, until
 /// it has none.
@@ -35,7 +56,7 @@ pub fn advance(
     components: &Components,
     now: Timestamp,
 ) -> Decision {
-    let cx = Context {
+    let moment = Moment {
         run_id,
         envelope,
         schedule,
@@ -44,133 +65,94 @@ pub fn advance(
         components,
         now,
     };
-    let mut decision = Decision::default();
-    cx.denials(&mut decision);
-    cx.people(&mut decision);
-    cx.paused(&mut decision);
-    match &run.status {
-        RunStatus::Ended { .. } => return Decision::default(),
-        RunStatus::Ending { verdict } => {
-            cx.ways_back(&mut decision);
-            cx.ending(*verdict, &mut decision);
-        }
-        RunStatus::Halted { why } => {
-            cx.ways_back(&mut decision);
-            decision.waits.push(Wait::Halted { why: why.clone() });
-        }
-        RunStatus::Open => {
-            cx.ways_back(&mut decision);
-            if let Some((why, ring)) = stop::must_halt(envelope, components) {
-                decision.run.push(RunEvent::Halted { why, ring });
-            } else {
-                cx.rings(&mut decision);
-            }
-        }
-    }
-    decision
+    moment.advance(&mut Index::new(envelope, schedule, components))
 }
 
-struct Context<'a> {
-    run_id: RunId,
-    envelope: &'a Envelope,
-    schedule: &'a Schedule,
-    calendar: &'a Calendar,
-    run: &'a RunState,
-    components: &'a Components,
-    now: Timestamp,
-}
-
-impl<'a> Context<'a> {
-    fn of_ring(
-        &self,
-        ring: &'a RingName,
-    ) -> impl Iterator<Item = (&'a Target, &'a ComponentState)> + use<'a> {
-        let components = self.components;
-        let targets = self
-            .envelope
-            .targets
-            .iter()
-            .filter(move |t| t.ring == *ring);
-        targets.filter_map(move |t| components.get(&t.component).map(|c| (t, c)))
+impl<'a> Moment<'a> {
+    /// The same, for who tells an index of every component that changes: costs by what changed.
+    #[must_use]
+    pub fn advance(self, index: &mut Index) -> Decision {
+        self.decide(index, true)
     }
 
-    fn count(&self, ring: &'a RingName) -> RingCount {
-        let mut count = RingCount::default();
-        for (_, state) in self.of_ring(ring) {
-            count.planned += 1;
-            count.failed += usize::from(!state.failures.is_empty());
-            match state.phase {
-                Phase::Ended(End::Done) => count.done += 1,
-                Phase::Ended(End::Skipped) => count.skipped += 1,
-                _ => {}
+    /// The same without what is waited for, which names everybody and so costs by how many there are.
+    #[must_use]
+    pub fn events(self, index: &mut Index) -> Decision {
+        self.decide(index, false)
+    }
+
+    fn decide(self, index: &mut Index, tells: bool) -> Decision {
+        let mut decision = Decision::default();
+        self.denials(index, &mut decision);
+        let halts = match self.run.status {
+            RunStatus::Open => self.must_halt(index),
+            _ => None,
+        };
+        let cx = Context {
+            moment: self,
+            index,
+            tells,
+        };
+        cx.people(&mut decision);
+        cx.late(&mut decision);
+        cx.paused(&mut decision);
+        cx.pause_points(&mut decision);
+        match &self.run.status {
+            RunStatus::Ended { .. } => return Decision::default(),
+            RunStatus::Ending { verdict } => {
+                cx.ways_back(&mut decision);
+                cx.ending(*verdict, &mut decision);
+            }
+            RunStatus::Halted { why } => {
+                cx.ways_back(&mut decision);
+                cx.waits(&mut decision, || Wait::Halted { why: why.clone() });
+            }
+            RunStatus::Open => {
+                cx.ways_back(&mut decision);
+                if let Some((why, ring)) = halts {
+                    decision.run.push(RunEvent::Halted { why, ring });
+                } else {
+                    cx.rings(&mut decision);
+                }
             }
         }
-        count
+        decision
     }
 
-    /// Everybody who draws on the disruption budget.
-    fn holders(&self) -> Vec<&'a ComponentId> {
-        self.components
-            .iter()
-            .filter(|(_, s)| s.phase.holds_slot())
-            .map(|(id, _)| id)
-            .collect()
+    pub(super) fn target(self, at: u32) -> Option<&'a Target> {
+        self.envelope.targets.get(at as usize)
     }
 
-    /// Whether one more may go down now; otherwise why not.
-    fn slot(&self, target: &'a Target, at_once: usize, taken: &[&ComponentId]) -> Result<(), Wait> {
-        let mut holders = self.holders();
-        holders.extend(taken);
-        if holders.len() >= at_once.max(1) {
-            let held_by = holders.into_iter().cloned().collect();
-            return Err(Wait::Slot {
-                component: target.component.clone(),
-                held_by,
-            });
+    fn component(self, at: u32) -> Option<(&'a Target, &'a ComponentState)> {
+        let target = self.target(at)?;
+        Some((target, self.components.get(&target.component)?))
+    }
+
+    fn names(self, places: impl IntoIterator<Item = u32>) -> Vec<ComponentId> {
+        let targets = places.into_iter().filter_map(|at| self.target(at));
+        targets.map(|t| t.component.clone()).collect()
+    }
+
+    /// Judged again only when something changed that counts for it.
+    fn must_halt(self, index: &mut Index) -> Option<(String, Option<RingName>)> {
+        // Every limit lets a run without failures go on.
+        if index.failed == 0 {
+            return None;
         }
-        for group in self
-            .envelope
-            .groups
-            .iter()
-            .filter(|g| target.groups.contains(&g.name))
-        {
-            let down: BTreeSet<&ComponentId> = holders
-                .iter()
-                .copied()
-                .filter(|h| group.members.contains(h))
-                .chain(group.down_already.iter())
-                .collect();
-            if down.len() >= group.members.len().saturating_sub(group.keep_up) {
-                let down: Vec<&str> = down.iter().map(|d| d.as_str()).collect();
-                return Err(Wait::Floor {
-                    component: target.component.clone(),
-                    group: format!(
-                        "{} keeps {} up, and {} is down",
-                        group.name,
-                        group.keep_up,
-                        down.join(", ")
-                    ),
-                });
-            }
-        }
-        Ok(())
+        let judged = || stop::must_halt(self.envelope, self.components);
+        index.stops.get_or_insert_with(judged).clone()
     }
 
     /// A patch that was rolled back goes on the deny-list: those that are known to be the cause, and where
     /// nobody knows, all that went in together.
-    fn denials(&self, decision: &mut Decision) {
-        for target in &self.envelope.targets {
-            let Some(state) = self.components.get(&target.component) else {
+    fn denials(self, index: &mut Index, decision: &mut Decision) {
+        let mut denied = Vec::new();
+        for &at in &index.denies {
+            let Some((target, state)) = self.component(at) else {
                 continue;
             };
-            let rolls_back = matches!(
-                state.phase,
-                Phase::GivingBack(End::RolledBack) | Phase::Ended(End::RolledBack)
-            );
-            if !rolls_back || state.forgiven {
-                continue;
-            }
             let blamed: BTreeSet<_> = state.failures.iter().flat_map(|f| &f.blames).collect();
+            let mut all = true;
             for patch in &target.patches {
                 if !blamed.is_empty() && !blamed.contains(&patch.id) {
                     continue;
@@ -180,6 +162,7 @@ impl<'a> Context<'a> {
                     .denials
                     .iter()
                     .any(|d| d.patch == patch.id && d.version == patch.to);
+                all &= known;
                 let told = decision.run.iter().any(|e| {
                     matches!(e, RunEvent::Denied { denial } if denial.patch == patch.id && denial.version == patch.to)
                 });
@@ -200,11 +183,35 @@ impl<'a> Context<'a> {
                     });
                 }
             }
+            if all {
+                denied.push(at);
+            }
+        }
+        // The deny-list of a run only grows.
+        for at in denied {
+            index.denies.remove(&at);
+        }
+    }
+}
+
+struct Context<'a, 'i> {
+    moment: Moment<'a>,
+    index: &'i Index,
+    /// Whether what is waited for is told.
+    tells: bool,
+}
+
+impl<'a> Context<'a, '_> {
+    fn waits(&self, decision: &mut Decision, wait: impl FnOnce() -> Wait) {
+        if self.tells {
+            decision.waits.push(wait());
         }
     }
 
-    fn people(&self, decision: &mut Decision) {
-        for (component, state) in self.components {
+    /// What does not get on, and what should have been given back. Nobody is woken for it: it is said to whoever
+    /// looks.
+    fn late(&self, decision: &mut Decision) {
+        for (component, state) in self.moment.components.iter().filter(|_| self.tells) {
             if let Some(stall) = &state.stalled {
                 decision.waits.push(Wait::Stalled {
                     component: component.clone(),
@@ -214,8 +221,7 @@ impl<'a> Context<'a> {
                 });
             }
             for owed in &state.owed {
-                // Nobody is woken for it: it is said to whoever looks.
-                if let Some(since) = owed.give_back_by.filter(|by| *by < self.now) {
+                if let Some(since) = owed.give_back_by.filter(|by| *by < self.moment.now) {
                     decision.waits.push(Wait::Overdue {
                         component: component.clone(),
                         what: owed.what.clone(),
@@ -223,86 +229,103 @@ impl<'a> Context<'a> {
                     });
                 }
             }
-            if state.phase == Phase::Quarantined {
-                let why = state
-                    .quarantine
-                    .clone()
-                    .or_else(|| state.failures.last().map(|f| f.message.clone()));
-                decision.waits.push(Wait::Person {
-                    component: component.clone(),
-                    why: why.unwrap_or_default(),
-                });
-            }
+        }
+    }
+
+    fn people(&self, decision: &mut Decision) {
+        for &at in self.index.quarantined.iter().filter(|_| self.tells) {
+            let Some((target, state)) = self.moment.component(at) else {
+                continue;
+            };
+            let why = state
+                .quarantine
+                .clone()
+                .or_else(|| state.failures.last().map(|f| f.message.clone()));
+            decision.waits.push(Wait::Person {
+                component: target.component.clone(),
+                why: why.unwrap_or_default(),
+            });
         }
     }
 
     /// That somebody paused it is told also while it waits for something else, such as a soak.
     fn paused(&self, decision: &mut Decision) {
         let ending = matches!(
-            self.run.status,
+            self.moment.run.status,
             RunStatus::Ending { .. } | RunStatus::Ended { .. }
         );
-        if let Some((by, reason)) = self.run.paused.as_ref().filter(|_| !ending) {
-            decision.waits.push(Wait::Paused {
+        if let Some((by, reason)) = self.moment.run.paused.as_ref().filter(|_| !ending) {
+            self.waits(decision, || Wait::Paused {
                 by: by.clone(),
                 reason: reason.clone(),
             });
         }
     }
 
+    fn pause_points(&self, decision: &mut Decision) {
+        if !self.tells || self.moment.run.pause_points.is_empty() {
+            return;
+        }
+        for (component, state) in self.moment.components {
+            if let Some(point) = self.moment.run.held_before(component, state) {
+                decision.waits.push(Wait::PausePoint {
+                    component: component.clone(),
+                    point: point.clone(),
+                });
+            }
+        }
+    }
+
     /// Rolling back restores service, so it goes on in every status and outside of windows; the budget holds.
     fn ways_back(&self, decision: &mut Decision) {
-        let mut taken: Vec<&ComponentId> = Vec::new();
-        for target in &self.envelope.targets {
-            let waits = self
-                .components
-                .get(&target.component)
-                .is_some_and(|s| s.phase == Phase::AwaitWayBack);
-            let Some(rules) = self.rules(&target.ring).filter(|_| waits) else {
+        let mut slots = Slots::new(self.moment, self.index);
+        for &at in &self.index.wants_back {
+            let Some(target) = self.moment.target(at) else {
                 continue;
             };
-            match self.slot(target, rules.at_once, &taken) {
-                Ok(()) => {
-                    taken.push(&target.component);
-                    let next = Phase::Doing(Step::RollBack);
-                    decision.components.push((
-                        target.component.clone(),
-                        ComponentEvent::WayBackOpened { next },
-                    ));
-                }
-                Err(wait) => decision.waits.push(wait),
+            let Some(rules) = self.rules(&target.ring) else {
+                continue;
+            };
+            if slots.may_go(at, rules.at_once) {
+                slots.take(at);
+                let next = Phase::Doing(Step::RollBack);
+                decision.components.push((
+                    target.component.clone(),
+                    ComponentEvent::WayBackOpened { next },
+                ));
+            } else {
+                self.waits(decision, || slots.why_not(target, at, rules.at_once));
             }
         }
     }
 
     fn rules(&self, ring: &RingName) -> Option<&'a RingRules> {
-        self.envelope.rings.iter().find(|r| r.name == *ring)
+        self.moment.envelope.rings.iter().find(|r| r.name == *ring)
     }
 
     fn rings(&self, decision: &mut Decision) {
-        for (at, rules) in self.envelope.rings.iter().enumerate() {
-            match self.run.ring_phase(&rules.name) {
+        for (at, rules) in self.moment.envelope.rings.iter().enumerate() {
+            let Some(ring) = self.index.rings.get(at) else {
+                continue;
+            };
+            match self.moment.run.ring_phase(&rules.name) {
                 RingPhase::Passed => continue,
-                RingPhase::Waiting => self.open_ring(at, rules, decision),
-                RingPhase::Rolling => self.roll(rules, decision),
-                RingPhase::Soaking(until) if self.now < until => {
+                RingPhase::Waiting => self.open_ring(at, rules, ring, decision),
+                RingPhase::Rolling => self.roll(rules, ring, decision),
+                RingPhase::Soaking(until) if self.moment.now < until => {
                     decision.wake_at(Some(until));
-                    decision.waits.push(Wait::Soak {
+                    self.waits(decision, || Wait::Soak {
                         ring: rules.name.clone(),
                         until,
                     });
                 }
-                RingPhase::Soaking(_) => self.confirm(rules, decision),
-                RingPhase::Confirming => self.pass(rules, decision),
+                RingPhase::Soaking(_) => self.confirm(rules, ring, decision),
+                RingPhase::Confirming => self.pass(rules, ring, decision),
             }
             return;
         }
         self.give_back_at_the_end(decision);
-        let all_over = self
-            .components
-            .values()
-            .all(|s| s.phase.is_ended() && s.owed.is_empty());
-        if all_over && decision.is_empty() {
+        if self.index.open == 0 && decision.is_empty() {
             decision.run.push(RunEvent::Ended {
                 verdict: RunVerdict::Done,
                 ends: self.ends(),
@@ -312,18 +335,27 @@ impl<'a> Context<'a> {
 
     /// What was left as it is kept its way back for the person who looks at it; the end of the run takes it.
     fn give_back_at_the_end(&self, decision: &mut Decision) {
-        for (component, state) in self.components {
-            if state.phase == Phase::Ended(End::LeftAsIs) && !state.owed.is_empty() {
-                let next = Phase::GivingBack(End::LeftAsIs);
-                decision
-                    .components
-                    .push((component.clone(), ComponentEvent::CutShort { next }));
-            }
+        for target in self
+            .index
+            .owing
+            .iter()
+            .filter_map(|at| self.moment.target(*at))
+        {
+            let next = Phase::GivingBack(End::LeftAsIs);
+            decision
+                .components
+                .push((target.component.clone(), ComponentEvent::CutShort { next }));
         }
     }
 
-    fn open_ring(&self, at: usize, rules: &'a RingRules, decision: &mut Decision) {
-        let count = self.count(&rules.name);
+    fn open_ring(
+        &self,
+        at: usize,
+        rules: &'a RingRules,
+        ring: &RingIndex,
+        decision: &mut Decision,
+    ) {
+        let count = ring.count;
         if count.planned == 0 {
             decision.run.push(RunEvent::RingPassed {
                 ring: rules.name.clone(),
@@ -332,8 +364,8 @@ impl<'a> Context<'a> {
             return;
         }
         if let Some(after) = &rules.start_after
-            && !self.run.waived.contains(&rules.name)
-            && let Some(earlier) = self.envelope.rings[..at]
+            && !self.moment.run.waived.contains(&rules.name)
+            && let Some(earlier) = self.moment.envelope.rings[..at]
                 .iter()
                 .find(|r| r.name == after.ring)
         {
@@ -358,21 +390,22 @@ impl<'a> Context<'a> {
         if self.stopped(decision) {
             return;
         }
-        if rules.needs_approval && !self.run.ring_approvals.contains_key(&rules.name) {
-            decision.waits.push(Wait::RingApproval {
+        if rules.needs_approval && !self.moment.run.ring_approvals.contains_key(&rules.name) {
+            self.waits(decision, || Wait::RingApproval {
                 ring: rules.name.clone(),
             });
             return;
         }
         let first = self
+            .moment
             .schedule
             .rings
             .iter()
             .find(|r| r.ring == rules.name)
             .and_then(|r| r.waves.first());
-        match self.calendar.gate(
+        match self.moment.calendar.gate(
             rules.window.as_ref(),
-            self.now,
+            self.moment.now,
             first.map(|w| w.p95).unwrap_or_default(),
         ) {
             Gate::Open { window, until } => decision.run.push(RunEvent::RingOpened {
@@ -380,10 +413,16 @@ impl<'a> Context<'a> {
                 of: count.planned,
                 at_once: rules.at_once,
                 window,
-                until: (until < later(self.now, ALWAYS)).then_some(until),
+                until: (until < later(self.moment.now, ALWAYS)).then_some(until),
             }),
             Gate::Closed { next, because } => self.wait_for_window(rules, next, because, decision),
         }
+    }
+
+    fn count(&self, ring: &RingName) -> judge::RingCount {
+        let rings = self.moment.envelope.rings.iter().zip(&self.index.rings);
+        let mut found = rings.filter(|(rules, _)| rules.name == *ring);
+        found.next().map(|(_, ring)| ring.count).unwrap_or_default()
     }
 
     fn wait_for_window(
@@ -394,8 +433,8 @@ impl<'a> Context<'a> {
         decision: &mut Decision,
     ) {
         decision.wake_at(next);
-        decision.wake_at(Some(self.envelope.expires).filter(|e| *e > self.now));
-        decision.waits.push(Wait::Window {
+        decision.wake_at(Some(self.moment.envelope.expires).filter(|e| *e > self.moment.now));
+        self.waits(decision, || Wait::Window {
             ring: rules.name.clone(),
             next,
             because,
@@ -404,10 +443,10 @@ impl<'a> Context<'a> {
 
     /// Whether nothing new may start, whatever the ring says.
     fn stopped(&self, decision: &mut Decision) -> bool {
-        if self.run.paused.is_some() {
+        if self.moment.run.paused.is_some() {
             return true;
         }
-        if self.now >= self.envelope.expires {
+        if self.moment.now >= self.moment.envelope.expires {
             let why = "the approval expired: plan again for what is left".to_owned();
             decision.run.push(RunEvent::Halted { why, ring: None });
             return true;
@@ -415,116 +454,108 @@ impl<'a> Context<'a> {
         false
     }
 
-    fn roll(&self, rules: &'a RingRules, decision: &mut Decision) {
-        let waves = self
-            .schedule
-            .rings
-            .iter()
-            .find(|r| r.ring == rules.name)
-            .map_or(&[][..], |r| &r.waves);
-        for (at, wave) in waves.iter().enumerate() {
-            let states = || {
-                wave.components
-                    .iter()
-                    .filter_map(|c| self.components.get(c).map(|s| (c, s)))
+    fn roll(&self, rules: &'a RingRules, ring: &RingIndex, decision: &mut Decision) {
+        let current = ring.unsettled.first();
+        let Some((at, wave)) = current.and_then(|at| Some((*at, ring.waves.get(*at)?))) else {
+            let until = match ring.in_service {
+                0 => self.moment.now,
+                _ => later(self.moment.now, rules.soak),
             };
-            if states().all(|(_, s)| s.phase.is_settled()) {
-                continue;
-            }
-            let waiting: Vec<&ComponentId> = states()
-                .filter(|(_, s)| s.phase == Phase::Waiting)
-                .map(|(c, _)| c)
-                .collect();
-            if waiting.is_empty() {
-                let waits_for = states()
-                    .filter(|(_, s)| !s.phase.is_settled())
-                    .map(|(c, _)| c.clone())
-                    .collect();
-                decision.waits.push(Wait::Wave {
-                    ring: rules.name.clone(),
-                    waits_for,
-                });
-            } else if !self.stopped(decision) {
-                self.admit(rules, at + 1, &waiting, decision);
-            }
+            decision.run.push(RunEvent::SoakStarted {
+                ring: rules.name.clone(),
+                until,
+            });
             return;
+        };
+        if wave.waiting.is_empty() {
+            self.waits(decision, || Wait::Wave {
+                ring: rules.name.clone(),
+                waits_for: self.moment.names(wave.targets(&wave.unsettled)),
+            });
+        } else if !self.stopped(decision) {
+            self.admit(rules, at + 1, wave, decision);
         }
-        let until = later(self.now, rules.soak);
-        let watched = self
-            .of_ring(&rules.name)
-            .any(|(_, s)| s.phase == Phase::InService);
-        let until = if watched { until } else { self.now };
-        decision.run.push(RunEvent::SoakStarted {
-            ring: rules.name.clone(),
-            until,
-        });
     }
 
-    fn admit(
-        &self,
-        rules: &'a RingRules,
-        wave: usize,
-        waiting: &[&'a ComponentId],
-        decision: &mut Decision,
-    ) {
-        let mut taken: Vec<&ComponentId> = Vec::new();
-        for component in waiting {
-            let Some(target) = self.envelope.target(component) else {
+    fn admit(&self, rules: &'a RingRules, nth: usize, wave: &WaveIndex, decision: &mut Decision) {
+        let mut slots = Slots::new(self.moment, self.index);
+        let mut from = 0;
+        for &place in &wave.waiting {
+            if !self.tells && slots.is_full(rules.at_once) {
+                // Nobody else can be let in.
+                break;
+            }
+            from = place + 1;
+            let Some(at) = wave.members.get(place as usize).copied() else {
                 continue;
             };
-            let before = || {
-                target
-                    .after
-                    .iter()
-                    .filter_map(|a| self.components.get(a).map(|s| (a, s)))
+            let Some(target) = self.moment.target(at) else {
+                continue;
             };
-            if let Some((failed, _)) = before()
-                .find(|(_, s)| !s.failures.is_empty() || s.phase == Phase::Ended(End::Skipped))
-            {
-                let why = format!("{failed} comes before it and was not patched");
-                decision
-                    .components
-                    .push(((*component).clone(), ComponentEvent::Skipped { why }));
+            if wave.doomed.contains(&place) {
+                self.skip(target, decision);
                 continue;
             }
-            if before().any(|(_, s)| !s.phase.is_settled()) {
+            if self.index.waits_for_others(at) {
                 continue;
             }
-            match self
-                .calendar
-                .gate(rules.window.as_ref(), self.now, target.takes.p95)
-            {
+            match self.moment.calendar.gate(
+                rules.window.as_ref(),
+                self.moment.now,
+                target.takes.p95,
+            ) {
                 Gate::Closed { next, because } => {
                     self.wait_for_window(rules, next, because, decision);
                     continue;
                 }
                 Gate::Open { .. } => {}
             }
-            match self.slot(target, rules.at_once, &taken) {
-                Ok(()) => {
-                    taken.push(component);
-                    decision.components.push((
-                        (*component).clone(),
-                        ComponentEvent::Admitted {
-                            ring: rules.name.clone(),
-                            wave,
-                            next: first_step(target),
-                        },
-                    ));
-                }
-                Err(wait) => decision.waits.push(wait),
+            if slots.may_go(at, rules.at_once) {
+                slots.take(at);
+                decision.components.push((
+                    target.component.clone(),
+                    ComponentEvent::Admitted {
+                        ring: rules.name.clone(),
+                        wave: nth,
+                        next: first_step(target),
+                    },
+                ));
+            } else {
+                self.waits(decision, || slots.why_not(target, at, rules.at_once));
+            }
+        }
+        for place in wave.doomed.range(from..) {
+            let at = wave.members.get(*place as usize);
+            if let Some(target) = at.and_then(|at| self.moment.target(*at)) {
+                self.skip(target, decision);
             }
         }
     }
 
-    fn confirm(&self, rules: &'a RingRules, decision: &mut Decision) {
+    fn skip(&self, target: &Target, decision: &mut Decision) {
+        let before = target
+            .after
+            .iter()
+            .filter_map(|a| self.moment.components.get(a).map(|s| (a, s)));
+        let mut failed =
+            before.filter(|(_, s)| !s.failures.is_empty() || s.phase == Phase::Ended(End::Skipped));
+        if let Some((failed, _)) = failed.next() {
+            let why = format!("{failed} comes before it and was not patched");
+            decision
+                .components
+                .push((target.component.clone(), ComponentEvent::Skipped { why }));
+        }
+    }
+
+    fn confirm(&self, rules: &'a RingRules, ring: &RingIndex, decision: &mut Decision) {
         decision.run.push(RunEvent::SoakEnded {
             ring: rules.name.clone(),
         });
-        for (target, state) in self
-            .of_ring(&rules.name)
-            .filter(|(_, s)| s.phase == Phase::InService)
-        {
+        let all = ring
+            .targets
+            .iter()
+            .filter_map(|at| self.moment.component(*at));
+        for (target, state) in all.filter(|(_, s)| s.phase == Phase::InService) {
             // Without a soak nothing can have changed since the checks a moment ago.
             let next = if rules.soak.is_zero() {
                 state.giving_back(End::Done)
@@ -537,28 +568,24 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn pass(&self, rules: &'a RingRules, decision: &mut Decision) {
-        let waits_for: Vec<ComponentId> = self
-            .of_ring(&rules.name)
-            .filter(|(_, s)| !s.phase.is_ended())
-            .map(|(t, _)| t.component.clone())
-            .collect();
-        if waits_for.is_empty() {
+    fn pass(&self, rules: &'a RingRules, ring: &RingIndex, decision: &mut Decision) {
+        if ring.not_ended.is_empty() {
             decision.run.push(RunEvent::RingPassed {
                 ring: rules.name.clone(),
-                count: self.count(&rules.name),
+                count: ring.count,
             });
         } else {
-            decision.waits.push(Wait::Wave {
+            self.waits(decision, || Wait::Wave {
                 ring: rules.name.clone(),
-                waits_for,
+                waits_for: self.moment.names(ring.not_ended.iter().copied()),
             });
         }
     }
 
     fn ending(&self, verdict: RunVerdict, decision: &mut Decision) {
         self.give_back_at_the_end(decision);
-        for (component, state) in self.components {
+        let idle = self.index.idle.iter();
+        for (target, state) in idle.filter_map(|at| self.moment.component(*at)) {
             let event = match state.phase {
                 Phase::Waiting => ComponentEvent::Skipped {
                     why: "the run was ended before its turn".to_owned(),
@@ -568,14 +595,9 @@ impl<'a> Context<'a> {
                 },
                 _ => continue,
             };
-            decision.components.push((component.clone(), event));
+            decision.components.push((target.component.clone(), event));
         }
-        if decision.is_empty()
-            && self
-                .components
-                .values()
-                .all(|s| s.phase.is_ended() && s.owed.is_empty())
-        {
+        if decision.is_empty() && self.index.open == 0 {
             decision.run.push(RunEvent::Ended {
                 verdict,
                 ends: self.ends(),
@@ -584,12 +606,7 @@ impl<'a> Context<'a> {
     }
 
     fn ends(&self) -> Vec<(End, usize)> {
-        let mut ends: BTreeMap<End, usize> = BTreeMap::new();
-        for state in self.components.values() {
-            if let Phase::Ended(end) = state.phase {
-                *ends.entry(end).or_default() += 1;
-            }
-        }
-        ends.into_iter().collect()
+        let ends = self.index.ends.iter();
+        ends.map(|(end, number)| (*end, *number)).collect()
     }
 }

@@ -4,10 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::phase::{End, Phase, RunVerdict, Step};
+use super::{
+    phase::{End, Phase, RunVerdict, Step},
+    run::PausePoint,
+};
 use crate::{
     error::Failure,
-    id::{OpKey, PatchId, PersonId, RingName, RunId, Version, WindowName},
+    id::{ComponentId, OpKey, PatchId, PersonId, RingName, RunId, Version, WindowName},
     judge::{Answer, RingCount},
     plan::Denial,
     provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, Undo},
@@ -202,6 +205,9 @@ pub enum RunEvent {
     TakenOver {
         /// How often the journal changed hands.
         epoch: u64,
+        /// Which process of which host had opened it before, and when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
     },
     /// A ring may start.
     RingOpened {
@@ -272,6 +278,23 @@ pub enum RunEvent {
     /// It goes on.
     Unpaused {
         /// Who.
+        by: PersonId,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody wants a step not to begin until they say so.
+    PausePointSet {
+        /// Where, by whom and why.
+        point: PausePoint,
+    },
+    /// The step may begin.
+    PausePointCleared {
+        /// Whose step; every component's where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<ComponentId>,
+        /// Which step.
+        step: Step,
+        /// Who says so.
         by: PersonId,
         /// Why.
         reason: String,

@@ -5,9 +5,11 @@
 //! flight is derived from the state, never remembered: resuming after a crash is deriving it again.
 
 mod advance;
+mod budget;
 mod component;
 mod decide;
 mod event;
+mod index;
 mod phase;
 mod run;
 mod steer;
@@ -15,12 +17,14 @@ mod stop;
 #[cfg(feature = "sqlite")]
 mod upcast;
 
-pub use advance::advance;
+pub use advance::{Moment, advance};
 pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall, Waived};
 pub use decide::{Input, OpResult, decide};
 pub use event::{ComponentEvent, Event, RunEvent};
+pub use index::Index;
 pub use phase::{End, Phase, RunVerdict, Step};
-pub use run::{Components, Decision, RingPhase, RunState, RunStatus, Wait};
+pub(crate) use run::before;
+pub use run::{Components, Decision, PausePoint, RingPhase, RunState, RunStatus, Wait};
 pub use steer::{Command, Resolution, Steered, steer};
 #[cfg(feature = "sqlite")]
 pub(crate) use upcast::{Read, read, stored};

@@ -1,7 +1,11 @@
 //! Where a component is on its way, and how a run ends.
 
+use std::str::FromStr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
 
 /// A step that changes something on the outside: one operation each.
 #[derive(
@@ -38,6 +42,32 @@ impl Step {
             Self::RebootBack => "reboot-back",
             Self::GiveBack => "give-back",
         }
+    }
+
+    /// Those that a run can be paused before. What restores service or gives something back is never held up.
+    pub const PAUSABLE: [Self; 4] = [Self::RebootFirst, Self::Stage, Self::Apply, Self::Reboot];
+}
+
+impl FromStr for Step {
+    type Err = Error;
+
+    /// Reads the word of a step that a run can be paused before.
+    ///
+    /// # Errors
+    /// `InvalidInput`, with the words that there are.
+    fn from_str(word: &str) -> Result<Self> {
+        let known = Self::PAUSABLE.into_iter().find(|s| s.slug() == word);
+        known.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "there is no such step that a run can be paused before",
+            )
+            .expected(format!(
+                "one of {}",
+                Self::PAUSABLE.map(Self::slug).join(", ")
+            ))
+            .found(word)
+        })
     }
 }
 
@@ -140,6 +170,19 @@ impl Phase {
     #[must_use]
     pub const fn is_on_the_way(self) -> bool {
         !matches!(self, Self::Waiting | Self::InService | Self::Ended(_))
+    }
+
+    /// Whether something must be in flight for it.
+    #[must_use]
+    pub const fn acts(self) -> bool {
+        !matches!(
+            self,
+            Self::Waiting
+                | Self::InService
+                | Self::AwaitWayBack
+                | Self::Quarantined
+                | Self::Ended(_)
+        )
     }
 
     /// Whether its part is over.

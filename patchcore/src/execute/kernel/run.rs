@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     component::ComponentState,
     event::{ComponentEvent, RunEvent},
-    phase::RunVerdict,
+    phase::{Phase, RunVerdict, Step},
 };
 use crate::{
     id::{ComponentId, PersonId, RingName},
@@ -39,6 +39,27 @@ pub enum RunStatus {
         /// How.
         verdict: RunVerdict,
     },
+}
+
+/// A step that does not begin until a person says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PausePoint {
+    /// Whose step; every component's where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ComponentId")]
+    pub component: Option<ComponentId>,
+    /// Which step.
+    pub step: Step,
+    /// Who set it.
+    pub by: PersonId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Where a pause point is: *before reboot of web-07*, *before reboot of each component*.
+pub(crate) fn before(step: Step, component: Option<&ComponentId>) -> String {
+    let whose = component.map_or("each component", ComponentId::as_str);
+    format!("before {} of {whose}", step.slug())
 }
 
 /// How a ring stands.
@@ -71,6 +92,9 @@ pub struct RunState {
     pub waived: BTreeSet<RingName>,
     /// Who paused it, and why.
     pub paused: Option<(PersonId, String)>,
+    /// Steps that do not begin until a person says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pause_points: Vec<PausePoint>,
     /// How each ring stands.
     pub rings: BTreeMap<RingName, RingPhase>,
     /// Rings that a person approved.
@@ -135,6 +159,13 @@ pub enum Wait {
         /// Why.
         reason: String,
     },
+    /// Somebody paused a component before a step.
+    PausePoint {
+        /// Who waits.
+        component: ComponentId,
+        /// Before which step, by whom and why.
+        point: PausePoint,
+    },
     /// A person must lift a halt or end the run.
     Halted {
         /// Why it halted.
@@ -159,6 +190,11 @@ pub enum Wait {
         what: String,
         /// By when it should have been.
         since: Timestamp,
+    },
+    /// The journal: another program holds it up, and nothing starts that is not recorded.
+    Journal {
+        /// Why it cannot be written.
+        why: String,
     },
     /// A person must decide about a component.
     Person {
@@ -221,6 +257,12 @@ impl RunState {
             }
             RunEvent::Paused { by, reason } => self.paused = Some((by.clone(), reason.clone())),
             RunEvent::Unpaused { .. } => self.paused = None,
+            RunEvent::PausePointSet { point } => self.pause_points.push(point.clone()),
+            RunEvent::PausePointCleared {
+                component, step, ..
+            } => self
+                .pause_points
+                .retain(|p| p.step != *step || p.component != *component),
             RunEvent::Ending { verdict, .. } => {
                 self.status = RunStatus::Ending { verdict: *verdict }
             }
@@ -237,6 +279,29 @@ impl RunState {
 
     fn ring(&mut self, ring: &RingName, phase: RingPhase) {
         self.rings.insert(ring.clone(), phase);
+    }
+
+    /// Where a component must not go on until a person says so: a step that has not begun and that somebody set a
+    /// pause point before. A run that is brought to an end is not held up.
+    #[must_use]
+    pub fn held_before(
+        &self,
+        component: &ComponentId,
+        state: &ComponentState,
+    ) -> Option<&PausePoint> {
+        let Phase::Doing(step) = state.phase else {
+            return None;
+        };
+        let ends = matches!(
+            self.status,
+            RunStatus::Ending { .. } | RunStatus::Ended { .. }
+        );
+        if ends || state.op.is_some() {
+            return None;
+        }
+        self.pause_points
+            .iter()
+            .find(|p| p.step == step && p.component.as_ref().is_none_or(|c| c == component))
     }
 
     /// How one ring stands.

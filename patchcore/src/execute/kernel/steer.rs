@@ -10,7 +10,7 @@ use super::{
     decide::first_step,
     event::{ComponentEvent, RunEvent},
     phase::{End, Phase, RunVerdict, Step},
-    run::{Components, RunState, RunStatus},
+    run::{Components, PausePoint, RunState, RunStatus, before},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -74,6 +74,24 @@ pub enum Command {
     Pause,
     /// It goes on.
     Unpause,
+    /// A step does not begin, of one component or of all.
+    PauseBefore {
+        /// Which step: one of [`Step::PAUSABLE`].
+        step: Step,
+        /// Whose; every component's where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "ComponentId")]
+        component: Option<ComponentId>,
+    },
+    /// It may begin.
+    UnpauseBefore {
+        /// Which step.
+        step: Step,
+        /// Whose, as it was said when it was paused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "ComponentId")]
+        component: Option<ComponentId>,
+    },
     /// It is brought to an end, whatever is left.
     Cancel,
     /// Failures so far are forgiven, and it goes on.
@@ -110,6 +128,8 @@ impl Command {
         match self {
             Self::Pause => "pause",
             Self::Unpause => "unpause",
+            Self::PauseBefore { .. } => "pause_before",
+            Self::UnpauseBefore { .. } => "unpause_before",
             Self::Cancel => "cancel",
             Self::LiftHalt => "lift_halt",
             Self::End => "end",
@@ -159,6 +179,43 @@ pub fn steer(
         Command::Pause => steered.run.push(RunEvent::Paused { by, reason }),
         Command::Unpause if run.paused.is_none() => return Err("it is not paused".to_owned()),
         Command::Unpause => steered.run.push(RunEvent::Unpaused { by, reason }),
+        Command::PauseBefore { step, component } => {
+            if !Step::PAUSABLE.contains(step) {
+                return Err(format!("a run is never held up before {}", step.slug()));
+            }
+            if let Some(component) = component
+                && !components.contains_key(component)
+            {
+                return Err(format!("{component} is not in this run"));
+            }
+            if is_set(run, *step, component.as_ref()) {
+                return Err(format!(
+                    "there is a pause point {}",
+                    before(*step, component.as_ref())
+                ));
+            }
+            let point = PausePoint {
+                component: component.clone(),
+                step: *step,
+                by,
+                reason,
+            };
+            steered.run.push(RunEvent::PausePointSet { point });
+        }
+        Command::UnpauseBefore { step, component } => {
+            if !is_set(run, *step, component.as_ref()) {
+                return Err(format!(
+                    "there is no pause point {}",
+                    before(*step, component.as_ref())
+                ));
+            }
+            steered.run.push(RunEvent::PausePointCleared {
+                component: component.clone(),
+                step: *step,
+                by,
+                reason,
+            });
+        }
         Command::Cancel => steered.run.push(RunEvent::Ending {
             verdict: RunVerdict::Cancelled,
             by,
@@ -231,6 +288,12 @@ pub fn steer(
         }),
     }
     Ok(steered)
+}
+
+fn is_set(run: &RunState, step: Step, component: Option<&ComponentId>) -> bool {
+    run.pause_points
+        .iter()
+        .any(|p| p.step == step && p.component.as_ref() == component)
 }
 
 fn resolve(

@@ -1,6 +1,6 @@
 //! What is said to a person who reads and steers a run from another process.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::on_one_line;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         journal::CommandRow,
         kernel::{Command, Resolution, RingPhase, Wait},
     },
-    plan::text::Times,
+    plan::text::{Times, duration},
 };
 
 /// More of those at work are only counted.
@@ -54,6 +54,13 @@ pub(crate) fn asked(command: &Command) -> String {
             version,
             run,
         } => format!("lift-denial {patch} {version} of run {run}"),
+        Command::PauseBefore { step, component } | Command::UnpauseBefore { step, component } => {
+            let whose = component
+                .as_ref()
+                .map_or_else(String::new, |c| format!(" {c}"));
+            let verb = command.verb().replace('_', "-");
+            format!("{verb} {}{whose}", step.slug())
+        }
         Command::Pause | Command::Unpause | Command::Cancel | Command::LiftHalt | Command::End => {
             command.verb().replace('_', "-")
         }
@@ -74,6 +81,9 @@ pub(crate) fn progress(progress: &RunProgress, times: &Times) -> Vec<String> {
             one.phase,
             times.moment(one.since)
         );
+        if let Some(late) = one.late {
+            line.push_str(&format!(" · {}", overtime(late)));
+        }
         if let Some(says) = &one.says {
             line.push_str(&format!(" · it says: {says}"));
         }
@@ -86,6 +96,11 @@ pub(crate) fn progress(progress: &RunProgress, times: &Times) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// *12 min longer than 95 % of its kind take*.
+pub(crate) fn overtime(late: Duration) -> String {
+    format!("{} longer than 95 % of its kind take", duration(late))
 }
 
 /// How many of a ring stand where: *3 of 10 back in service · 2 at work · 5 wait*.
@@ -123,6 +138,11 @@ pub(crate) fn next(standing: &Standing, driven: &DrivenBy) -> Vec<String> {
     for wait in standing.waits() {
         let one = match wait {
             Wait::Paused { .. } => "unpause with a reason, or cancel".to_owned(),
+            Wait::PausePoint { point, .. } => {
+                let whose = point.component.as_ref();
+                let whose = whose.map_or_else(String::new, |c| format!(" {c}"));
+                format!("unpause-before {}{whose} with a reason", point.step.slug())
+            }
             Wait::Halted { .. } => "lift-halt with a reason, or end the run".to_owned(),
             Wait::RingApproval { ring } => format!("approve {ring}"),
             Wait::Person { component, .. } => decide(component.as_str()),
@@ -131,7 +151,8 @@ pub(crate) fn next(standing: &Standing, driven: &DrivenBy) -> Vec<String> {
             | Wait::Slot { .. }
             | Wait::Floor { .. }
             | Wait::Wave { .. }
-            | Wait::Overdue { .. } => continue,
+            | Wait::Overdue { .. }
+            | Wait::Journal { .. } => continue,
             Wait::Stalled { component, .. } => format!("why {component}, then look at it"),
         };
         if !next.contains(&one) {

@@ -2,7 +2,7 @@
 
 use super::component::{end, without};
 use crate::{
-    execute::kernel::{RunEvent, RunVerdict},
+    execute::kernel::{RunEvent, RunVerdict, before},
     judge::RingCount,
     plan::text::{Times, count},
 };
@@ -20,7 +20,13 @@ pub(crate) fn run_event(event: &RunEvent, times: &Times) -> String {
             count(*components, "component", "components"),
             approved_by.join(", ")
         ),
-        RunEvent::TakenOver { epoch } => format!("resumed from its journal (opening {epoch})"),
+        RunEvent::TakenOver { epoch, from: None } => {
+            format!("resumed from its journal (opening {epoch})")
+        }
+        RunEvent::TakenOver {
+            epoch,
+            from: Some(from),
+        } => format!("resumed from its journal (opening {epoch}, before by {from})"),
         RunEvent::RingOpened {
             ring,
             of,
@@ -61,6 +67,21 @@ pub(crate) fn run_event(event: &RunEvent, times: &Times) -> String {
             format!("paused by {by}: {reason} · nothing new starts")
         }
         RunEvent::Unpaused { by, reason } => format!("unpaused by {by}: {reason}"),
+        RunEvent::PausePointSet { point } => format!(
+            "paused {} by {}: {}",
+            before(point.step, point.component.as_ref()),
+            point.by,
+            point.reason
+        ),
+        RunEvent::PausePointCleared {
+            component,
+            step,
+            by,
+            reason,
+        } => format!(
+            "unpaused {} by {by}: {reason}",
+            before(*step, component.as_ref())
+        ),
         RunEvent::Ending { by, reason, .. } => format!(
             "brought to an end by {by}: {reason} · what is open is finished, what is owed is given back"
         ),

@@ -7,7 +7,10 @@ use super::{
     run::verdict,
 };
 use crate::{
-    execute::{Standing, kernel::Wait},
+    execute::{
+        Standing,
+        kernel::{Wait, before},
+    },
     id::ComponentId,
     plan::text::{Times, duration, names},
     policy::ClosedBecause,
@@ -43,6 +46,12 @@ pub(crate) fn wait(wait: &Wait, times: &Times) -> String {
             if waits_for.len() == 1 { "is" } else { "are" }
         ),
         Wait::Paused { by, reason } => format!("paused by {by}: {reason}"),
+        Wait::PausePoint { component, point } => format!(
+            "{component} is paused {} by {}: {}",
+            before(point.step, point.component.as_ref()),
+            point.by,
+            point.reason
+        ),
         Wait::Halted { why } => {
             format!("halted: {why} · lift the halt with a reason, or end the run")
         }
@@ -61,6 +70,7 @@ pub(crate) fn wait(wait: &Wait, times: &Times) -> String {
             what,
             since,
         } => format!("{component} {what}, overdue since {}", times.at(*since)),
+        Wait::Journal { why } => format!("it cannot record what it decides: {why}"),
         Wait::Person { component, why } => format!(
             "{component}: a person must decide: {}",
             without(why, Some(component))

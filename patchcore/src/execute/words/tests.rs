@@ -5,7 +5,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use super::*;
 use crate::{
     error::{Error, ErrorKind, Failure},
-    execute::kernel::{End, Phase, RunVerdict, Step},
+    execute::kernel::{End, PausePoint, Phase, RunVerdict, Step},
     id::{OpKey, RunId},
     judge::{Answer, RingCount},
     plan::Denial,
@@ -52,6 +52,15 @@ fn denial() -> Denial {
     }
 }
 
+fn pause_point(component: Option<&str>) -> PausePoint {
+    PausePoint {
+        component: component.map(Into::into),
+        step: Step::Reboot,
+        by: "jon".into(),
+        reason: "the vendor looks first".to_owned(),
+    }
+}
+
 /// A place for every variant: a new one does not compile until it has a sentence below.
 const fn place_of_run(event: &RunEvent) -> u8 {
     match event {
@@ -71,6 +80,8 @@ const fn place_of_run(event: &RunEvent) -> u8 {
         RunEvent::DenialLifted { .. } => 13,
         RunEvent::CommandRefused { .. } => 14,
         RunEvent::Ended { .. } => 15,
+        RunEvent::PausePointSet { .. } => 16,
+        RunEvent::PausePointCleared { .. } => 17,
     }
 }
 
@@ -116,7 +127,10 @@ fn every_event_of_a_run_is_a_sentence() {
             "plan 925b766c · 14 components · requested by sam · approved by maria (asserted), jon (signed)",
         ),
         (
-            RunEvent::TakenOver { epoch: 2 },
+            RunEvent::TakenOver {
+                epoch: 2,
+                from: None,
+            },
             "resumed from its journal (opening 2)",
         ),
         (
@@ -184,6 +198,21 @@ fn every_event_of_a_run_is_a_sentence() {
             "unpaused by maria: the vendor fixed it",
         ),
         (
+            RunEvent::PausePointSet {
+                point: pause_point(Some("web-07")),
+            },
+            "paused before reboot of web-07 by jon: the vendor looks first",
+        ),
+        (
+            RunEvent::PausePointCleared {
+                component: None,
+                step: Step::Reboot,
+                by: maria(),
+                reason: why(),
+            },
+            "unpaused before reboot of each component by maria: the vendor fixed it",
+        ),
+        (
             RunEvent::Ending {
                 verdict: RunVerdict::Cancelled,
                 by: maria(),
@@ -231,7 +260,7 @@ fn every_event_of_a_run_is_a_sentence() {
         assert_eq!(run_event(event, &berlin()), *expect);
         seen.insert(place_of_run(event));
     }
-    assert_eq!(seen, (0..16).collect());
+    assert_eq!(seen, (0..18).collect());
 }
 
 const fn place_of_component(event: &ComponentEvent) -> u8 {
@@ -544,8 +573,10 @@ const fn place_of_wait(wait: &Wait) -> u8 {
         Wait::Paused { .. } => 6,
         Wait::Halted { .. } => 7,
         Wait::Person { .. } => 8,
-        Wait::Stalled { .. } => 9,
-        Wait::Overdue { .. } => 10,
+        Wait::Journal { .. } => 9,
+        Wait::PausePoint { .. } => 10,
+        Wait::Stalled { .. } => 11,
+        Wait::Overdue { .. } => 12,
     }
 }
 
@@ -634,6 +665,13 @@ fn every_wait_is_a_sentence() {
             "paused by jon: lunch",
         ),
         (
+            Wait::PausePoint {
+                component: "web-07".into(),
+                point: pause_point(None),
+            },
+            "web-07 is paused before reboot of each component by jon: the vendor looks first",
+        ),
+        (
             Wait::Halted {
                 why: "1 of 2 failed".to_owned(),
             },
@@ -646,13 +684,19 @@ fn every_wait_is_a_sentence() {
             },
             "web-3: a person must decide: nobody knows",
         ),
+        (
+            Wait::Journal {
+                why: "journal run.db: another program keeps a transaction open".to_owned(),
+            },
+            "it cannot record what it decides: journal run.db: another program keeps a transaction open",
+        ),
     ];
     let mut seen = BTreeSet::new();
     for (one, expect) in &table {
         assert_eq!(wait(one, &berlin()), *expect);
         seen.insert(place_of_wait(one));
     }
-    assert_eq!(seen, (0..9).collect());
+    assert_eq!(seen, (0..11).collect());
 }
 
 #[test]

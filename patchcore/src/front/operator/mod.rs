@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     execute::{
         DrivenBy, Story, denials,
-        journal::{ChainReport, Holder, JournalReader},
+        journal::{Anchor, ChainReport, Holder, JournalReader},
     },
     id::RunId,
     plan::Denial,
@@ -110,6 +110,23 @@ impl Operator {
     /// `JournalDamaged` if the tables cannot be read at all, `Io`.
     pub async fn verify(&self) -> Result<ChainReport> {
         self.reader.verify().await
+    }
+
+    /// The same, and whether everything that anchors saw is there as they saw it: only so is an end found that was cut off
+    /// or lost, or a chain that was computed anew.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), and `InvalidInput` for an anchor of another journal.
+    pub async fn verify_against(&self, anchors: &[Anchor]) -> Result<ChainReport> {
+        self.reader.verify_against(anchors).await
+    }
+
+    /// Where the journal ends, to be kept elsewhere; none before the first event.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn anchor(&self) -> Result<Option<Anchor>> {
+        self.reader.anchor().await
     }
 
     /// Who drives a run.

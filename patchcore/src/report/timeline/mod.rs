@@ -278,6 +278,8 @@ const fn is_of_a_person(event: &Event) -> bool {
             RunEvent::HaltLifted { .. }
                 | RunEvent::Paused { .. }
                 | RunEvent::Unpaused { .. }
+                | RunEvent::PausePointSet { .. }
+                | RunEvent::PausePointCleared { .. }
                 | RunEvent::Ending { .. }
                 | RunEvent::RingApproved { .. }
                 | RunEvent::DenialLifted { .. }

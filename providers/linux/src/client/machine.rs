@@ -14,7 +14,7 @@ use patchcore::{Error, ErrorKind, Result, id::ComponentId, provider::OpContext};
 use crate::{
     config::LocalConfig,
     error,
-    job::{Job, JobId, JobStatus, Poll},
+    job::{Job, JobId, JobStatus, Jobs, Poll},
     pm::apt::{AptScan, Clocks, Facts, PackageName, facts_script, scan_script_about},
     transport::{Output, Script, Transport},
 };
@@ -151,16 +151,21 @@ impl Machine {
         }
     }
 
+    /// Its jobs, on behalf of whoever holds its lock by the caller's word.
+    fn jobs(&self, ctx: &OpContext) -> Jobs {
+        self.config.jobs.clone().with_fence(ctx.fence())
+    }
+
     /// Starts a job, or finds the one that was started under its id.
     pub(crate) async fn start(&self, ctx: &OpContext, job: &Job) -> Result<JobStatus> {
-        let script = self.config.jobs.start(job, ctx.now())?;
+        let script = self.jobs(ctx).start(job, ctx.now())?;
         let output = self.run(ctx, &script, ASK_WITHIN).await?;
         JobStatus::parse(&job.id, &output.stdout)
     }
 
     /// Asks how a job stands.
     pub(crate) async fn poll(&self, ctx: &OpContext, id: &JobId, poll: Poll) -> Result<JobStatus> {
-        let script = self.config.jobs.poll(id, poll)?;
+        let script = self.jobs(ctx).poll(id, poll)?;
         let output = self.run(ctx, &script, ASK_WITHIN + poll.wait).await?;
         JobStatus::parse(id, &output.stdout)
     }
@@ -181,6 +186,11 @@ impl Machine {
                 return Ok((status, String::from_utf8_lossy(&log).into_owned()));
             }
         }
+    }
+
+    /// Runs a script that is through in a moment.
+    pub(crate) async fn run_briefly(&self, ctx: &OpContext, script: &Script) -> Result<Output> {
+        self.run(ctx, script, ASK_WITHIN).await
     }
 
     /// Runs a script within its limit and the caller's deadline.

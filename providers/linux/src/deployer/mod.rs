@@ -180,7 +180,7 @@ impl Machine {
         };
         let status = self.start(ctx, &job).await?;
         Ok(match status.phase {
-            Phase::Conflict | Phase::Refused => {
+            Phase::Conflict | Phase::Refused | Phase::Fenced => {
                 let error = failed_job(op.request.verb(), &job.id, &status, "")
                     .unwrap_or_else(|| Error::new(ErrorKind::ProviderFault, "it was refused"));
                 Begun::Refused(Failure::from(&error))

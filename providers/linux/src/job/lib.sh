@@ -90,6 +90,8 @@ judge() {
         read -r rc _ <"$d/rc"
         phase='done'
         [ "$rc" != C ] || { phase=cancelled rc=-; }
+        # Its runner found that the lock had changed hands, and left before the content.
+        [ "$rc" != F ] || { phase=fenced rc=- ran=no; }
         return 0
     fi
     if [ "$jobboot" != "$boot" ]; then

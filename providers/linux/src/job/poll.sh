@@ -1,4 +1,5 @@
 # Says how a job stands, after waiting up to WAIT seconds for its end. Set before: those of lib.sh and WAIT.
+sign_of_life
 where
 judge
 i=0

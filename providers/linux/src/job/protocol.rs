@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use patchcore::{Error, ErrorKind, Result, Timestamp, id::OpKey};
+use patchcore::{Error, ErrorKind, Result, Timestamp, id::OpKey, provider::Claim};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,11 @@ pub const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 const LIB: &str = include_str!("lib.sh");
 const START: &str = include_str!("start.sh");
 const FORGET: &str = include_str!("forget.sh");
-const RUNNER: &str = include_str!("runner.sh");
+const RUNNER: &str = concat!(include_str!("lock.sh"), include_str!("runner.sh"));
+const LOCK: &str = include_str!("lock.sh");
+const TAKE: &str = include_str!("take.sh");
+const LOOK: &str = include_str!("look.sh");
+const GIVE_BACK: &str = include_str!("give_back.sh");
 const POLL: &str = include_str!("poll.sh");
 const CANCEL: &str = include_str!("cancel.sh");
 
@@ -193,6 +197,7 @@ impl Default for Poll {
 pub struct Jobs {
     base: String,
     fallback: Option<String>,
+    fence: u64,
 }
 
 impl Jobs {
@@ -203,6 +208,7 @@ impl Jobs {
         Self {
             base: "/var/lib/patchcore/jobs".to_owned(),
             fallback: Some("/run/patchcore/jobs".to_owned()),
+            fence: 0,
         }
     }
 
@@ -223,7 +229,16 @@ impl Jobs {
         Ok(Self {
             base: base.to_owned(),
             fallback: fallback.map(str::to_owned),
+            fence: 0,
         })
+    }
+
+    /// The same, on behalf of whoever has this holding of the machine's lock: a start with another one than the last is
+    /// refused. It is no part of a job's content.
+    #[must_use]
+    pub fn with_fence(mut self, fence: u64) -> Self {
+        self.fence = fence;
+        self
     }
 
     /// The first folder.
@@ -254,7 +269,7 @@ impl Jobs {
             .set("RUNNER", RUNNER)?
             .set("NOW", &now.as_second().max(0).to_string())?
             .set("MEMORY", &MEMORY.as_secs().to_string())?
-            .text(LIB)
+            .text(LOCK).text(LIB)
             .text(START)
             .text(FORGET))
     }
@@ -268,7 +283,7 @@ impl Jobs {
         Ok(self
             .script(id, poll, true)?
             .set("WAIT", &wait)?
-            .text(LIB)
+            .text(LOCK).text(LIB)
             .text(POLL))
     }
 
@@ -283,10 +298,61 @@ impl Jobs {
             .text(CANCEL))
     }
 
+    /// The folder of the machine's lock, beside the first folder of jobs.
+    fn locks(&self) -> String {
+        let above = self.base.rsplit_once('/').map_or("", |(above, _)| above);
+        format!("{above}/lock")
+    }
+
+    /// Takes the lock of the machine, or asks who has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a claim that no shell can hold.
+    pub(crate) fn take_lock(&self, id: &str, claim: &Claim) -> Result<Script> {
+        // Words are separated by spaces where they are kept, and the holder stands last.
+        let joined = |text: &str, with: &str| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(with)
+        };
+        Ok(self
+            .lock_script(id)?
+            .set("JOURNAL", &joined(&claim.journal, "_"))?
+            .set("OPENING", &joined(&claim.opening, "_"))?
+            .set("EPOCH", &claim.epoch.to_string())?
+            .set("LEASE", &claim.lease.as_secs().max(1).to_string())?
+            .set("HOLDER", &joined(&claim.holder, " "))?
+            .text(TAKE))
+    }
+
+    /// Gives the lock of the machine back.
+    ///
+    /// # Errors
+    /// As [`Jobs::poll`].
+    pub(crate) fn give_lock_back(&self, id: &str) -> Result<Script> {
+        Ok(self.lock_script(id)?.text(GIVE_BACK))
+    }
+
+    /// Asks who has the lock of the machine.
+    ///
+    /// # Errors
+    /// As [`Jobs::poll`].
+    pub(crate) fn look_at_lock(&self, id: &str) -> Result<Script> {
+        Ok(self.lock_script(id)?.text(LOOK))
+    }
+
+    fn lock_script(&self, id: &str) -> Result<Script> {
+        Ok(Script::new(id)
+            .set("locks", &self.locks())?
+            .set("FENCE", &self.fence.to_string())?
+            .text(LOCK))
+    }
+
     fn script(&self, id: &JobId, poll: Poll, fallback: bool) -> Result<Script> {
         Script::new(id.as_str())
             .set("OP", id.as_str())?
             .set("PC_BASE", &self.base)?
+            .set("locks", &self.locks())?
+            .set("FENCE", &self.fence.to_string())?
             .set(
                 "PC_FALLBACK",
                 self.fallback

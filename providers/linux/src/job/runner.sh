@@ -1,7 +1,10 @@
-# Runs one job, detached from whoever started it. Argument: the job's folder.
-d=$1
+# Runs one job, detached from whoever started it. Arguments: the job's folder, the fence of who started it, the folder
+# of locks. Stands behind lock.sh.
+d=$1 FENCE=$2 locks=$3 OP=${1##*/}
 umask 077
 cd / || exit 1
+# Before the claim, so that who holds the lock now can run the job himself.
+admitted || { note refused; exit 0; }
 # The first to make the claim runs the job; every other runner leaves.
 mkdir "$d/claim" 2>/dev/null || exit 0
 # HUP of a lost session is ignored. TERM of a shutdown is caught with an empty action, which children do
@@ -27,6 +30,14 @@ sync "${d%/*}" "$d" "$d/state" 2>/dev/null || sync
 # One block in reserve, so that a disk filled by the job still takes its result.
 head -c 4096 /dev/zero >"$d/reserve" 2>/dev/null
 
+# Once more, after all that may have taken time: from here to the first command of the content nothing waits.
+if ! admitted; then
+    note refused
+    rm -f "$d/reserve"
+    put rc "F $(date +%s) $boot"
+    exit 0
+fi
+note begun
 read -r sha <"$d/sha"
 have=$(sha256sum <"$d/spec.$sha" | cut -d' ' -f1)
 if [ "$have" = "$sha" ]; then

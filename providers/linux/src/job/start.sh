@@ -48,12 +48,23 @@ refuse() {
     exit 73
 }
 
+# Somebody else holds the lock of this machine, or did since: who it is stands behind the header.
+fenced() {
+    note refused
+    why=fenced OFF=0 MAX=0 phase=refused rc=- ran=no pid=- jobboot=-
+    report
+    holding
+    exit 73
+}
+
 umask 077
 where
 if ! reachable "$d"; then
     why=denied
     refuse
 fi
+sign_of_life
+admitted || fenced
 if [ "$base" = fallback ]; then
     prepare "$PC_FALLBACK" || refuse
 elif ! prepare "$PC_BASE"; then
@@ -82,14 +93,16 @@ if [ ! -d "$d/claim" ]; then
         # KillMode=mixed with the runner's own trap lets a shutdown wait for dpkg instead of killing it.
         systemd-run --quiet --no-block --no-ask-password --collect --unit="patchcore-$OP" \
             --description="patchcore job $OP" -p Type=exec -p KillMode=mixed -p TimeoutStopSec=15min \
-            -p OOMScoreAdjust=-800 /bin/sh "$d/runner" "$d" && launched=yes
+            -p OOMScoreAdjust=-800 /bin/sh "$d/runner" "$d" "$FENCE" "$locks" && launched=yes
     fi
     # A second runner of one job finds the claim taken and leaves, so that launching twice does no harm.
     if [ "$launched" = no ]; then
-        setsid nohup /bin/sh "$d/runner" "$d" >/dev/null 2>&1 </dev/null &
+        setsid nohup /bin/sh "$d/runner" "$d" "$FENCE" "$locks" >/dev/null 2>&1 </dev/null &
     fi
     i=0
     while [ ! -e "$d/state" ] && [ ! -e "$d/rc" ] && [ "$i" -lt 50 ]; do
+        # The runner leaves without a trace in the folder where the lock changes hands meanwhile.
+        admitted || fenced
         sleep 0.1
         i=$((i + 1))
     done

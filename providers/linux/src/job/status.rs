@@ -25,6 +25,8 @@ pub enum Phase {
     Done,
     /// It was cancelled before it began and never runs.
     Cancelled,
+    /// The lock of the machine changed hands before it began, and it never runs.
+    Fenced,
     /// The machine restarted while it ran.
     LostReboot,
     /// Its runner ended without a result. What it had started, such as apt-get, may still run.
@@ -36,13 +38,14 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [(&'static str, Self); 10] = [
+    const ALL: [(&'static str, Self); 11] = [
         ("absent", Self::Absent),
         ("prepared", Self::Prepared),
         ("claimed", Self::Claimed),
         ("running", Self::Running),
         ("done", Self::Done),
         ("cancelled", Self::Cancelled),
+        ("fenced", Self::Fenced),
         ("lost_reboot", Self::LostReboot),
         ("lost_died", Self::LostDied),
         ("conflict", Self::Conflict),
@@ -61,15 +64,18 @@ pub enum Refusal {
     ReadOnly,
     /// The user has no right to it.
     Denied,
+    /// Somebody else has the lock of the machine, or had it since.
+    Fenced,
     /// Another input/output error.
     Io,
 }
 
 impl Refusal {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 5] = [
         ("disk_full", Self::DiskFull),
         ("read_only", Self::ReadOnly),
         ("denied", Self::Denied),
+        ("fenced", Self::Fenced),
         ("io", Self::Io),
     ];
 }

@@ -5,7 +5,7 @@
 
 use patchcore::{Error, ErrorKind};
 
-use crate::job::{JobId, JobStatus, Phase, Refusal};
+use crate::job::{JobId, JobStatus, Phase, Refusal, holding};
 
 /// One rule: a line with all of these texts means this kind.
 struct Rule {
@@ -35,6 +35,8 @@ const LOCK: &str = "wait for the other process or stop it, then try again";
 const DRIFT: &str = "plan again and have the new plan approved";
 const REPOSITORY: &str =
     "look at the repository and the machine's way to it, then refresh and try again";
+const RIVAL: &str =
+    "stop the older of the two orchestrators; patch a machine with one of them only";
 const SCRIPT: &str = "read the job's log; roll back, or mend the package and repair";
 
 /// In order: the first rule that any line of a log meets wins. The cause stands before what follows
@@ -326,6 +328,12 @@ pub fn failed_job(what: &str, id: &JobId, status: &JobStatus, log: &str) -> Opti
             format!("{what} was cancelled before it began"),
         )
         .consequence("nothing was changed"),
+        Phase::Fenced => Error::new(
+            ErrorKind::Fenced,
+            format!("{what} came too late: the lock of the machine went to somebody else"),
+        )
+        .consequence("nothing was changed, and this job never runs")
+        .hint(RIVAL),
         Phase::LostReboot => Error::new(
             ErrorKind::LostReboot,
             format!("{what} was interrupted by a restart of the machine"),
@@ -350,6 +358,22 @@ pub fn failed_job(what: &str, id: &JobId, status: &JobStatus, log: &str) -> Opti
         )
         .consequence("nothing was changed by this start")
         .hint("every step and generation needs a key of its own"),
+        Phase::Refused if status.refusal == Some(Refusal::Fenced) => {
+            let error = Error::new(
+                ErrorKind::Fenced,
+                format!("{what} was not started: the lock of the machine went to somebody else"),
+            )
+            .consequence("nothing was changed")
+            .hint(RIVAL);
+            let told = String::from_utf8_lossy(&status.log);
+            match told.lines().next().and_then(|l| holding(l, status.now)) {
+                Some(held) => error
+                    .found(format!("fence {} of {held}", held.fence))
+                    .context("holder", held.claim.holder.clone())
+                    .context("journal", held.claim.journal.clone()),
+                None => error.found("a later holding, given back since"),
+            }
+        }
         Phase::Refused => {
             let (kind, why, hint) = match status.refusal {
                 Some(Refusal::DiskFull) => (ErrorKind::DiskFull, "the disk is full", SPACE),
@@ -363,7 +387,7 @@ pub fn failed_job(what: &str, id: &JobId, status: &JobStatus, log: &str) -> Opti
                     "this user may not use the folder of jobs",
                     RIGHTS,
                 ),
-                Some(Refusal::Io) | None => (
+                Some(Refusal::Io | Refusal::Fenced) | None => (
                     ErrorKind::Io,
                     "the folder of jobs cannot be used",
                     "look at the machine's disk",

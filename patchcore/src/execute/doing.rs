@@ -1,0 +1,168 @@
+//! One effect of one component, on its way: it acts through ports, and tells the driver what it finds.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    driver::Message,
+    ensure::{self, Ask, Record},
+    kernel::{ComponentEvent, Effect, Input, OpResult, Step},
+    looks,
+    supervise::Caller,
+    workers::Workers,
+};
+use crate::{
+    error::{Error, ErrorKind, Failure, Result},
+    id::{ComponentId, ProviderName},
+    judge::CheckResult,
+    plan::PlannedCheck,
+    provider::{Deployer, HealthProbe, OpContext, Progress},
+};
+
+/// What an effect was to find out: so that also one that panics has an answer of its own kind.
+pub(super) enum Asked {
+    Operation(Step),
+    Scan,
+    Checks(Vec<PlannedCheck>),
+}
+
+impl Asked {
+    /// What is asked by an effect; none where there is none.
+    pub(super) fn of(effect: &Effect) -> Option<Self> {
+        match effect {
+            Effect::None => None,
+            Effect::Ensure { step, .. } => Some(Self::Operation(*step)),
+            Effect::Scan => Some(Self::Scan),
+            Effect::Check(checks) => Some(Self::Checks(checks.clone())),
+        }
+    }
+
+    /// The answer of somebody who broke off.
+    pub(super) fn unanswered(self, error: &Error) -> Input {
+        match self {
+            // Whoever panics inside an operation leaves it in a state that nobody knows.
+            Self::Operation(step) => {
+                Input::Operation(step, OpResult::Unknown { why: error.chain() })
+            }
+            Self::Scan => Input::Scan(Err(Failure::from(error))),
+            Self::Checks(checks) => Input::Checks(
+                checks
+                    .iter()
+                    .map(|check| CheckResult {
+                        check: check.kind.to_string(),
+                        verdict: None,
+                        saw: error.chain(),
+                    })
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// One effect of one component.
+pub(super) struct Doing {
+    pub(super) component: ComponentId,
+    pub(super) known_as: ComponentId,
+    pub(super) deployer: Option<Arc<dyn Deployer>>,
+    pub(super) tool: ProviderName,
+    pub(super) workers: Workers,
+    pub(super) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
+    pub(super) ctx: OpContext,
+    pub(super) give_back_by: Option<Timestamp>,
+    pub(super) sender: mpsc::UnboundedSender<Message>,
+}
+
+impl Doing {
+    pub(super) async fn run(self, effect: Effect) -> Result<Option<Input>> {
+        let Some(deployer) = self.deployer.clone() else {
+            let error = Error::new(
+                ErrorKind::NotFound,
+                format!("the tool of {} is not part of this estate", self.component),
+            );
+            return Err(error);
+        };
+        let to = Recorder {
+            component: self.component.clone(),
+            sender: self.sender.clone(),
+        };
+        let progress = to.clone();
+        let ctx = self
+            .ctx
+            .clone()
+            .with_progress(Arc::new(move |p| progress.progress(p)));
+        let caller = Caller::of(&self.workers, &self.tool);
+        Ok(match effect {
+            Effect::Ensure {
+                step,
+                key,
+                request,
+                journaled,
+            } => {
+                let ask = Ask {
+                    step,
+                    key,
+                    subject: self.known_as.clone(),
+                    request,
+                    journaled,
+                    give_back_by: self.give_back_by,
+                };
+                Some(Input::Operation(
+                    step,
+                    ensure::ensure(&deployer, &caller, &ctx, ask, &to).await?,
+                ))
+            }
+            Effect::Scan => Some(Input::Scan(
+                looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
+            )),
+            Effect::Check(checks) => Some(Input::Checks(
+                looks::checks(&self.probes, &self.workers, &ctx, &self.component, &checks).await,
+            )),
+            Effect::None => None,
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Recorder {
+    component: ComponentId,
+    sender: mpsc::UnboundedSender<Message>,
+}
+
+impl Recorder {
+    /// Waits for the driver's answer; none comes from one that is gone.
+    async fn asked(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<()>>) -> Message,
+    ) -> Result<()> {
+        let gone = || Error::new(ErrorKind::JournalInUse, "the run is not driven any more");
+        let (ack, answer) = oneshot::channel();
+        self.sender.send(message(ack)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl Record for Recorder {
+    async fn record(&self, event: ComponentEvent) -> Result<()> {
+        let component = self.component.clone();
+        self.asked(|ack| Message::Record {
+            component,
+            event,
+            ack,
+        })
+        .await
+    }
+
+    async fn may_begin(&self) -> Result<()> {
+        self.asked(|ack| Message::MayBegin { ack }).await
+    }
+
+    fn progress(&self, progress: Progress) {
+        // Progress may be lost.
+        let _ = self.sender.send(Message::Progressed {
+            component: self.component.clone(),
+            progress,
+        });
+    }
+}

@@ -1,0 +1,176 @@
+//! What one turn of the driver decides: recorded in one transaction, answered after it, and only then acted on.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{
+    journal::{CommandId, Durability, Journal, NewEvent},
+    kernel::{self, ComponentEvent, Event, Phase, RunEvent},
+    story::{self, Story},
+};
+use crate::{clock::AtWork, error::Result, id::ComponentId};
+
+/// A decision with its place in its stream.
+struct Decided {
+    component: Option<ComponentId>,
+    event: Event,
+    tseq: u64,
+    at: Timestamp,
+}
+
+/// What is decided and not yet recorded. The story is ahead of the journal by exactly this, so a driver whose
+/// transaction fails must end: nobody may act on what it holds.
+#[derive(Default)]
+pub(super) struct Turn {
+    decided: Vec<Decided>,
+    answering: Vec<CommandId>,
+    acks: Vec<oneshot::Sender<Result<()>>>,
+    /// Whether one of those who wait is about to begin an operation.
+    confirms: bool,
+    /// Of those whose results are heard here: virtual time waits until these are recorded.
+    pub(super) heard: Vec<AtWork>,
+    /// Whether a person waits for an answer.
+    pub(super) steered: bool,
+}
+
+impl Turn {
+    /// Records a decision in the story, to be recorded in the journal at the end of the turn.
+    pub(super) fn decide(
+        &mut self,
+        story: &mut Story,
+        at: Timestamp,
+        component: Option<ComponentId>,
+        event: Event,
+    ) {
+        let tseq = match (&event, &component) {
+            (Event::Component(event), Some(component)) => {
+                let state = story.components.entry(component.clone()).or_default();
+                state.evolve(event, at);
+                state.events
+            }
+            (Event::Run(event), _) => {
+                story.state.evolve(event);
+                story.state.events
+            }
+            // Kernels decide nothing else.
+            _ => return,
+        };
+        story.told_at = at;
+        self.decided.push(Decided {
+            component,
+            event,
+            tseq,
+            at,
+        });
+    }
+
+    /// Somebody waits until what was decided so far is recorded.
+    pub(super) fn answer(&mut self, ack: oneshot::Sender<Result<()>>) {
+        self.acks.push(ack);
+    }
+
+    /// Somebody is about to begin an operation, and waits until the journal says that it is still ours.
+    pub(super) fn confirm(&mut self, ack: oneshot::Sender<Result<()>>) {
+        self.confirms = true;
+        self.acks.push(ack);
+    }
+
+    /// Whether the journal must be asked: a durable transaction asks by itself.
+    pub(super) fn wants_confirmation(&self) -> bool {
+        self.confirms && self.is_lazy()
+    }
+
+    /// What was decided so far answers a command of another process.
+    pub(super) fn answers(&mut self, command: CommandId) {
+        self.answering.push(command);
+    }
+
+    /// Whether there is nothing to record.
+    pub(super) fn is_empty(&self) -> bool {
+        self.decided.is_empty()
+    }
+
+    /// Whether all of it may be lost in a crash.
+    pub(super) fn is_lazy(&self) -> bool {
+        self.answering.is_empty() && self.decided.iter().all(|d| is_lazy(&d.event))
+    }
+
+    /// One transaction. May be tried again: it is the same each time.
+    pub(super) async fn append(&self, story: &Story, journal: &Journal) -> Result<Vec<u64>> {
+        let ends = self.decided.iter().rev().find_map(|d| match d.event {
+            Event::Run(RunEvent::Ended { .. }) => Some(d.at),
+            _ => None,
+        });
+        let events = self.decided.iter().map(Decided::stored).collect();
+        match ends {
+            Some(at) => {
+                journal
+                    .append_and_close(story.run, events, &self.answering, at)
+                    .await
+            }
+            None if self.answering.is_empty() => {
+                let durability = match self.is_lazy() {
+                    true => Durability::Lazy,
+                    false => Durability::Durable,
+                };
+                journal.append(story.run, events, durability).await
+            }
+            None => {
+                journal
+                    .append_answering(story.run, events, &self.answering)
+                    .await
+            }
+        }
+    }
+
+    /// Tells everybody who waits how it came out.
+    pub(super) fn over(self, outcome: &Result<()>) {
+        for ack in self.acks {
+            // Whoever asked may be gone; what was recorded stays.
+            let _ = ack.send(outcome.clone());
+        }
+    }
+}
+
+impl Decided {
+    fn stored(&self) -> NewEvent {
+        let (kind, body) = match &self.event {
+            Event::Run(event) => kernel::stored(event),
+            Event::Component(event) => kernel::stored(event),
+            // Kernels decide nothing else.
+            Event::Other(kind, _) | Event::Damaged(kind, _) => (kind.clone(), Value::Null),
+        };
+        let stream = self
+            .component
+            .as_ref()
+            .map_or_else(|| story::RUN.to_owned(), story::stream);
+        NewEvent {
+            stream,
+            tseq: self.tseq,
+            at: self.at,
+            kind,
+            body,
+        }
+    }
+}
+
+/// Whether a crash may lose a decision: its loss changes neither what may begin nor what is owed, and deriving it
+/// again costs a look at most. Whatever begins because of it is recorded durably first, and takes it along.
+///
+/// Intents, handles, outcomes, failures and everything that a person or the run as a whole decides are never lost.
+fn is_lazy(event: &Event) -> bool {
+    match event {
+        Event::Component(ComponentEvent::Admitted { .. }) => true,
+        Event::Component(ComponentEvent::Scanned {
+            at,
+            patched,
+            rebooted,
+            ..
+        }) => patched.is_yes() && !rebooted.is_bad() && *at != Phase::VerifyBack,
+        Event::Component(ComponentEvent::Checked { at, healthy, .. }) => {
+            !healthy.is_bad() && *at != Phase::CheckingBack
+        }
+        _ => false,
+    }
+}
