@@ -17,6 +17,7 @@ use patchcore_linux::Linux;
 
 const USAGE: &str = "linux_fleet [--inventory FILE] [--policy FILE] [--journal FILE] [--requested-by NAME]
             [--plan-only] [--approve-as NAME] [--patience TIME] [--end-halted BECAUSE] [--report FILE]
+            [--lock-lease TIME]
 
 --inventory FILE       the machines; without it, those of the lab that is up
 --policy FILE          by whose rule (default examples/policies/fleet.toml)
@@ -26,7 +27,9 @@ const USAGE: &str = "linux_fleet [--inventory FILE] [--policy FILE] [--journal F
 --approve-as NAME      approves the plan and carries it out; whoever asked for it does not count
 --patience TIME        brings the run to a safe point after so long, such as 10m; the next start goes on
 --end-halted BECAUSE   ends a run that halted, so that the next plan can be made
---report FILE          keeps the report there, as .md, .json or text, instead of printing it";
+--report FILE          keeps the report there, as .md, .json or text, instead of printing it
+--lock-lease TIME      another orchestrator may take a machine over after so long without a sign of life from here
+                       (default 15m)";
 
 pub(crate) fn main() -> ExitCode {
     let done = Arguments::of_this_process(USAGE).and_then(|arguments| match arguments {
@@ -67,7 +70,11 @@ async fn work(
         Some(file) => Policy::from_file(file)?,
         None => Policy::from_toml(include_str!("../policies/fleet.toml"), "fleet.toml")?,
     };
-    let estate = Estate::named("fleet").with(Linux::from_file(inventory)?);
+    let mut estate = Estate::named("fleet").with(Linux::from_file(inventory)?);
+    if let Some(lease) = arguments.value("--lock-lease") {
+        let lease = parse_duration(lease).map_err(|e| Error::from(e).operation("--lock-lease"))?;
+        estate = estate.with_lock_lease(lease);
+    }
     let journal = Journal::open(arguments.value("--journal").unwrap_or("linux_fleet.db"))?;
 
     let run = match estate.reopen(&journal).await? {

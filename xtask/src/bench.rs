@@ -1,4 +1,5 @@
-//! `cargo xtask bench linux`: what patchcore costs on real guests, beside other tools.
+//! `cargo xtask bench linux`: what patchcore costs on real guests, beside other tools. `cargo xtask bench engine`:
+//! what its engine costs without any guest.
 //!
 //! It brings the other tools in their pinned versions, builds our side as it is released, and starts the measuring,
 //! which is a program of its own in `bench/`.
@@ -18,6 +19,7 @@ use crate::{
 };
 
 const PAGE: &str = "docs/evidence/bench-linux.md";
+const ENGINE_PAGE: &str = "docs/evidence/bench-engine.md";
 const REQUIREMENTS: &str = "bench/requirements.txt";
 /// Debian's own, whatever a developer's machine has besides: the measuring must run on a fresh machine.
 const PYTHON: &str = "/usr/bin/python3";
@@ -40,6 +42,32 @@ pub(crate) fn linux(workspace: &Workspace, words: &[String]) -> ExitCode {
             word => measure.arg(word),
         };
     }
+    code_of(&mut measure)
+}
+
+/// Measures the engine, and writes the page of evidence where that is asked for.
+pub(crate) fn engine(workspace: &Workspace, write: bool) -> ExitCode {
+    let program = match install::bring(workspace, &["valgrind"]) {
+        Outcome::Failed { output, .. } | Outcome::Skipped(output) => Err(output),
+        _ => programs(workspace),
+    };
+    let folder = match program {
+        Ok((program, _)) => program.with_file_name("bench-engine"),
+        Err(reason) => {
+            eprintln!("{reason}\n   nothing was measured");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut measure = workspace.program(folder);
+    if write {
+        measure
+            .arg("--page")
+            .arg(workspace.root().join(ENGINE_PAGE));
+    }
+    code_of(&mut measure)
+}
+
+fn code_of(measure: &mut Command) -> ExitCode {
     match measure.status() {
         Ok(status) => status
             .code()

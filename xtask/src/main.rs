@@ -35,6 +35,8 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
        cargo xtask test [--full] [NAME]  installs what the tests need, runs them, and says what ran
        cargo xtask bench linux [--guests N] [--rounds N] [--json FILE] [--write]
                                          measures patchcore beside other tools on real guests
+       cargo xtask bench engine [--write]
+                                         measures what the engine itself costs
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
                                          tries inputs on every parser of what comes from outside
        cargo xtask tidy                  checks the rules that no compiler checks
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::demo(&workspace),
         Command::Picture => demo::picture(&workspace),
         Command::Bench(words) => bench::linux(&workspace, &words),
+        Command::BenchEngine { write } => bench::engine(&workspace, write),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
         Command::Lab { arguments } => lab::command(&workspace, &arguments),
@@ -82,6 +85,9 @@ fn refuse(mistake: &str) -> ExitCode {
 enum Command {
     /// What the measuring program is told.
     Bench(Vec<String>),
+    BenchEngine {
+        write: bool,
+    },
     Demo,
     Picture,
     Fuzz(fuzz::Wish),
@@ -111,6 +117,8 @@ impl Command {
             ["bench", "linux", words @ ..] => Ok(Self::Bench(
                 words.iter().map(|&word| word.to_owned()).collect(),
             )),
+            ["bench", "engine"] => Ok(Self::BenchEngine { write: false }),
+            ["bench", "engine", "--write"] => Ok(Self::BenchEngine { write: true }),
             ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
                 .map(Self::Fuzz)
                 .map_err(|mistake| format!("{mistake}\n{USAGE}")),
@@ -207,6 +215,11 @@ mod tests {
             "bench linux --rounds 1",
             Some(Command::Bench(vec!["--rounds".to_owned(), "1".to_owned()])),
         );
+        check(
+            "bench engine --write",
+            Some(Command::BenchEngine { write: true }),
+        );
+        check("bench engine --fast", None);
         check("bench", None);
         check("test tydi", None);
         check("test --fast", None);

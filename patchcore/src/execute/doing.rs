@@ -9,6 +9,7 @@ use super::{
     driver::Message,
     ensure::{self, Ask, Record},
     kernel::{ComponentEvent, Effect, Input, OpResult, Step},
+    lock::Locker,
     looks,
     supervise::Caller,
     workers::Workers,
@@ -26,6 +27,7 @@ pub(super) enum Asked {
     Operation(Step),
     Scan,
     Checks(Vec<PlannedCheck>),
+    Unlock { fence: u64 },
 }
 
 impl Asked {
@@ -36,6 +38,7 @@ impl Asked {
             Effect::Ensure { step, .. } => Some(Self::Operation(*step)),
             Effect::Scan => Some(Self::Scan),
             Effect::Check(checks) => Some(Self::Checks(checks.clone())),
+            Effect::Unlock { fence } => Some(Self::Unlock { fence: *fence }),
         }
     }
 
@@ -47,6 +50,10 @@ impl Asked {
                 Input::Operation(step, OpResult::Unknown { why: error.chain() })
             }
             Self::Scan => Input::Scan(Err(Failure::from(error))),
+            Self::Unlock { fence } => Input::Unlocked {
+                fence,
+                lapses: Some(error.chain()),
+            },
             Self::Checks(checks) => Input::Checks(
                 checks
                     .iter()
@@ -71,6 +78,7 @@ pub(super) struct Doing {
     pub(super) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     pub(super) ctx: OpContext,
     pub(super) give_back_by: Option<Timestamp>,
+    pub(super) lock: Option<Locker>,
     pub(super) sender: mpsc::UnboundedSender<Message>,
 }
 
@@ -100,10 +108,22 @@ impl Doing {
                 request,
                 journaled,
             } => {
+                let subject = self.known_as.clone();
+                let held = match &self.lock {
+                    Some(lock) => {
+                        let journaled = journaled.as_deref();
+                        lock.hold(&caller, &ctx, &subject, journaled, &to).await?
+                    }
+                    None => Ok(ctx),
+                };
+                let ctx = match held {
+                    Ok(ctx) => ctx,
+                    Err(result) => return Ok(Some(Input::Operation(step, result))),
+                };
                 let ask = Ask {
                     step,
                     key,
-                    subject: self.known_as.clone(),
+                    subject,
                     request,
                     journaled,
                     give_back_by: self.give_back_by,
@@ -119,6 +139,13 @@ impl Doing {
             Effect::Check(checks) => Some(Input::Checks(
                 looks::checks(&self.probes, &self.workers, &ctx, &self.component, &checks).await,
             )),
+            Effect::Unlock { fence } => {
+                let lapses = match &self.lock {
+                    Some(lock) => lock.give_back(&caller, &ctx, &self.known_as, fence).await,
+                    None => Some("the tool keeps no locks any more".to_owned()),
+                };
+                Some(Input::Unlocked { fence, lapses })
+            }
             Effect::None => None,
         })
     }

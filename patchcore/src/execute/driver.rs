@@ -20,6 +20,7 @@ use super::{
         self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RunEvent,
         RunStatus, Wait,
     },
+    lock::Locker,
     story::Story,
     supervise,
     turn::Turn,
@@ -30,7 +31,7 @@ use crate::{
     error::{Error, ErrorKind, Failure, Result},
     id::{ComponentId, PersonId, ProviderName},
     policy::Calendar,
-    provider::{CancelToken, Deployer, HealthProbe, OpContext, Progress},
+    provider::{CancelToken, Claim, Deployer, HealthProbe, OpContext, Progress, TargetLock},
 };
 
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds,
@@ -53,6 +54,19 @@ const HEARD: usize = 2000;
 pub(crate) struct Tools {
     pub(crate) deployers: BTreeMap<ProviderName, Arc<dyn Deployer>>,
     pub(crate) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
+    pub(crate) locks: BTreeMap<ProviderName, Arc<dyn TargetLock>>,
+    /// How long a holding of a target's lock lasts without a sign of life, where it is not the usual.
+    pub(crate) lease: Option<Duration>,
+}
+
+impl Tools {
+    /// On whose behalf the locks of targets are taken.
+    fn claim(&self, journal: &Journal) -> Arc<Claim> {
+        let holder = journal.holder().to_string();
+        let claim = Claim::new(journal.uid(), journal.opening(), journal.epoch(), holder);
+        let lease = self.lease.unwrap_or(claim.lease);
+        Arc::new(claim.with_lease(lease))
+    }
 }
 
 /// What is said to a driver.
@@ -105,6 +119,8 @@ pub(crate) struct Driver {
     workers: Workers,
     story: Story,
     calendar: Calendar,
+    taken_over: Timestamp,
+    claim: Arc<Claim>,
     /// What deciding asks of all components.
     index: Index,
     /// Whose effect is on its way, by the place in the envelope.
@@ -149,12 +165,7 @@ impl Driver {
         let (standing, seen) = watch::channel(Standing::Working { waits: Vec::new() });
         let (progress, heard) = watch::channel(BTreeMap::new());
         let targets = (0..).zip(&envelope.targets);
-        let acts = |component| {
-            story
-                .components
-                .get(component)
-                .is_some_and(|s| s.phase.acts())
-        };
+        let acts = |component| story.components.get(component).is_some_and(|s| s.acts());
         let driver = Self {
             index: Index::new(envelope, &story.plan.schedule, &story.components),
             next: targets
@@ -163,6 +174,8 @@ impl Driver {
                 .collect(),
             next_tell: clock.now(),
             held: Vec::new(),
+            taken_over: clock.now(),
+            claim: tools.claim(&journal),
             next_look: clock.now(),
             turn: Turn::default(),
             unwritten: false,
@@ -323,7 +336,7 @@ impl Driver {
     fn may_act(&mut self, place: u32) {
         let target = self.story.plan.envelope.targets.get(place as usize);
         let state = target.and_then(|t| self.story.components.get(&t.component));
-        if let Some(state) = state.filter(|s| s.phase.acts()) {
+        if let Some(state) = state.filter(|s| s.acts()) {
             let fresh = state.generations.is_empty() && state.op.is_none();
             self.next.insert((fresh, place));
         }
@@ -466,6 +479,12 @@ impl Driver {
                 )
                 .with_fence(self.journal.epoch()),
                 give_back_by: story.plan.give_back_by(target, self.clock.now()),
+                lock: self.tools.locks.get(&target.tool).map(|port| Locker {
+                    port: Arc::clone(port),
+                    claim: Arc::clone(&self.claim),
+                    held: state.lock,
+                    taken_over: self.taken_over,
+                }),
                 sender: sender.clone(),
             };
             self.in_flight.insert(place);

@@ -24,14 +24,14 @@ use crate::{
 
 /// One reading call may take this long: a scan of a slow guest takes seconds, so ten minutes means that nobody
 /// will answer.
-const READ_DEADLINE: Duration = Duration::from_secs(10 * 60);
+pub(super) const READ_DEADLINE: Duration = Duration::from_secs(10 * 60);
 
 /// Beginning may take this long: where a tool works inside the call, flashing an array's controller takes hours.
 const BEGIN_DEADLINE: Duration = Duration::from_secs(6 * 3600);
 
 /// What passes by itself is waited for this long: another patcher's run takes minutes, and after half an hour a
 /// person should know.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// A running operation is asked again for this long after it last answered: a restart with a long self-test
 /// takes half an hour.

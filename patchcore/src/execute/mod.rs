@@ -16,6 +16,8 @@ pub(crate) mod inbox;
 pub mod journal;
 pub mod kernel;
 #[cfg(feature = "sqlite")]
+mod lock;
+#[cfg(feature = "sqlite")]
 mod looks;
 #[cfg(feature = "sqlite")]
 mod progress;

@@ -45,7 +45,7 @@ pub enum Standing {
         /// How.
         verdict: RunVerdict,
     },
-    /// The journal failed: nothing more is started. Open the journal again and continue.
+    /// The journal failed, or the driver panicked: nothing more is started. Open the journal again and continue.
     Broken {
         /// What happened.
         failure: Failure,

@@ -360,9 +360,9 @@ fn owed(
         _ => "is given back when its soak ends",
     };
     let run = story.run;
-    let lock = state.lock.as_ref().map(|lock| {
+    let lock = state.lock.map(|lock| {
         format!(
-            "{component} is locked for us (fence {}) since {}, taken by run {run}",
+            "{component} is locked by us (fence {}) since {}, taken by run {run}, is given back as soon as nothing is done to it",
             lock.fence,
             times.at(lock.since)
         )

@@ -4,6 +4,7 @@ use std::{
     future::{Future, IntoFuture},
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -31,6 +32,7 @@ pub struct Estate {
     name: EstateName,
     clock: SharedClock,
     providers: Vec<(ProviderInfo, Ports)>,
+    lease: Option<Duration>,
 }
 
 impl Estate {
@@ -40,6 +42,7 @@ impl Estate {
             name: name.into(),
             clock: Arc::new(SystemClock),
             providers: Vec::new(),
+            lease: None,
         }
     }
 
@@ -55,6 +58,15 @@ impl Estate {
     #[must_use]
     pub fn with_clock(mut self, clock: SharedClock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// How long another orchestrator leaves a target alone whose lock we hold and give no sign of life for. Default 15
+    /// minutes. A shorter one is for estates where a dead orchestrator must be replaced sooner; whoever is silent for
+    /// longer, such as a process that is stopped, loses the target and is told so.
+    #[must_use]
+    pub fn with_lock_lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
         self
     }
 
@@ -160,8 +172,12 @@ impl Estate {
             if let Some(probe) = &ports.probe {
                 probes.insert(info.name.clone(), Arc::clone(probe));
             }
+            if let Some(lock) = &ports.lock {
+                tools.locks.insert(info.name.clone(), Arc::clone(lock));
+            }
         }
         tools.probes = Arc::new(probes);
+        tools.lease = self.lease;
         Ok(tools)
     }
 

@@ -115,6 +115,12 @@ pub struct Arrival {
 }
 
 impl World {
+    /// Who has the lock of a component now.
+    #[must_use]
+    pub fn locked(&self, component: &ComponentId) -> Option<Held> {
+        self.locks.look(component, self.now)
+    }
+
     /// Every begin that reached a target of this component, in order.
     #[must_use]
     pub fn arrivals(&self, component: &ComponentId) -> &[Arrival] {

@@ -4,10 +4,14 @@ use std::{
     collections::BTreeMap,
     io::Read as _,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use patchcore::execute::{Story, journal::JournalReader, kernel::RunStatus};
+use patchcore::{
+    SystemClock,
+    clock::Clock as _,
+    execute::{Story, journal::JournalReader, kernel::RunStatus},
+};
 
 use super::{
     child::{self, Process},
@@ -73,8 +77,8 @@ pub(crate) async fn story(folder: &Path) -> Option<Story> {
 /// Lets a process go on for so long, then kills it. False if it ended by itself.
 fn killed(folder: &Path, life: Duration) -> bool {
     let mut process = Process::start(folder);
-    let born = Instant::now();
-    while born.elapsed() < life {
+    let death = SystemClock.now() + life;
+    while SystemClock.now() < death {
         if let Some(status) = process.0.try_wait().unwrap() {
             let mut said = String::new();
             process

@@ -12,6 +12,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use patchcore::{SystemClock, clock::Clock as _};
+
 /// The guests: what their first letter promises stands in `provider.rs`, and the patch of a `bad` one does not work.
 pub(crate) const GUESTS: [&str; 6] = ["k-bad", "k-web", "l-bad", "l-web", "s-db", "s-web"];
 pub(crate) const OLD: &str = "1.0";
@@ -122,7 +124,7 @@ impl World {
                 }
             })
             .collect();
-        let now = nanoseconds(SystemTime::now());
+        let now = nanoseconds(SystemClock.now().into());
         let mut new = Vec::new();
         for entry in fs::read_dir(self.0.join("jobs")).unwrap() {
             let entry = entry.unwrap();

@@ -421,10 +421,9 @@ fn apart(role: &str, path: &Path, flags: &str, prepare: &str, at: &Path) -> Opti
 
 /// What a role of the child has told behind a word.
 fn word<'a>(told: &'a str, word: &str) -> &'a str {
-    told.lines()
-        .find_map(|line| line.strip_prefix(word))
-        .unwrap_or_else(|| panic!("{word} is not in {told}"))
-        .trim()
+    let found = told.lines().find_map(|line| line.strip_prefix(word));
+    assert!(found.is_some(), "{word} is not in {told}");
+    found.unwrap_or_default().trim()
 }
 
 #[tokio::test]

@@ -377,7 +377,7 @@ impl<'a> Context<'a> {
         let all_over = self
             .components
             .values()
-            .all(|s| s.phase.is_ended() && s.owed.is_empty());
+            .all(|s| s.phase.is_ended() && s.owed.is_empty() && s.lock.is_none());
         if all_over && decision.is_empty() {
             decision.run.push(RunEvent::Ended {
                 verdict: RunVerdict::Done,
@@ -655,7 +655,7 @@ impl<'a> Context<'a> {
             && self
                 .components
                 .values()
-                .all(|s| s.phase.is_ended() && s.owed.is_empty())
+                .all(|s| s.phase.is_ended() && s.owed.is_empty() && s.lock.is_none())
         {
             decision.run.push(RunEvent::Ended {
                 verdict,

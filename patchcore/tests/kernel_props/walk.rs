@@ -266,6 +266,10 @@ impl Walk {
                 };
                 Input::Operation(step, result)
             }
+            Effect::Unlock { fence } => Input::Unlocked {
+                fence,
+                lapses: (!good).then(|| "it does not answer".to_owned()),
+            },
             Effect::Scan if !good && self.draw(2) == 0 => {
                 Input::Scan(Err(failure("it does not answer")))
             }
@@ -325,7 +329,6 @@ impl Walk {
                 fence: 1,
                 took_over: None,
             },
-            3 if state.lock.is_some() => ComponentEvent::Unlocked { fence: 1 },
             _ => return,
         };
         let target = self.plan.envelope.target(component).unwrap().clone();
@@ -653,6 +656,10 @@ impl Walk {
                     "{kept} left something on {component} that nobody gave back or waived"
                 );
             }
+            assert_eq!(
+                state.lock, None,
+                "{component} is still locked when the run is over"
+            );
             assert_eq!(
                 state.op, None,
                 "{component} has an open operation when the run is over"

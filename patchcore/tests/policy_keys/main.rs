@@ -18,8 +18,8 @@ use patchcore::{
         PatchClass, Scan, Tool, WayBack, WayBackKind,
     },
     execute::kernel::{
-        ComponentEvent, ComponentState, Effect, End, Input, Phase, RingPhase, RunEvent, RunState,
-        Step, Wait, advance, decide,
+        Command, ComponentEvent, ComponentState, Effect, End, Input, Phase, Resolution, RingPhase,
+        RunEvent, RunState, Step, Wait, advance, decide, steer,
     },
     id::{ComponentId, RunId},
     judge::CheckResult,
@@ -357,6 +357,38 @@ fn floors(plan: &Plan, component: &str) -> String {
         .map(|g| format!("{} keeps {} of {} up", g.name, g.keep_up, g.members.len()))
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+/// What comes of a person who lets db-1 be rolled back beyond the budget, while web-1 is down.
+fn beyond_the_budget(plan: &Plan) -> String {
+    let components = plan.envelope.targets.iter().map(|target| {
+        let phase = match target.component.as_str() {
+            "web-1" => Phase::Ended(End::LeftAsIs),
+            "db-1" => Phase::AwaitWayBack,
+            _ => Phase::Waiting,
+        };
+        let state = ComponentState {
+            phase,
+            ..ComponentState::default()
+        };
+        (target.component.clone(), state)
+    });
+    let command = Command::Resolve {
+        component: "db-1".into(),
+        how: Resolution::RollBack,
+    };
+    let steered = steer(
+        &plan.envelope,
+        &RunState::default(),
+        &components.collect(),
+        &"maria".into(),
+        "it serves nobody as it is",
+        &command,
+    );
+    match steered {
+        Ok(_) => "rolled back".to_owned(),
+        Err(why) => why,
+    }
 }
 
 /// What the kernel decides in the night of the last ring, in which two failed one after another, for two reasons; the

@@ -428,6 +428,14 @@ pub(super) fn rows() -> Vec<Row> {
             "app = shop and stage = prod keeps 0 of 2 up",
         ),
         row(
+            "limit.down",
+            "down = 1",
+            "down = 2",
+            |o| beyond_the_budget(ok(o)),
+            "keeps 1 of 2 up, and web-1 is down: bring that back first",
+            "rolled back",
+        ),
+        row(
             "limit.keep_up",
             "keep_up = 1",
             "keep_up = 2",

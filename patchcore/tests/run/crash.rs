@@ -12,9 +12,10 @@ use super::estate::{ALL, Folder, approved, estate, plan, policy, sim, told};
 
 /// Starts, is killed as soon as `nth` events are in the journal, goes on, and is left to end.
 /// True when there were that many events.
-fn killed_after(
+pub(crate) fn killed_after(
     nth: usize,
     sim: &Sim,
+    estate: fn(&Sim) -> patchcore::Estate,
     check: impl FnOnce(&Sim, &patchcore::execute::Story, Standing, Vec<String>),
 ) -> bool {
     let folder = Folder::new();
@@ -66,7 +67,7 @@ fn killed_after(
 }
 
 /// The tasks of a runtime that was shut down end soon after; until then they hold the journal.
-async fn open_when_free(path: &std::path::Path) -> Journal {
+pub(crate) async fn open_when_free(path: &std::path::Path) -> Journal {
     for _ in 0..2_000 {
         match Journal::open(path) {
             Ok(journal) => return journal,
@@ -86,7 +87,7 @@ fn killed_after_any_event_everything_is_patched_once() {
     let mut nth = 1;
     loop {
         let sim = sim();
-        let reached = killed_after(nth, &sim, |sim, story, standing, lines| {
+        let reached = killed_after(nth, &sim, estate, |sim, story, standing, lines| {
             assert_eq!(
                 standing,
                 Standing::Ended {
@@ -127,7 +128,7 @@ fn killed_after_any_event_a_bad_patch_is_rolled_back_once() {
     let mut nth = 1;
     loop {
         let sim = sim().script(Script::postinst_fails("nginx", "1.1-1").on("t-1"));
-        let reached = killed_after(nth, &sim, |sim, story, standing, lines| {
+        let reached = killed_after(nth, &sim, estate, |sim, story, standing, lines| {
             assert!(
                 standing.is_halted(),
                 "killed after {nth}: {standing:?} {lines:#?}"
@@ -166,7 +167,7 @@ fn killed_with_a_tool_that_sees_only_states_nothing_goes_in_twice() {
     };
     for nth in (1..60).step_by(3) {
         let sim = sim().with_guarantee(quiet);
-        killed_after(nth, &sim, |sim, _, _, lines| {
+        killed_after(nth, &sim, estate, |sim, _, _, lines| {
             for name in ALL {
                 let times = sim.history(name).unwrap().times_installed("nginx", "1.1-1");
                 assert!(times <= 1, "{name}, killed after {nth}: {times} {lines:#?}");

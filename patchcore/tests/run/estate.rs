@@ -70,6 +70,13 @@ pub(crate) fn estate(sim: &Sim) -> Estate {
         .with_clock(sim.shared_clock())
 }
 
+/// One whose targets keep locks.
+pub(crate) fn locked_estate(sim: &Sim) -> Estate {
+    Estate::named("test")
+        .with(sim.provider().with_target_locks())
+        .with_clock(sim.shared_clock())
+}
+
 pub(crate) fn policy(changes: &[(&str, &str)]) -> Policy {
     let mut text = POLICY.to_owned();
     for (from, to) in changes {

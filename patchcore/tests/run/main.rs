@@ -19,3 +19,4 @@ mod steering;
 mod stopping;
 mod succeeding;
 mod twist;
+mod two;

@@ -132,7 +132,15 @@ impl Provider for Wrapped {
 
 /// The simulated estate with a twisted tool.
 pub(crate) fn estate<T: Twist>(sim: &Sim, twist: &Arc<T>) -> Estate {
-    let provider = sim.provider();
+    twisted(sim, &sim.provider(), twist)
+}
+
+/// One whose targets keep locks.
+pub(crate) fn locked_estate<T: Twist>(sim: &Sim, twist: &Arc<T>) -> Estate {
+    twisted(sim, &sim.provider().with_target_locks(), twist)
+}
+
+fn twisted<T: Twist>(sim: &Sim, provider: &dyn Provider, twist: &Arc<T>) -> Estate {
     let ports = provider.ports();
     let twisted = Twisted(ports.deployer.clone().unwrap(), Arc::clone(twist));
     let wrapped = Wrapped(

@@ -45,10 +45,7 @@ impl TargetLock for Fleet {
 
     async fn look(&self, ctx: &OpContext, component: &ComponentId) -> Result<Option<Held>> {
         let machine = self.machine(component)?;
-        let script = machine
-            .config
-            .jobs
-            .look_at_lock(&machine.ask_id("look"))?;
+        let script = machine.config.jobs.look_at_lock(&machine.ask_id("look"))?;
         Ok(match machine.ask_lock(ctx, component, script).await? {
             LockAnswer::Held(held) => Some(held),
             _ => None,
@@ -65,9 +62,7 @@ impl Machine {
     ) -> Result<LockAnswer> {
         let output = self.run_briefly(ctx, &script).await?;
         LockAnswer::parse(&output.stdout).map_err(|answer| match answer.kind() {
-            ErrorKind::AuthzDenied => {
-                error::no_root(component, "patching").source_error(answer)
-            }
+            ErrorKind::AuthzDenied => error::no_root(component, "patching").source_error(answer),
             _ => answer.context("component", component.as_str()),
         })
     }

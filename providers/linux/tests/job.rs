@@ -407,6 +407,8 @@ async fn a_claim_without_a_state_is_lost_after_a_minute_and_stays_lost() {
     let status = Command::new("/bin/sh")
         .args(["-c", &script, "runner"])
         .arg(&folder)
+        .arg("0")
+        .arg(stand.path("lib/lock"))
         .stderr(Stdio::null())
         .status();
     assert!(!status.unwrap().success());
@@ -428,7 +430,11 @@ async fn damaged_content_is_never_run() {
         "echo half",
     )
     .unwrap();
-    fs::write(folder.join("runner"), include_str!("../src/job/runner.sh")).unwrap();
+    let runner = concat!(
+        include_str!("../src/job/lock.sh"),
+        include_str!("../src/job/runner.sh")
+    );
+    fs::write(folder.join("runner"), runner).unwrap();
     fs::write(folder.join("sha"), format!("{}\n", job.spec.digest())).unwrap();
     stand.start(&job).await;
     let end = stand.end(&job.id).await;

@@ -87,6 +87,8 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     uid: String,
+    opening: String,
+    holder: Holder,
     before: Option<Holder>,
     estate: OnceLock<EstateName>,
     /// The runs that are driven in this process; see [`Driving`].
@@ -167,6 +169,9 @@ impl Journal {
         faults: Faults,
     ) -> Result<Self> {
         let opened = schema::open(&mut connection, file.is_none(), &place, holder)?;
+        let opening = connection
+            .query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))
+            .map_err(|error| place.sqlite("draw a name for its opening", error))?;
         schema::set_synchronous(&connection, faults.synchronous(), &place)?;
         let shared = Arc::new(Shared {
             place,
@@ -196,6 +201,8 @@ impl Journal {
         Ok(Self(Arc::new(Inner {
             shared,
             uid: opened.uid,
+            opening,
+            holder: holder.clone(),
             before: opened.before,
             estate,
             driven: Mutex::default(),
@@ -208,6 +215,19 @@ impl Journal {
     #[must_use]
     pub fn uid(&self) -> &str {
         &self.0.uid
+    }
+
+    /// What tells this opening of the journal from every other, also from one of a copy of its file: 16 hexadecimal
+    /// digits, drawn when it was opened.
+    #[must_use]
+    pub fn opening(&self) -> &str {
+        &self.0.opening
+    }
+
+    /// The process that holds it: this one.
+    #[must_use]
+    pub fn holder(&self) -> &Holder {
+        &self.0.holder
     }
 
     /// The estate that the journal belongs to, once it was used for one.

@@ -179,6 +179,11 @@ pub enum Effect {
     Scan,
     /// Run these checks until they hold or their time is over.
     Check(Vec<PlannedCheck>),
+    /// Give the lock of the target back.
+    Unlock {
+        /// Which holding.
+        fence: u64,
+    },
 }
 
 impl ComponentState {
@@ -216,6 +221,19 @@ impl ComponentState {
         } else {
             Phase::Ended(end)
         }
+    }
+
+    /// Whether something is to be in flight for it.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        let has_left = matches!(self.phase, Phase::InService | Phase::Ended(_));
+        self.phase.acts() || has_left && self.lock.is_some()
+    }
+
+    /// Whether its part is over, and nothing is borrowed any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.phase.is_ended() && self.owed.is_empty() && self.lock.is_none()
     }
 
     /// Records an event. Decides nothing.
@@ -486,11 +504,12 @@ impl ComponentState {
             Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack => {
                 Effect::Check(target.checks.clone())
             }
-            Phase::Waiting
-            | Phase::InService
-            | Phase::AwaitWayBack
-            | Phase::Quarantined
-            | Phase::Ended(_) => Effect::None,
+            // Nothing is done to it for a while, or never again: others may.
+            Phase::InService | Phase::Ended(_) => match self.lock {
+                Some(Lock { fence, .. }) => Effect::Unlock { fence },
+                None => Effect::None,
+            },
+            Phase::Waiting | Phase::AwaitWayBack | Phase::Quarantined => Effect::None,
         }
     }
 

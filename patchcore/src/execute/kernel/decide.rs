@@ -50,6 +50,13 @@ pub enum Input {
     Scan(Result<Box<Scan>, Failure>),
     /// From the checks.
     Checks(Vec<CheckResult>),
+    /// A holding of the target's lock is over.
+    Unlocked {
+        /// Which.
+        fence: u64,
+        /// Why the target could not be told, where it could not.
+        lapses: Option<String>,
+    },
 }
 
 /// The events that an input leads to. An input that does not fit the phase leads to none: it is late.
@@ -76,6 +83,15 @@ pub fn decide(
         (Phase::VerifyBack, Input::Scan(scan)) => vec![verified_back(target, state, scan)],
         (Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack, Input::Checks(results)) => {
             vec![checked(target, on_fail, state, results)]
+        }
+        // Whatever it does meanwhile: it is a fact about the target.
+        (_, Input::Unlocked { fence, lapses })
+            if state.lock.is_some_and(|lock| lock.fence == *fence) =>
+        {
+            vec![ComponentEvent::Unlocked {
+                fence: *fence,
+                lapses: lapses.clone(),
+            }]
         }
         _ => Vec::new(),
     }

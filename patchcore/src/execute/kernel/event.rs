@@ -182,6 +182,9 @@ pub enum ComponentEvent {
     Unlocked {
         /// Which holding ended.
         fence: u64,
+        /// Why the target could not be told, where it could not: there the holding lapses by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lapses: Option<String>,
     },
 }
 

@@ -48,7 +48,7 @@ pub struct Index {
     pub(super) owing: BTreeSet<At>,
     /// Those that the end of the run cuts short.
     pub(super) idle: BTreeSet<At>,
-    /// How many are not over, or owe something.
+    /// How many are not over, or have borrowed something.
     pub(super) open: usize,
     pub(super) ends: BTreeMap<End, usize>,
     /// How many failed and are not forgiven.
@@ -102,6 +102,7 @@ struct Facts {
     failed: bool,
     forgiven: bool,
     owes: bool,
+    is_over: bool,
 }
 
 impl Facts {
@@ -111,6 +112,7 @@ impl Facts {
             failed: !state.failures.is_empty(),
             forgiven: state.forgiven,
             owes: !state.owed.is_empty(),
+            is_over: state.is_over(),
         }
     }
 
@@ -132,7 +134,7 @@ impl Facts {
     }
 
     fn is_open(self) -> bool {
-        !self.phase.is_ended() || self.owes
+        !self.is_over
     }
 }
 

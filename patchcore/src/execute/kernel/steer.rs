@@ -272,6 +272,9 @@ pub fn steer(
             let target = envelope
                 .target(component)
                 .ok_or_else(|| format!("{component} is not in this plan"))?;
+            if state.phase == Phase::AwaitWayBack && *how == Resolution::RollBack {
+                keeps_floors(envelope, components, target)?;
+            }
             let event = resolve(target, state, by, reason, *how)?;
             steered.components.push((component.clone(), event));
         }
@@ -294,6 +297,39 @@ fn is_set(run: &RunState, step: Step, component: Option<&ComponentId>) -> bool {
     run.pause_points
         .iter()
         .any(|p| p.step == step && p.component.as_ref() == component)
+}
+
+/// A person may let somebody go down beyond the disruption budget, and never below a floor.
+fn keeps_floors(
+    envelope: &Envelope,
+    components: &Components,
+    target: &Target,
+) -> Result<(), String> {
+    let groups = envelope.groups.iter();
+    for group in groups.filter(|g| target.groups.contains(&g.name)) {
+        let is_down = |member: &&ComponentId| {
+            let held = components
+                .get(*member)
+                .is_some_and(|s| s.phase.holds_slot());
+            held || group.down_already.contains(member)
+        };
+        let down: Vec<&str> = group
+            .members
+            .iter()
+            .filter(is_down)
+            .map(ComponentId::as_str)
+            .collect();
+        if down.len() >= group.members.len().saturating_sub(group.keep_up) {
+            return Err(format!(
+                "group {} keeps {} of {} up, and {} is down: bring that back first",
+                group.name,
+                group.keep_up,
+                group.members.len(),
+                down.join(", ")
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn resolve(

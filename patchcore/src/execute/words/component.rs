@@ -91,7 +91,15 @@ pub(crate) fn said(event: &ComponentEvent, component: Option<&ComponentId>) -> V
             );
             said
         }
-        ComponentEvent::Unlocked { .. } => vec!["gave back the lock of its target".to_owned()],
+        ComponentEvent::Unlocked { lapses: None, .. } => {
+            vec!["gave back the lock of its target".to_owned()]
+        }
+        ComponentEvent::Unlocked {
+            lapses: Some(why), ..
+        } => vec![format!(
+            "the lock of its target could not be given back and lapses by itself: {}",
+            without(why, component)
+        )],
     }
 }
 

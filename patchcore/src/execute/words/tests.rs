@@ -549,8 +549,18 @@ fn every_event_of_a_component_is_a_sentence() {
             "holds the lock of its target (fence 4) · taken over from pid 77 on ops-1, 3 h old",
         ),
         (
-            ComponentEvent::Unlocked { fence: 4 },
+            ComponentEvent::Unlocked {
+                fence: 4,
+                lapses: None,
+            },
             "gave back the lock of its target",
+        ),
+        (
+            ComponentEvent::Unlocked {
+                fence: 4,
+                lapses: Some("web-c2: it does not answer".to_owned()),
+            },
+            "the lock of its target could not be given back and lapses by itself: it does not answer",
         ),
     ];
     let mut seen = BTreeSet::new();

@@ -42,9 +42,12 @@ impl LockAnswer {
         };
         let mut words = header.split(' ');
         let mut value = |key: &str| words.next().and_then(|w| w.strip_prefix(key));
-        let (Some(_), Some(answer), Some(fence), Some(now)) =
-            (value("PL1"), value("answer="), value("fence="), value("now="))
-        else {
+        let (Some(_), Some(answer), Some(fence), Some(now)) = (
+            value("PL1"),
+            value("answer="),
+            value("fence="),
+            value("now="),
+        ) else {
             return Err(wrong("a line PL1 with answer, fence and now"));
         };
         let fence: u64 = fence.parse().map_err(|_| wrong("a number for fence"))?;
@@ -111,7 +114,11 @@ mod tests {
         );
         for (from, to, expect) in [
             ("PL1", "PC1", "a line PL1"),
-            ("answer=held", "answer=hold", "ours, over, held, free or failed"),
+            (
+                "answer=held",
+                "answer=hold",
+                "ours, over, held, free or failed",
+            ),
             ("fence=6", "fence=x", "a number for fence"),
             ("now=1795611202", "now=", "a time for now"),
             (" 1 3f2a", " 2 3f2a", "a holding in version 1"),
@@ -129,9 +136,18 @@ mod tests {
             LockAnswer::parse(answer.as_bytes()).unwrap_err().kind()
         };
         let path = "mkdir: cannot create directory '/var/lib/patchcore/lock'";
-        assert_eq!(failed(&format!("{path}: No space left on device")), ErrorKind::DiskFull);
-        assert_eq!(failed(&format!("{path}: Permission denied")), ErrorKind::AuthzDenied);
-        assert_eq!(failed(&format!("{path}: Read-only file system")), ErrorKind::Unhealthy);
+        assert_eq!(
+            failed(&format!("{path}: No space left on device")),
+            ErrorKind::DiskFull
+        );
+        assert_eq!(
+            failed(&format!("{path}: Permission denied")),
+            ErrorKind::AuthzDenied
+        );
+        assert_eq!(
+            failed(&format!("{path}: Read-only file system")),
+            ErrorKind::Unhealthy
+        );
     }
 
     proptest! {

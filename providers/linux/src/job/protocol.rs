@@ -269,7 +269,8 @@ impl Jobs {
             .set("RUNNER", RUNNER)?
             .set("NOW", &now.as_second().max(0).to_string())?
             .set("MEMORY", &MEMORY.as_secs().to_string())?
-            .text(LOCK).text(LIB)
+            .text(LOCK)
+            .text(LIB)
             .text(START)
             .text(FORGET))
     }
@@ -283,7 +284,8 @@ impl Jobs {
         Ok(self
             .script(id, poll, true)?
             .set("WAIT", &wait)?
-            .text(LOCK).text(LIB)
+            .text(LOCK)
+            .text(LIB)
             .text(POLL))
     }
 

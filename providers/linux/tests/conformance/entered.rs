@@ -82,3 +82,4 @@ conformance!(inventory, outside);
 conformance!(source, outside);
 conformance!(deployer, outside);
 conformance!(probe, outside);
+conformance!(lock, outside);

@@ -1,0 +1,339 @@
+//! Two orchestrators, the example `linux_fleet` twice: on one journal the second is told who has it; with a journal each
+//! one decides on the guest, the other waits and says for whom, and one that was stopped through a takeover begins
+//! nothing when it wakes. What counts is the guest's own log.
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "the functions around the tests are tests too, and other processes know no virtual time"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use patchcore_testkit::peers::{
+    lab::{GuestRecipe, Kind, Lab, Recipe},
+    need,
+};
+use tempfile::TempDir;
+
+const GUEST: &str = "web-1";
+
+const POLICY: &str = r#"
+policy   = 1
+name     = "two"
+approval = { needs = 1, from = ["maria"] }
+[[window]]
+name = "any"
+zone = "UTC"
+when = "any time"
+[patches]
+take = ["security", "bugfix", "enhancement", "other"]
+[[ring]]
+name    = "all"
+select  = "*"
+soak    = "1s"
+[reboot]
+when = "never"
+[on_fail]
+component = "roll_back"
+"#;
+
+/// A whole run takes a quarter of this on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How often a moment is tried that was over before it could be met.
+const TRIES: usize = 5;
+
+struct Stand {
+    lab: Lab,
+    folder: TempDir,
+}
+
+/// One orchestrator: the program with a journal.
+struct Fleet<'a> {
+    stand: &'a Stand,
+    name: &'static str,
+    child: Child,
+}
+
+impl Stand {
+    fn new() -> Option<Self> {
+        let recipe = Recipe::new().with(GuestRecipe::new(GUEST, Kind::Bare));
+        let lab = need(Lab::up(recipe))?;
+        let guest = lab.guest(GUEST);
+        guest.put("/etc/pc-badpost.ok", "");
+        guest.put("/etc/pc-slow.seconds", "0\n");
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("policy.toml"), POLICY).unwrap();
+        Some(Self { lab, folder })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn start(&self, name: &'static str, journal: &str, lease: &str) -> Fleet<'_> {
+        let mut command = self.lab.command(env!("CARGO_BIN_EXE_linux-fleet"));
+        let output = || {
+            fs::File::options()
+                .create(true)
+                .append(true)
+                .open(self.file(name))
+                .unwrap()
+        };
+        command
+            .arg("--inventory")
+            .arg(self.lab.inventory())
+            .arg("--policy")
+            .arg(self.file("policy.toml"))
+            .arg("--journal")
+            .arg(self.file(journal))
+            .args(["--approve-as", "maria", "--lock-lease", lease])
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output());
+        Fleet {
+            stand: self,
+            name,
+            child: command.spawn().unwrap(),
+        }
+    }
+
+    /// The disk of the guest as seen from outside.
+    fn inside(&self, path: &str) -> PathBuf {
+        let pid = self.lab.guest(GUEST).pid().unwrap();
+        Path::new(&format!("/proc/{pid}/root")).join(path.trim_start_matches('/'))
+    }
+
+    /// The guest's own log of its lock.
+    fn log(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.inside("/var/lib/patchcore/lock/log"));
+        log.unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    fn jobs(&self) -> usize {
+        fs::read_dir(self.inside("/var/lib/patchcore/jobs")).map_or(0, Iterator::count)
+    }
+
+    /// The transactions of apt that changed something, by its own record.
+    fn transactions(&self) -> Vec<String> {
+        let history = self.lab.guest(GUEST).apt_history();
+        let changed = history.iter().filter(|t| !t.changes.is_empty());
+        changed
+            .map(|t| format!("{} changes by {:?}", t.changes.len(), t.changes[0].action))
+            .collect()
+    }
+}
+
+/// What a journal says: the uid, and of each event of the guest the kind, the step and the body.
+fn journal(path: &Path) -> (String, Vec<(String, String)>) {
+    let read = || {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let db = rusqlite::Connection::open_with_flags(path, flags)?;
+        let uid = db.query_row("SELECT uid FROM meta", [], |row| row.get(0))?;
+        let sql = "SELECT kind || ' ' || coalesce(json_extract(body, '$.step'), ''), body FROM event WHERE stream = ?1 ORDER BY seq";
+        let mut rows = db.prepare(sql)?;
+        let events = rows.query_map([format!("component/{GUEST}")], |row| {
+            let kind: String = row.get(0)?;
+            Ok((kind.trim_end().to_owned(), row.get(1)?))
+        })?;
+        Ok::<_, rusqlite::Error>((uid, events.collect::<Result<_, _>>()?))
+    };
+    // It is not there yet, or just being made.
+    read().unwrap_or_default()
+}
+
+impl Fleet<'_> {
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.stand.file(self.name)).unwrap_or_default()
+    }
+
+    fn signal(&self, which: &str) {
+        let sent = Command::new("kill")
+            .args([which, &self.pid().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Its exit code.
+    fn finish(&mut self) -> i32 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(
+                Instant::now() < end,
+                "{} did not end\n{}",
+                self.name,
+                self.said()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until something holds; false when it ended before.
+    fn until(&mut self, mut holds: impl FnMut() -> bool) -> bool {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if holds() {
+                return true;
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(
+                Instant::now() < end,
+                "{}: never\n{}",
+                self.name,
+                self.said()
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Fleet<'_> {
+    fn drop(&mut self) {
+        // It ended, or a test failed and nobody waits for it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn on_one_journal_the_second_is_told_who_has_it() {
+    let Some(stand) = Stand::new() else { return };
+    let mut first = stand.start("first", "one.db", "15m");
+    assert!(first.until(|| !journal(&stand.file("one.db")).1.is_empty()));
+    let mut second = stand.start("second", "one.db", "15m");
+    assert_eq!(second.finish(), 2, "{}", second.said());
+    let said = second.said();
+    assert!(
+        said.contains(&format!("process {} on ", first.pid())),
+        "{said}"
+    );
+    assert_eq!(first.finish(), 0, "{}", first.said());
+    println!("{said}");
+}
+
+#[test]
+fn with_a_journal_each_the_second_waits_and_says_for_whom() {
+    let Some(stand) = Stand::new() else { return };
+    stand.lab.guest(GUEST).put("/etc/pc-slow.seconds", "8\n");
+    let mut first = stand.start("first", "one.db", "15m");
+    let mut second = stand.start("second", "two.db", "15m");
+    let codes = (first.finish(), second.finish());
+    assert_eq!(codes, (0, 0), "{}\n{}", first.said(), second.said());
+    // Whichever was second waited.
+    let mut waited = 0;
+    for (file, rival) in [("one.db", second.pid()), ("two.db", first.pid())] {
+        for (kind, body) in journal(&stand.file(file)).1 {
+            if kind == "stalled" && body.contains("its lock is held by") {
+                assert!(body.contains(&format!("process {rival} on ")), "{body}");
+                println!("{file}: {body}");
+                waited += 1;
+            }
+        }
+    }
+    assert!(waited > 0, "nobody waited\n{:#?}", stand.log());
+    assert_eq!(stand.transactions().len(), 1, "{:?}", stand.transactions());
+}
+
+#[test]
+fn one_that_is_stopped_through_a_takeover_begins_nothing_when_it_wakes() {
+    for step in ["stage", "apply"] {
+        for nth in 1..=TRIES {
+            let Some(stand) = Stand::new() else { return };
+            if stopped_before_the_begin(&stand, step) {
+                break;
+            }
+            println!("the moment was missed ({nth} of {TRIES})");
+            assert!(nth < TRIES, "{step}: the moment was never met");
+        }
+    }
+}
+
+/// Stops the first between an intent and its begin, lets the second take the guest over, and wakes the first. False where
+/// the begin was on its way already.
+fn stopped_before_the_begin(stand: &Stand, step: &str) -> bool {
+    let one = stand.file("one.db");
+    let mut first = stand.start("first", "one.db", "3s");
+    let intended = format!("intended {step}");
+    let met = first.until(|| {
+        let events = journal(&one).1;
+        events.last().is_some_and(|(kind, _)| *kind == intended)
+    });
+    if !met {
+        return false;
+    }
+    first.signal("-STOP");
+    let jobs = stand.jobs();
+    thread::sleep(Duration::from_secs(1));
+    let last = journal(&one).1.pop().unwrap().0;
+    let before = if step == "stage" { 0 } else { 1 };
+    if last != intended || jobs != before || stand.jobs() != before {
+        return false;
+    }
+    let uid = journal(&one).0;
+    let begun_before = stand.log();
+
+    let mut second = stand.start("second", "two.db", "3s");
+    let code = second.finish();
+    assert_eq!(code, 0, "{}", second.said());
+    let events = journal(&stand.file("two.db")).1;
+    let taken = events.iter().find(|(kind, _)| kind == "locked").unwrap();
+    let from = format!("process {} on ", first.pid());
+    assert!(taken.1.contains(&from), "{}", taken.1);
+    assert!(taken.1.contains(&uid), "{}", taken.1);
+    println!(
+        "stopped before {step}; the second took over from: {}",
+        taken.1
+    );
+    let patched = stand.transactions();
+
+    first.signal("-CONT");
+    first.finish();
+    let log = stand.log();
+    println!("the guest's own log:\n{}", log.join("\n"));
+    // Everything after the takeover that came with the holding of before was refused.
+    let over = log
+        .iter()
+        .position(|line| line.contains(" taken ") && line.contains(", from "))
+        .unwrap();
+    assert!(log.starts_with(&begun_before[..over.min(begun_before.len())]));
+    let late: Vec<&String> = log[over..]
+        .iter()
+        .filter(|line| line.contains(" fence=1 ") && !line.contains(" taken "))
+        .collect();
+    assert!(
+        !late.is_empty(),
+        "it never woke\n{log:#?}\n{}",
+        first.said()
+    );
+    let refused = late
+        .iter()
+        .filter(|line| line.contains(" refused "))
+        .count();
+    assert_eq!(refused, late.len(), "the loser began something\n{log:#?}");
+    assert_eq!(stand.transactions(), patched, "{log:#?}\n{}", first.said());
+    assert_eq!(patched.len(), 1, "{patched:?}");
+    println!(
+        "{step}: {refused} of {} late begins refused, 0 effects by the loser; apt: {}",
+        late.len(),
+        patched.join(", ")
+    );
+    true
+}

@@ -1,0 +1,181 @@
+//! The lock of a target around what is done to it.
+//!
+//! It is taken before what is there is read, so that a baseline is never one that somebody else then changes, and before
+//! the first intent. What it is called with goes to the target with every call. A crash between taking it and recording
+//! that is harmless: the next incarnation takes it over under a higher fence.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    ensure::{PATIENCE, Pause, READ_DEADLINE, Record},
+    kernel::{ComponentEvent, Lock, OpResult, OpState},
+    supervise::Caller,
+};
+use crate::{
+    clock::later,
+    error::{Failure, Result},
+    id::ComponentId,
+    provider::{Claim, Held, OpContext, Progress, Taken, TargetLock},
+};
+
+/// Giving back is tried for this long; what is not given back lapses after its lease, which is longer.
+const GIVING_BACK: Duration = Duration::from_secs(5 * 60);
+
+/// The lock of one component's target, for one effect.
+#[derive(Debug, Clone)]
+pub(super) struct Locker {
+    pub(super) port: Arc<dyn TargetLock>,
+    pub(super) claim: Arc<Claim>,
+    /// What the journal says that we hold.
+    pub(super) held: Option<Lock>,
+    /// When this incarnation took the run over: what was locked before that, an earlier one locked.
+    pub(super) taken_over: Timestamp,
+}
+
+impl Locker {
+    /// The context for an operation under the lock, or how it comes out without one.
+    ///
+    /// # Errors
+    /// The journal's only.
+    pub(super) async fn hold(
+        &self,
+        caller: &Caller,
+        ctx: &OpContext,
+        subject: &ComponentId,
+        journaled: Option<&OpState>,
+        to: &impl Record,
+    ) -> Result<std::result::Result<OpContext, OpResult>> {
+        let before = self.held.map(|lock| lock.fence);
+        let as_before = || ctx.clone().with_fence(before.unwrap_or_default());
+        // Nothing of what runs already is begun again.
+        if journaled.is_some_and(|op| op.handle.is_some()) || self.is_fresh(ctx.now()) {
+            return Ok(Ok(as_before()));
+        }
+        match self.taken(caller, ctx, subject, to).await? {
+            Ok(fence) => Ok(Ok(ctx.clone().with_fence(fence))),
+            // What may have been begun is looked for all the same. To begin it again, the fence of before would have to
+            // be the target's still.
+            Err(_) if journaled.is_some() => Ok(Ok(as_before())),
+            Err(error) => Ok(Err(OpResult::Failed(vec![Failure::from(&error)]))),
+        }
+    }
+
+    /// Whether we hold it by a sign of life so young that nobody else can have it.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        self.held.is_some_and(|lock| {
+            lock.since >= self.taken_over && now < later(lock.since, self.claim.lease / 2)
+        })
+    }
+
+    /// Takes it, and waits for who has it.
+    async fn taken(
+        &self,
+        caller: &Caller,
+        ctx: &OpContext,
+        subject: &ComponentId,
+        to: &impl Record,
+    ) -> Result<Result<u64>> {
+        let since = ctx.now();
+        let until = later(since, PATIENCE);
+        let mut pause = Pause::new();
+        let mut has_waited = false;
+        loop {
+            let answer = caller
+                .call(
+                    &format!("the lock of {subject}"),
+                    ctx,
+                    READ_DEADLINE,
+                    |ctx| {
+                        let (port, claim) = (Arc::clone(&self.port), Arc::clone(&self.claim));
+                        let subject = subject.clone();
+                        async move { port.take(&ctx, &subject, &claim).await }
+                    },
+                )
+                .await;
+            let error = match answer {
+                Ok(Taken::Ours { fence }) => {
+                    self.note(fence, None, has_waited, to).await?;
+                    return Ok(Ok(fence));
+                }
+                Ok(Taken::TakenOver { fence, from }) => {
+                    tracing::warn!(component = %subject, %from, "the lock is taken over");
+                    self.note(fence, Some(from), has_waited, to).await?;
+                    return Ok(Ok(fence));
+                }
+                Ok(Taken::HeldBy(held)) => {
+                    if !has_waited {
+                        has_waited = true;
+                        to.record(ComponentEvent::Stalled {
+                            call: "lock".to_owned(),
+                            since,
+                            why: held.error(subject).to_string(),
+                            holder: Some(held.claim.to_string()),
+                        })
+                        .await?;
+                    }
+                    held.error(subject)
+                }
+                Err(error) => error,
+            };
+            if !error.is_retryable() || ctx.now() >= until {
+                return Ok(Err(error));
+            }
+            ctx.progress(Progress::message(format!("waits: {error}")));
+            ctx.sleep(pause.next(error.retry())).await;
+        }
+    }
+
+    async fn note(
+        &self,
+        fence: u64,
+        from: Option<Held>,
+        has_waited: bool,
+        to: &impl Record,
+    ) -> Result<()> {
+        if has_waited {
+            to.record(ComponentEvent::Moved).await?;
+        }
+        if self.held.is_some_and(|lock| lock.fence == fence) {
+            return Ok(());
+        }
+        to.record(ComponentEvent::Locked {
+            fence,
+            took_over: from.map(|held| held.to_string()),
+        })
+        .await
+    }
+
+    /// Gives it back, or says why it is left to lapse.
+    pub(super) async fn give_back(
+        &self,
+        caller: &Caller,
+        ctx: &OpContext,
+        subject: &ComponentId,
+        fence: u64,
+    ) -> Option<String> {
+        let until = later(ctx.now(), GIVING_BACK);
+        let mut pause = Pause::new();
+        loop {
+            let answer = caller
+                .call(
+                    &format!("giving back the lock of {subject}"),
+                    ctx,
+                    READ_DEADLINE,
+                    |ctx| {
+                        let (port, subject) = (Arc::clone(&self.port), subject.clone());
+                        async move { port.give_back(&ctx, &subject, fence).await }
+                    },
+                )
+                .await;
+            match answer {
+                Ok(()) => return None,
+                Err(error) if error.is_retryable() && ctx.now() < until => {
+                    ctx.sleep(pause.next(error.retry())).await;
+                }
+                Err(error) => return Some(error.to_string()),
+            }
+        }
+    }
+}
