@@ -14,6 +14,13 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Returns at `until` or later. Dropping the future gives up waiting.
     async fn sleep_until(&self, until: Timestamp);
 
+    /// Returns after `duration` has passed, whatever the time is set to meanwhile. Dropping the future gives up waiting.
+    ///
+    /// Clocks that are never set need not say how.
+    async fn pause(&self, duration: std::time::Duration) {
+        self.sleep_until(later(self.now(), duration)).await;
+    }
+
     /// Returns when `time` has come, and never makes it come: for deadlines beside real work.
     ///
     /// Virtual time moves on for those who sleep, not for those who merely watch.
@@ -110,6 +117,15 @@ impl Clock for SystemClock {
             }
             tokio::time::sleep(left.min(NAP)).await;
         }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place where real waiting happens"
+    )]
+    async fn pause(&self, duration: std::time::Duration) {
+        // The monotonic clock: it does not follow the wall clock, and stands still during a suspend.
+        tokio::time::sleep(duration).await;
     }
 
     async fn reached(&self, time: Timestamp) {

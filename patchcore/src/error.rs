@@ -284,6 +284,14 @@ impl Error {
         &self.0.context
     }
 
+    /// One fact of its context, where it has it.
+    pub(crate) fn fact(&self, key: &str) -> Option<&str> {
+        let mut facts = self.0.context.iter();
+        facts
+            .find(|(k, _)| *k == key)
+            .map(|(_, fact)| fact.as_str())
+    }
+
     /// What the reader can do about it.
     #[must_use]
     pub fn remedy(&self) -> Option<&str> {

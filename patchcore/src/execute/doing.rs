@@ -77,7 +77,7 @@ pub(super) struct Doing {
     pub(super) workers: Workers,
     pub(super) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     pub(super) ctx: OpContext,
-    pub(super) taken_over: Timestamp,
+    pub(super) give_back_by: Option<Timestamp>,
     pub(super) lock: Option<Locker>,
     pub(super) sender: mpsc::UnboundedSender<Message>,
 }
@@ -108,7 +108,7 @@ impl Doing {
                 request,
                 journaled,
             } => {
-                let (subject, taken_over) = (self.known_as.clone(), self.taken_over);
+                let subject = self.known_as.clone();
                 let held = match &self.lock {
                     Some(lock) => {
                         let journaled = journaled.as_deref();
@@ -126,7 +126,7 @@ impl Doing {
                     subject,
                     request,
                     journaled,
-                    taken_over,
+                    give_back_by: self.give_back_by,
                 };
                 Some(Input::Operation(
                     step,

@@ -478,12 +478,11 @@ impl Driver {
                     self.cancel.clone(),
                 )
                 .with_fence(self.journal.epoch()),
-                taken_over: self.taken_over,
+                give_back_by: story.plan.give_back_by(target, self.clock.now()),
                 lock: self.tools.locks.get(&target.tool).map(|port| Locker {
                     port: Arc::clone(port),
                     claim: Arc::clone(&self.claim),
                     held: state.lock,
-                    at: state.phase,
                     taken_over: self.taken_over,
                 }),
                 sender: sender.clone(),

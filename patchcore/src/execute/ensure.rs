@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     kernel::{ComponentEvent, OpResult, OpState, Step},
+    stall::{GIVEN_UP, Watch},
     supervise::Caller,
 };
 use crate::{
@@ -48,8 +49,8 @@ pub(super) struct Ask {
     pub(super) subject: ComponentId,
     pub(super) request: DeployRequest,
     pub(super) journaled: Option<Box<OpState>>,
-    /// When this incarnation took the run over: whoever began before that has had until then.
-    pub(super) taken_over: Timestamp,
+    /// When what it borrows should be given back.
+    pub(super) give_back_by: Option<Timestamp>,
 }
 
 /// Where decisions are made durable.
@@ -74,12 +75,23 @@ pub(super) async fn ensure(
     ask: Ask,
     to: &impl Record,
 ) -> Result<OpResult> {
-    let ctx = ctx.clone().for_operation(ask.key.clone(), ctx.fence());
+    let stalled = ask.journaled.as_ref().is_some_and(|op| op.stalled);
+    let watch = Watch::new(ctx.now(), stalled);
+    let (heard, clock, outer) = (watch.clone(), Arc::clone(ctx.clock()), ctx.clone());
+    let ctx = ctx
+        .clone()
+        .for_operation(ask.key.clone(), ctx.fence())
+        .with_progress(Arc::new(move |progress| {
+            heard.heard(&progress, clock.now());
+            outer.progress(progress);
+        }));
     let call = Call {
         port,
         caller,
         ctx: &ctx,
         subject: &ask.subject,
+        to,
+        watch,
     };
     if let Some(journaled) = ask.journaled {
         let baseline = if mutant::is(Mutant::NoBaseline) {
@@ -95,14 +107,8 @@ pub(super) async fn ensure(
         return match journaled.handle {
             Some(handle) => call.follow(&op, handle).await,
             None => {
-                call.find(
-                    &op,
-                    journaled.guarantee,
-                    journaled.since,
-                    ask.taken_over,
-                    to,
-                )
-                .await
+                call.find_again(&op, journaled.guarantee, journaled.since, 0)
+                    .await
             }
         };
     }
@@ -115,20 +121,21 @@ pub(super) async fn ensure(
     let guarantee = port.guarantee(&op);
     let undo = port.undo(&op);
     let since = ctx.now();
+    let owes = owes(ask.step, &op.request, &undo);
     let intended = ComponentEvent::Intended {
         step: ask.step,
         key: op.key.clone(),
         request: op.request.clone(),
         baseline: op.baseline.clone(),
         guarantee,
-        owes: owes(ask.step, &op.request, &undo),
-        give_back_by: None,
+        give_back_by: owes.as_ref().and(ask.give_back_by),
+        owes,
         undo,
     };
     if !mutant::is(Mutant::NoIntent) {
         to.record(intended).await?;
     }
-    call.first(&op, guarantee, since, to).await
+    call.first(&op, guarantee, since).await
 }
 
 /// What is owed from the moment an operation is intended.
@@ -147,21 +154,23 @@ fn owes(step: Step, request: &DeployRequest, undo: &Undo<DeployRequest>) -> Opti
     ))
 }
 
-struct Call<'a> {
+struct Call<'a, R> {
     port: &'a Arc<dyn Deployer>,
     caller: &'a Caller,
     ctx: &'a OpContext,
     subject: &'a ComponentId,
+    to: &'a R,
+    watch: Watch,
 }
 
-impl Call<'_> {
+impl<R: Record> Call<'_, R> {
     /// Ready with a baseline, or a result that needs no operation.
     async fn prepare(&self, request: &DeployRequest) -> Result<Result<Prepared, OpResult>> {
         let until = later(self.ctx.now(), PATIENCE);
         let mut pause = Pause::new();
         loop {
             let answer = self
-                .bounded("prepare", READ_DEADLINE, |port, ctx| {
+                .reads("prepare", |port, ctx| {
                     let request = request.clone();
                     async move { port.prepare(&ctx, &request).await }
                 })
@@ -169,6 +178,8 @@ impl Call<'_> {
             let mut prepared = match answer {
                 Ok(prepared) => prepared,
                 Err(error) if error.is_retryable() && self.ctx.now() < until => {
+                    self.watch.failed(&error);
+                    self.to.progress(Progress::message(error.to_string()));
                     self.ctx.sleep(pause.next(error.retry())).await;
                     continue;
                 }
@@ -184,8 +195,10 @@ impl Call<'_> {
                         && !blockers.is_empty()
                         && self.ctx.now() < until
                     {
-                        self.ctx
-                            .progress(Progress::message(format!("waits: {}", said(&blockers))));
+                        let holder = blockers.iter().find_map(|b| b.holder.clone());
+                        self.watch.waits(said(&blockers), holder);
+                        let waits = format!("waits: {}", said(&blockers));
+                        self.to.progress(Progress::message(waits));
                         self.ctx.sleep(pause.next(Retry::After(None))).await;
                         continue;
                     }
@@ -198,6 +211,9 @@ impl Call<'_> {
                         blocker.failure
                     });
                     return Ok(Err(OpResult::Failed(failed.collect())));
+                }
+                Some(Readiness::ChangedMeanwhile { expected, found }) => {
+                    return Ok(Err(OpResult::Fought { expected, found }));
                 }
                 None => {
                     let failure = Error::new(
@@ -216,19 +232,18 @@ impl Call<'_> {
         op: &Op<DeployRequest>,
         guarantee: Guarantee,
         since: Timestamp,
-        to: &impl Record,
     ) -> Result<OpResult> {
         if guarantee == Guarantee::Blind {
             // A blind tool cannot say anything about an operation, and this one was never sent.
-            return self.begin(op, guarantee, since, 1, to).await;
+            return self.begin(op, guarantee, since, 1).await;
         }
         match self.locate(op).await {
-            Ok(Located::NotFound) => self.begin(op, guarantee, since, 1, to).await,
+            Ok(Located::NotFound) => self.begin(op, guarantee, since, 1).await,
             Ok(Located::Settled(settled)) => Ok(self.result(settled)),
-            Ok(Located::Running(handle)) => self.begun(op, handle, to).await,
+            Ok(Located::Running(handle)) => self.begun(op, handle).await,
             Ok(Located::Unknown { why }) => Ok(OpResult::Unknown { why }),
-            // Nothing was sent yet, so this is a plain failure.
-            Err(error) => Ok(OpResult::Failed(vec![Failure::from(&error)])),
+            // Nothing was sent yet.
+            Err(error) => Ok(OpResult::NotStarted(vec![Failure::from(&error)])),
         }
     }
 
@@ -238,113 +253,103 @@ impl Call<'_> {
         guarantee: Guarantee,
         since: Timestamp,
         nth: u32,
-        to: &impl Record,
     ) -> Result<OpResult> {
         if !mutant::is(Mutant::FenceIgnored) {
-            to.may_begin().await?;
+            self.to.may_begin().await?;
         }
-        let begun = self
-            .bounded("begin", BEGIN_DEADLINE, |port, ctx| {
-                let op = op.clone();
-                async move { port.begin(&ctx, &op).await }
-            })
-            .await;
+        self.watch.calls("begin");
+        let (op_of_it, port) = (op.clone(), Arc::clone(self.port));
+        let what = format!("begin of {}", self.subject);
+        let beginning = self
+            .caller
+            .effect(&what, self.ctx, BEGIN_DEADLINE, |ctx| async move {
+                port.begin(&ctx, &op_of_it).await
+            });
+        let begun = self.watched(beginning).await;
         match begun {
-            Ok(Begun::Started(handle)) => self.begun(op, handle, to).await,
+            Ok(Begun::Started(handle)) => self.begun(op, handle).await,
             Ok(Begun::Settled(settled)) => Ok(self.result(settled)),
-            Ok(Begun::Refused(failure)) => Ok(OpResult::Failed(vec![failure])),
-            // It still is in its thread, and may be sent at any time from now on.
+            Ok(Begun::Refused(failure)) => Ok(OpResult::NotStarted(vec![failure])),
+            // It goes on, and may be sent at any time from now on.
             Err(error) if error.kind() == ErrorKind::Timeout && !error.is_retryable() => {
                 Ok(OpResult::Unknown { why: error.chain() })
             }
             Err(error) => {
-                // It may have been sent. The wait counts from the end of this call, which could have sent it.
                 tracing::warn!(key = %op.key, error = %error.chain(), "begin may have been sent");
-                self.find_again(op, guarantee, since, self.ctx.now(), nth, to)
-                    .await
+                self.watch.failed(&error);
+                self.find_again(op, guarantee, since, nth).await
             }
         }
     }
 
-    async fn begun(
-        &self,
-        op: &Op<DeployRequest>,
-        handle: Handle,
-        to: &impl Record,
-    ) -> Result<OpResult> {
+    async fn begun(&self, op: &Op<DeployRequest>, handle: Handle) -> Result<OpResult> {
         if mutant::is(Mutant::BegunNotJournaled) {
             return self.follow(op, handle).await;
         }
-        to.record(ComponentEvent::Begun {
-            handle: handle.clone(),
-        })
-        .await?;
+        self.to
+            .record(ComponentEvent::Begun {
+                handle: handle.clone(),
+            })
+            .await?;
         if mutant::is(Mutant::OutcomeBeforeAct) {
             let said = Evidence::observed(self.ctx.now(), "it was begun");
             return Ok(OpResult::Done(said));
         }
+        self.watch.moves(self.ctx.now());
         self.follow(op, handle).await
     }
 
-    async fn find(
-        &self,
-        op: &Op<DeployRequest>,
-        guarantee: Guarantee,
-        since: Timestamp,
-        taken_over: Timestamp,
-        to: &impl Record,
-    ) -> Result<OpResult> {
-        self.find_again(op, guarantee, since, taken_over, 0, to)
-            .await
-    }
-
     /// Settles whether an operation that may have been sent was: by what is found, and by what the target promises.
+    ///
+    /// What is waited for counts from here and is slept through: whoever may have sent it had time until now, and a
+    /// clock that is set meanwhile must not shorten it.
     async fn find_again(
         &self,
         op: &Op<DeployRequest>,
         guarantee: Guarantee,
         since: Timestamp,
-        last_call: Timestamp,
         begins: u32,
-        to: &impl Record,
     ) -> Result<OpResult> {
-        let age = || Duration::try_from(self.ctx.now().duration_since(since)).unwrap_or_default();
+        let (mut wait, memory) = match guarantee {
+            Guarantee::Keyed { memory } => (Duration::ZERO, memory),
+            Guarantee::Locatable {
+                consistency_delay,
+                memory,
+            } => (consistency_delay, memory),
+            Guarantee::StateOnly { quiet_after } => (quiet_after, Duration::MAX),
+            Guarantee::Blind => (Duration::ZERO, Duration::ZERO),
+        };
+        if mutant::is(Mutant::QuietTimeIgnored) {
+            wait = Duration::ZERO;
+        }
         loop {
-            match self.locate(op).await {
+            let found = self.locate(op).await;
+            // Where only the state can be seen, it may look like any end while the tool still works.
+            let too_early = !wait.is_zero() && matches!(guarantee, Guarantee::StateOnly { .. });
+            match found {
+                Ok(Located::Running(handle)) => return self.begun(op, handle).await,
+                _ if too_early => {}
                 Ok(Located::Settled(settled)) => return Ok(self.result(settled)),
-                Ok(Located::Running(handle)) => return self.begun(op, handle, to).await,
                 Ok(Located::Unknown { why }) => return Ok(OpResult::Unknown { why }),
                 Err(error) => return Ok(OpResult::Unknown { why: error.chain() }),
                 Ok(Located::NotFound) => {}
             }
-            let (wait, memory) = match guarantee {
-                Guarantee::Keyed { memory } => (Duration::ZERO, memory),
-                Guarantee::Locatable {
-                    consistency_delay,
-                    memory,
-                } => (consistency_delay, memory),
-                Guarantee::StateOnly { quiet_after } => (quiet_after, Duration::MAX),
-                Guarantee::Blind => {
-                    let why = "it was interrupted while it began, and its tool cannot tell whether it began";
-                    return Ok(OpResult::Unknown {
-                        why: why.to_owned(),
-                    });
-                }
-            };
-            let quiet = if mutant::is(Mutant::QuietTimeIgnored) {
-                last_call
-            } else {
-                later(last_call, wait)
-            };
-            if self.ctx.now() < quiet {
-                let left = self.ctx.now().duration_until(quiet).unsigned_abs();
-                self.ctx.progress(Progress::message(
-                    "waits until an interrupted start would be visible",
-                ));
-                self.ctx.sleep(left).await;
+            if guarantee == Guarantee::Blind {
+                let why =
+                    "it was interrupted while it began, and its tool cannot tell whether it began";
+                return Ok(OpResult::Unknown {
+                    why: why.to_owned(),
+                });
+            }
+            if !wait.is_zero() {
+                let waits = "waits until an interrupted start would be visible";
+                self.watch.waits(waits.to_owned(), None);
+                self.to.progress(Progress::message(waits));
+                self.ctx.sleep(std::mem::take(&mut wait)).await;
                 continue;
             }
-            if age() >= memory && !mutant::is(Mutant::MemoryIgnored) {
+            let age = Duration::try_from(self.ctx.now().duration_since(since)).unwrap_or_default();
+            if age >= memory && !mutant::is(Mutant::MemoryIgnored) {
                 let why = "it was interrupted, and its target forgets after so long: not found means nothing";
                 return Ok(OpResult::Unknown {
                     why: why.to_owned(),
@@ -355,9 +360,9 @@ impl Call<'_> {
                     ErrorKind::Unreachable,
                     format!("the target did not take it {BEGINS} times"),
                 );
-                return Ok(OpResult::Failed(vec![Failure::from(&error)]));
+                return Ok(OpResult::NotStarted(vec![Failure::from(&error)]));
             }
-            return Box::pin(self.begin(op, guarantee, since, begins + 1, to)).await;
+            return Box::pin(self.begin(op, guarantee, since, begins + 1)).await;
         }
     }
 
@@ -369,7 +374,7 @@ impl Call<'_> {
         let mut located = false;
         loop {
             let seen = self
-                .bounded("observe", READ_DEADLINE, |port, ctx| {
+                .reads("observe", |port, ctx| {
                     let (op, handle) = (op.clone(), handle.clone());
                     async move { port.observe(&ctx, &op, &handle).await }
                 })
@@ -379,7 +384,12 @@ impl Call<'_> {
                     progress,
                     poll_after,
                 }) => {
-                    self.ctx.progress(progress);
+                    self.watch.heard(&progress, self.ctx.now());
+                    self.to.progress(progress);
+                    if self.watch.still_for(self.ctx.now()) >= GIVEN_UP {
+                        let why = self.watch.why(self.ctx.now());
+                        return Ok(OpResult::Unknown { why });
+                    }
                     pause = Pause::new();
                     heard = self.ctx.now();
                     self.ctx
@@ -411,7 +421,8 @@ impl Call<'_> {
                     }
                 }
                 Err(error) if error.is_retryable() && self.ctx.now() < later(heard, SILENCE) => {
-                    self.ctx.progress(Progress::message(error.to_string()));
+                    self.watch.failed(&error);
+                    self.to.progress(Progress::message(error.to_string()));
                     self.ctx.sleep(pause.next(error.retry())).await;
                 }
                 Err(error) => return Ok(OpResult::Unknown { why: error.chain() }),
@@ -427,13 +438,15 @@ impl Call<'_> {
         let mut pause = Pause::new();
         loop {
             match self
-                .bounded("locate", READ_DEADLINE, |port, ctx| {
+                .reads("locate", |port, ctx| {
                     let op = op.clone();
                     async move { port.locate(&ctx, &op).await }
                 })
                 .await
             {
                 Err(error) if error.is_retryable() && self.ctx.now() < until => {
+                    self.watch.failed(&error);
+                    self.to.progress(Progress::message(error.to_string()));
                     self.ctx.sleep(pause.next(error.retry())).await;
                 }
                 other => return other,
@@ -451,22 +464,45 @@ impl Call<'_> {
         }
     }
 
-    /// A call with a deadline. Time-outs of reading calls may pass; one of `begin` may have been sent.
-    async fn bounded<T: Send + 'static, F>(
+    /// A reading call with a deadline, watched.
+    async fn reads<T: Send + 'static, F>(
         &self,
-        verb: &str,
-        limit: Duration,
+        verb: &'static str,
         call: impl FnOnce(Arc<dyn Deployer>, OpContext) -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        self.watch.calls(verb);
         let what = format!("{verb} of {}", self.subject);
         let port = Arc::clone(self.port);
-        let calling = self
+        let reading = self
             .caller
-            .call(&what, self.ctx, limit, |ctx| call(port, ctx));
-        calling.await
+            .call(&what, self.ctx, READ_DEADLINE, |ctx| call(port, ctx));
+        self.watched(reading).await
+    }
+
+    /// Waits for an answer, and tells once when nothing moves, and once when it does again.
+    async fn watched<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut call = std::pin::pin!(call);
+        loop {
+            let look = self.watch.next_look();
+            tokio::select! {
+                biased;
+                answer = &mut call => {
+                    self.tell().await;
+                    return answer;
+                }
+                () = self.ctx.clock().reached(look) => self.tell().await,
+            }
+        }
+    }
+
+    async fn tell(&self) {
+        if let Some(news) = self.watch.news(self.ctx.now()) {
+            // A journal that cannot take it ends the run by itself, and then nothing here begins any more.
+            let _ = self.to.record(news).await;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     ensure::{PATIENCE, Pause, READ_DEADLINE, Record},
-    kernel::{ComponentEvent, Lock, OpResult, OpState, Phase},
+    kernel::{ComponentEvent, Lock, OpResult, OpState},
     supervise::Caller,
 };
 use crate::{
@@ -30,8 +30,6 @@ pub(super) struct Locker {
     pub(super) claim: Arc<Claim>,
     /// What the journal says that we hold.
     pub(super) held: Option<Lock>,
-    /// In which phase the component is.
-    pub(super) at: Phase,
     /// When this incarnation took the run over: what was locked before that, an earlier one locked.
     pub(super) taken_over: Timestamp,
 }
@@ -110,7 +108,7 @@ impl Locker {
                     if !has_waited {
                         has_waited = true;
                         to.record(ComponentEvent::Stalled {
-                            at: self.at,
+                            call: "lock".to_owned(),
                             since,
                             why: held.error(subject).to_string(),
                             holder: Some(held.claim.to_string()),

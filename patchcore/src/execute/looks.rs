@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{ensure::Pause, supervise::Caller};
+use super::{
+    ensure::Pause,
+    supervise::{Caller, contained},
+};
 use crate::{
     clock::later,
     error::{Error, ErrorKind, Failure, Result, Retry},
@@ -13,7 +16,7 @@ use crate::{
     id::{ComponentId, ProviderName},
     judge::CheckResult,
     plan::PlannedCheck,
-    provider::{Deployer, HealthProbe, OpContext, ProbeRequest, ProbeVerdict},
+    provider::{Deployer, HealthProbe, OpContext, ProbeRequest, ProbeVerdict, Progress},
 };
 
 /// One try of a scan may take this long; see `ensure`.
@@ -42,7 +45,8 @@ pub(super) async fn scan(
         let calling = caller.call(&what, ctx, READ_DEADLINE, |ctx| async move {
             scanning.scan(&ctx, &asked).await
         });
-        let answer = calling.await.and_then(|mut answers| {
+        let answer = contained(calling).await.and_then(|answer| answer);
+        let answer = answer.and_then(|mut answers| {
             answers.remove(known_as).unwrap_or_else(|| {
                 Err(Error::new(
                     ErrorKind::ProviderFault,
@@ -66,6 +70,7 @@ pub(super) async fn scan(
             }
             Ok(scan) => return Ok(Box::new(scan)),
             Err(error) if error.is_retryable() && ctx.now() < until => {
+                ctx.progress(Progress::message(error.chain()));
                 ctx.sleep(pause.next(error.retry())).await
             }
             Err(error) => return Err(Failure::from(&error)),
@@ -111,8 +116,14 @@ pub(super) async fn checks(
                 .map(|r| round(probes, caller_of, ctx, component, r, started)),
         )
         .await;
-        if running.iter().all(|r| r.over) {
+        // Whom nobody waits for any more need not be checked to the end.
+        if ctx.is_cancelled() || running.iter().all(|r| r.over) {
             return running.into_iter().map(|r| r.result).collect();
+        }
+        let bad = running.iter().find(|r| r.healthy_since.is_none());
+        if let Some(bad) = bad {
+            let (check, saw) = (&bad.result.check, &bad.result.saw);
+            ctx.progress(Progress::message(format!("waits for {check}: {saw}")));
         }
         ctx.sleep(ROUND).await;
     }
@@ -136,7 +147,8 @@ async fn round(
             let calling = caller.call(&what, ctx, limit, |ctx| async move {
                 probe.probe(&ctx, &request).await
             });
-            calling.await
+            // A panic is this check's answer, and no end of the others.
+            contained(calling).await.and_then(|answer| answer)
         }
         None => Err(Error::new(
             ErrorKind::NotFound,

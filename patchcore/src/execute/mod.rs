@@ -22,6 +22,8 @@ mod looks;
 #[cfg(feature = "sqlite")]
 mod progress;
 #[cfg(feature = "sqlite")]
+mod stall;
+#[cfg(feature = "sqlite")]
 mod standing;
 #[cfg(feature = "crash")]
 #[doc(hidden)]

@@ -6,7 +6,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::{
     ensure::{self, Ask, Record},
@@ -278,8 +277,6 @@ pub struct Asked {
     pub request: DeployRequest,
     /// What the journal says of it.
     pub journaled: Option<Box<OpState>>,
-    /// When this incarnation took over.
-    pub taken_over: Timestamp,
 }
 
 /// The production `ensure`.
@@ -298,7 +295,7 @@ pub async fn ensure(
         subject: asked.subject,
         request: asked.request,
         journaled: asked.journaled,
-        taken_over: asked.taken_over,
+        give_back_by: None,
     };
     let caller = Caller::here(&ProviderName::from("world"));
     ensure::ensure(&port, &caller, &ctx, ask, &Told(&*to)).await
@@ -314,7 +311,6 @@ pub async fn carry_out(
     probe: Arc<dyn HealthProbe>,
     ctx: OpContext,
     subject: ComponentId,
-    taken_over: Timestamp,
     to: Arc<dyn Recorder>,
 ) -> Result<Option<Input>> {
     Ok(match effect {
@@ -330,7 +326,6 @@ pub async fn carry_out(
                 subject,
                 request,
                 journaled,
-                taken_over,
             };
             let result = ensure(port, ctx, asked, to).await?;
             Some(Input::Operation(step, result))

@@ -46,10 +46,13 @@ impl Caller {
         }
     }
 
-    /// A call with a deadline, and what it is called where people read of it.
+    /// A reading call with a deadline, and what it is called where people read of it.
     ///
     /// After the deadline a call that waits is dropped, and trying again may help. One that blocks its thread cannot
     /// be stopped: nobody knows what it still does, so it is not tried again.
+    ///
+    /// # Errors
+    /// The call's, `Timeout`, and `Cancelled` once nobody drives the run any more.
     ///
     /// # Panics
     /// As the call does.
@@ -63,6 +66,42 @@ impl Caller {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        self.within(what, ctx, limit, true, call).await
+    }
+
+    /// A call that changes something: after its deadline it is named and goes on, because dropping it half-way would
+    /// leave behind what nobody asked for.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); a `Timeout` is never retryable.
+    ///
+    /// # Panics
+    /// As the call does.
+    pub(crate) async fn effect<T: Send + 'static, F>(
+        &self,
+        what: &str,
+        ctx: &OpContext,
+        limit: std::time::Duration,
+        call: impl FnOnce(OpContext) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.within(what, ctx, limit, false, call).await
+    }
+
+    async fn within<T: Send + 'static, F>(
+        &self,
+        what: &str,
+        ctx: &OpContext,
+        limit: std::time::Duration,
+        may_be_dropped: bool,
+        call: impl FnOnce(OpContext) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        ctx.check()?;
         let since = ctx.now();
         let deadline = later(since, limit);
         let call = call(ctx.clone().with_deadline(deadline));
@@ -72,7 +111,9 @@ impl Caller {
                 biased;
                 answer = call => answer,
                 () = ctx.clock().reached(deadline) => {
-                    Err(self.late(what, limit, since).retryable(None))
+                    // What would go on is not polled any more: the world of the test says what becomes of it.
+                    let error = self.late(what, limit, since);
+                    Err(if may_be_dropped { error.retryable(None) } else { error })
                 }
             };
         };
@@ -90,10 +131,16 @@ impl Caller {
                 )),
             },
             () = ctx.clock().reached(deadline) => {
-                let stopped = running.stop();
+                let stopped = may_be_dropped && running.stop();
+                if !may_be_dropped {
+                    running.let_go();
+                }
                 let error = self.late(what, limit, since);
                 Err(match stopped {
                     true => error.retryable(None),
+                    false if !may_be_dropped => error
+                        .consequence("the call goes on: nobody knows what it still does")
+                        .hint("look at the target before you decide"),
                     false => error
                         .consequence("the call blocks its thread and cannot be stopped: nobody knows what it still does")
                         .hint("this is a fault of the provider: report it to its author"),

@@ -24,10 +24,30 @@ const LINES: usize = 7;
 const NAMES: usize = 12;
 
 impl Story {
-    /// What the run owes, as sentences.
+    /// What the run owes, as sentences, as of its last event.
     #[must_use]
     pub fn ledger(&self) -> Vec<String> {
-        ledger(self)
+        self.ledger_at(self.told_at)
+    }
+
+    /// The same at a moment: what is overdue by then is named.
+    #[must_use]
+    pub fn ledger_at(&self, now: Timestamp) -> Vec<String> {
+        let times = Times::of(&self.plan.envelope, None);
+        self.components
+            .iter()
+            .flat_map(|(component, state)| owed(self, component, state, &times, now))
+            .collect()
+    }
+
+    /// What people waived and nobody gives back, as sentences.
+    #[must_use]
+    pub fn waived(&self) -> Vec<String> {
+        let times = Times::of(&self.plan.envelope, None);
+        self.components
+            .iter()
+            .flat_map(|(component, state)| waived(component, state, &times))
+            .collect()
     }
 
     /// Why a component is where it is: which gate, who holds what, since when, and when it may open.
@@ -104,7 +124,8 @@ fn why(
             "next: look at it, then resolve {component} with a reason: {words}"
         ));
     }
-    lines.extend(owed(story, component, state, &times).map(|owed| format!("owed: {owed}")));
+    lines.extend(owed(story, component, state, &times, now).map(|owed| format!("owed: {owed}")));
+    lines.extend(waived(component, state, &times).map(|waived| format!("waived: {waived}")));
     if lines.len() > LINES {
         let more = lines.len() - LINES + 1;
         lines.truncate(LINES - 1);
@@ -247,6 +268,13 @@ fn work(
     if let Some(progress) = state.progress.as_ref().and_then(|p| p.message.as_ref()) {
         lines.push(format!("it says: {progress}"));
     }
+    if let Some(stall) = &state.stalled {
+        lines.push(format!(
+            "{} since {}",
+            words::stalled(&stall.why, stall.holder.as_deref()),
+            times.at(stall.since)
+        ));
+    }
     if let Some(point) = story.state.held_before(component, state) {
         let component = component.clone();
         let point = point.clone();
@@ -295,6 +323,8 @@ fn concerns(wait: &Wait, target: &Target) -> bool {
     match wait {
         Wait::Slot { component, .. }
         | Wait::Floor { component, .. }
+        | Wait::Stalled { component, .. }
+        | Wait::Overdue { component, .. }
         | Wait::PausePoint { component, .. }
         | Wait::Person { component, .. } => *component == target.component,
         Wait::Window { ring, .. } | Wait::RingApproval { ring } | Wait::Wave { ring, .. } => {
@@ -306,16 +336,6 @@ fn concerns(wait: &Wait, target: &Target) -> bool {
     }
 }
 
-/// What a run owes, as sentences.
-fn ledger(story: &Story) -> Vec<String> {
-    let times = Times::of(&story.plan.envelope, None);
-    story
-        .components
-        .iter()
-        .flat_map(|(component, state)| owed(story, component, state, &times))
-        .collect()
-}
-
 /// *web-01 keeps 3 old packages for the way back since Mon 7 Dec 22:00 CET, taken by run 1, given back when its
 /// soak ends.*
 fn owed(
@@ -323,6 +343,7 @@ fn owed(
     component: &ComponentId,
     state: &ComponentState,
     times: &Times,
+    now: Timestamp,
 ) -> impl Iterator<Item = String> {
     let when = match state.phase {
         Phase::GivingBack(_) => "is being given back now",
@@ -346,14 +367,47 @@ fn owed(
             times.at(lock.since)
         )
     });
+    let overdue = |by: Timestamp| {
+        if by < now {
+            format!(", overdue since {}", times.at(by))
+        } else {
+            format!(", by {}", times.at(by))
+        }
+    };
     state
         .owed
         .iter()
-        .map(move |o| (o.what.clone(), times.at(o.since)))
-        .map(move |(what, since)| {
-            format!("{component} {what} since {since}, taken by run {run}, {when}")
+        .map(|owed| {
+            let fought = state.fights.iter().rfind(|f| f.taken_by == owed.taken_by);
+            format!(
+                "{component} {} since {}, taken by run {run}, {when}{}{}",
+                owed.what,
+                times.at(owed.since),
+                owed.give_back_by.map(overdue).unwrap_or_default(),
+                fought.map_or_else(String::new, |f| format!(
+                    " · somebody else changed it: expected {} but found {}",
+                    f.expected, f.found
+                )),
+            )
         })
         .chain(lock)
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// *web-01 keeps 3 old packages for the way back: waived by maria Tue 8 Dec 10:02: it is built anew.*
+fn waived(
+    component: &ComponentId,
+    state: &ComponentState,
+    times: &Times,
+) -> impl Iterator<Item = String> {
+    state.waived.iter().map(move |waived| {
+        format!(
+            "{component} {}: waived by {} {}: {}",
+            waived.what,
+            waived.by,
+            times.at(waived.at),
+            waived.reason
+        )
+    })
 }

@@ -95,7 +95,11 @@ impl Workers {
             stage: Mutex::new(Stage::Ready(task)),
         });
         Pool::push(&self.pool, Arc::clone(&job));
-        Running { job, answer }
+        Running {
+            job,
+            answer,
+            goes_on: false,
+        }
     }
 }
 
@@ -109,6 +113,7 @@ impl fmt::Debug for Workers {
 pub(super) struct Running<T> {
     job: Arc<Job>,
     answer: oneshot::Receiver<T>,
+    goes_on: bool,
 }
 
 impl<T> Running<T> {
@@ -121,11 +126,18 @@ impl<T> Running<T> {
     pub(super) fn stop(&self) -> bool {
         self.job.stop()
     }
+
+    /// It goes on to its end, and nobody waits for its answer.
+    pub(super) fn let_go(mut self) {
+        self.goes_on = true;
+    }
 }
 
 impl<T> Drop for Running<T> {
     fn drop(&mut self) {
-        self.job.stop();
+        if !self.goes_on {
+            self.job.stop();
+        }
     }
 }
 

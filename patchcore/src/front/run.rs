@@ -269,7 +269,7 @@ impl Run {
     /// # Errors
     /// As [`Story::read`].
     pub async fn ledger(&self) -> Result<Vec<String>> {
-        Ok(self.story().await?.ledger())
+        Ok(self.story().await?.ledger_at(self.0.clock.now()))
     }
 
     /// Why a component is where it is: which gate, who holds what, since when, and when it may open.

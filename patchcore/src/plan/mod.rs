@@ -276,6 +276,20 @@ impl Plan {
     /// The name and version of the stored form.
     pub const SCHEMA: &'static str = "patchcore.plan/1";
 
+    /// When what a component borrows now should be given back: an hour after the planned end of its ring's soak, or,
+    /// where that is later, after a slow work of its own and the soak from now on.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn give_back_by(&self, target: &Target, now: Timestamp) -> Option<Timestamp> {
+        use crate::clock::later;
+        const GIVING_BACK: Duration = Duration::from_secs(3600);
+        let rules = self.envelope.rings.iter().find(|r| r.name == target.ring)?;
+        let rings = &self.schedule.rings;
+        let planned = rings.iter().find(|r| r.ring == target.ring);
+        let own = later(later(now, target.takes.p95), rules.soak);
+        let end = own.max(planned.and_then(|r| r.soak_until).unwrap_or(own));
+        Some(later(end, GIVING_BACK))
+    }
+
     /// The first eight digits of the envelope's digest: what people call the plan.
     #[must_use]
     pub fn id(&self) -> String {

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{SharedClock, later},
+    clock::SharedClock,
     error::{Error, ErrorKind, Result},
     id::OpKey,
 };
@@ -124,11 +124,10 @@ impl OpContext {
         self.clock.now()
     }
 
-    /// Waits. Providers wait by this and nothing else, so that virtual time works.
+    /// Waits. Providers wait by this and nothing else, so that virtual time works. A clock that is set meanwhile makes
+    /// it neither longer nor shorter.
     pub async fn sleep(&self, duration: Duration) {
-        self.clock
-            .sleep_until(later(self.clock.now(), duration))
-            .await;
+        self.clock.pause(duration).await;
     }
 
     /// When the call must have returned.

@@ -272,6 +272,9 @@ pub struct Blocker {
     pub failure: Failure,
     /// Whether it may pass by itself, such as a lock that another process holds.
     pub passes: bool,
+    /// Who holds what is waited for, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
 }
 
 impl Blocker {
@@ -281,6 +284,7 @@ impl Blocker {
         Self {
             failure: Failure::from(error),
             passes: error.is_retryable(),
+            holder: error.fact("holder").map(str::to_owned),
         }
     }
 }
@@ -295,6 +299,14 @@ pub enum Readiness {
     AlreadyHolds(Evidence),
     /// It cannot begin; all reasons at once.
     Blocked(Vec<Blocker>),
+    /// What is to be given back is no longer as it was left: somebody else changed it. A person decides; it is never
+    /// overwritten.
+    ChangedMeanwhile {
+        /// What was left there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
 }
 
 /// The answer of [`Operations::prepare`]. A subject that is left out counts as blocked.

@@ -310,6 +310,10 @@ impl Report {
                     .extend(owed.iter().map(|o| (String::new(), o.clone())));
             }
         }
+        let waived = self.waived.iter();
+        section
+            .rows
+            .extend(waived.map(|w| ("waived".to_owned(), w.clone())));
         section
     }
 

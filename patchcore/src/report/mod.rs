@@ -192,6 +192,9 @@ pub struct Report {
     pub patches_left_out: Vec<PatchLeftOut>,
     /// What is owed, as sentences.
     pub ledger: Vec<String>,
+    /// What was owed until a person waived it, as sentences that say who and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<String>,
     /// The tools that acted, and how far each verb of theirs is proven.
     pub tools: BTreeMap<ProviderName, Tool>,
 }
@@ -302,7 +305,8 @@ impl Report {
             denials: story.state.denials.iter().cloned().collect(),
             left_out: story.plan.left_out.clone(),
             patches_left_out: story.plan.patches_left_out.clone(),
-            ledger: story.ledger(),
+            ledger: story.ledger_at(made),
+            waived: story.waived(),
             tools: story.plan.tools.clone(),
         }
     }

@@ -216,7 +216,7 @@ pub(crate) fn result(
                 format!("it is said to be done: {truth:?}")
             });
         }
-        OpResult::Failed(why) => {
+        OpResult::Failed(why) | OpResult::NotStarted(why) => {
             to.must(!truth.done && !truth.at_work, Invariant::ResultTrue, || {
                 format!("it is said to have failed: {truth:?} {why:?}")
             })

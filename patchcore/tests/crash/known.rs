@@ -11,38 +11,7 @@ pub(crate) struct Known {
     places: &'static [&'static str],
 }
 
-pub(crate) const KNOWN: &[Known] = &[
-    Known {
-        fault: "a state is believed before the quiet time is over",
-        invariant: Invariant::NothingSaidEarly,
-        places: &["StateOnly"],
-    },
-    Known {
-        fault: "what several stagings keep is given back once",
-        invariant: Invariant::LedgerExplains,
-        places: &["blind, done again"],
-    },
-    Known {
-        fault: "what several stagings keep is given back once",
-        invariant: Invariant::NothingLeft,
-        places: &["blind, done again"],
-    },
-    Known {
-        fault: "`retry` after a failed way back patches again",
-        invariant: Invariant::LedgerExplains,
-        places: &["the way back fails"],
-    },
-    Known {
-        fault: "`retry` after a failed way back patches again",
-        invariant: Invariant::NothingLeft,
-        places: &["the way back fails"],
-    },
-    Known {
-        fault: "a refused patch counts as tried, and is denied",
-        invariant: Invariant::DeniedOnlyIfTried,
-        places: &["the patch is refused"],
-    },
-];
+pub(crate) const KNOWN: &[Known] = &[];
 
 /// The known fault that a violation shows.
 pub(crate) fn known(violation: &Violation) -> Option<usize> {

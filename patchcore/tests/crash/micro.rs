@@ -277,7 +277,6 @@ impl Trial {
             subject: ComponentId::from(GUEST),
             request: self.request.clone(),
             journaled: journal.state.op.clone().map(Box::new),
-            taken_over: self.bench.now(),
         };
         let pen = Pen {
             of: Arc::clone(&of),

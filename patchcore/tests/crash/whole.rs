@@ -131,7 +131,6 @@ struct Process<'a> {
     case: &'a Case,
     book: Book,
     in_flight: BTreeMap<ComponentId, Flight>,
-    taken_over: Timestamp,
 }
 
 enum Turn {
@@ -222,7 +221,6 @@ impl Process<'_> {
                 port,
                 context(&self.book.of),
                 target.known_as.clone(),
-                self.taken_over,
                 Arc::new(pen),
             );
             self.in_flight.insert(component.clone(), Box::pin(doing));
@@ -340,7 +338,6 @@ impl<'a> Run<'a> {
             case: self.case,
             book,
             in_flight: BTreeMap::new(),
-            taken_over: self.bench.now(),
         }
     }
 

@@ -96,10 +96,10 @@ impl Kept {
     }
 
     pub(crate) fn write_if_missing(&self, format: &str) {
-        let file = folder().join(format).join(format!("{}.jsonl", self.name));
-        if file.exists() {
+        if Self::all().iter().any(|kept| kept.name == self.name) {
             return;
         }
+        let file = folder().join(format).join(format!("{}.jsonl", self.name));
         let run = json!({
             "plan": self.run.plan,
             "approvals": self.run.approvals,

@@ -29,7 +29,7 @@ use serde_json::json;
 use kept::Kept;
 
 /// The format that is written today.
-const TODAY: &str = "v1";
+const TODAY: &str = "v2";
 
 /// Every kind of event of format 1.
 const KINDS: [&str; 30] = [

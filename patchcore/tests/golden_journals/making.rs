@@ -16,7 +16,7 @@ use patchcore::{
 
 use super::estate::{self, Folder, approved, plan, policy, sim, start, started};
 
-pub(crate) const ALL: [&str; 15] = [
+pub(crate) const ALL: [&str; 16] = [
     "good",
     "rolled_back_and_denied",
     "denied_and_lifted",
@@ -32,6 +32,7 @@ pub(crate) const ALL: [&str; 15] = [
     "parked_and_taken_over",
     "ring_approved_paused_refused",
     "drifted_untouched",
+    "two_loans_one_waived",
 ];
 
 pub(crate) async fn make(name: &str) -> (Journal, RunId) {
@@ -57,6 +58,7 @@ pub(crate) async fn make(name: &str) -> (Journal, RunId) {
         "parked_and_taken_over" => taken_over().await,
         "ring_approved_paused_refused" => steered().await,
         "drifted_untouched" => drifted().await,
+        "two_loans_one_waived" => two_loans().await,
         other => panic!("{other} is not made by anybody"),
     }
 }
@@ -234,5 +236,30 @@ async fn drifted() -> (Journal, RunId) {
     run.finished().await.unwrap();
     run.cancel("jon", "planning again").await.unwrap();
     run.finished().await.unwrap();
+    (journal, run.id())
+}
+
+/// Fetched twice, because nobody could judge the first fetch: the newer loan is given back, and the older one, which
+/// the tool cannot take away, is waived.
+async fn two_loans() -> (Journal, RunId) {
+    let sim = sim()
+        .with_guarantee_for("stage", Guarantee::Blind)
+        .with_guarantee_for("discard", Guarantee::Blind)
+        .script(Script::loses_reply("stage", 1).on("t-1"))
+        .script(Script::loses_request("discard", 2).on("t-1"));
+    let (journal, run) = begun(&sim, &[]).await;
+    run.finished().await.unwrap();
+    sim.clock()
+        .advance_to(sim.clock().now() + Duration::from_secs(3600));
+    run.resolve("t-1", Resolution::Retry, "maria", "fetch it once more")
+        .await
+        .unwrap();
+    run.finished().await.unwrap();
+    run.resolve("t-1", Resolution::Abandon, "maria", "root keeps them now")
+        .await
+        .unwrap();
+    run.finished().await.unwrap();
+    let state = &run.story().await.unwrap().components["t-1"];
+    assert_eq!(state.waived.len(), 1, "{state:?}");
     (journal, run.id())
 }

@@ -72,6 +72,7 @@ fn the_walk_goes_everywhere() {
         "stalled",
         "moved",
         "locked",
+        "fought",
         "unlocked",
         "ring_opened",
         "soak_started",

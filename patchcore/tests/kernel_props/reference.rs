@@ -66,6 +66,7 @@ pub(crate) fn advance(
     let mut decision = Decision::default();
     cx.denials(&mut decision);
     cx.people(&mut decision);
+    cx.late(&mut decision);
     cx.paused(&mut decision);
     cx.pause_points(&mut decision);
     match &run.status {
@@ -217,6 +218,28 @@ impl<'a> Context<'a> {
                             at: self.now,
                             why,
                         },
+                    });
+                }
+            }
+        }
+    }
+
+    fn late(&self, decision: &mut Decision) {
+        for (component, state) in self.components {
+            if let Some(stall) = &state.stalled {
+                decision.waits.push(Wait::Stalled {
+                    component: component.clone(),
+                    since: stall.since,
+                    why: stall.why.clone(),
+                    holder: stall.holder.clone(),
+                });
+            }
+            for owed in &state.owed {
+                if let Some(since) = owed.give_back_by.filter(|by| *by < self.now) {
+                    decision.waits.push(Wait::Overdue {
+                        component: component.clone(),
+                        what: owed.what.clone(),
+                        since,
                     });
                 }
             }

@@ -11,7 +11,7 @@ use patchcore::{
         Moment, OpResult, Phase, Resolution, RingPhase, RunEvent, RunState, RunStatus, Step,
         advance, decide, steer,
     },
-    id::{ComponentId, RunId},
+    id::{ComponentId, OpKey, RunId},
     judge::CheckResult,
     policy::{Calendar, Gate},
     provider::{Baseline, DeployRequest, Evidence, Guarantee, ProbeVerdict, Undo},
@@ -32,6 +32,8 @@ pub(crate) struct Walk {
     components: Components,
     index: Index,
     boots: BTreeMap<ComponentId, u32>,
+    /// What each fetch left on its component, whatever the journal says.
+    kept: BTreeMap<ComponentId, BTreeSet<OpKey>>,
     log: Vec<(Option<ComponentId>, serde_json::Value, Timestamp)>,
     pub(crate) seen: BTreeSet<String>,
 }
@@ -53,6 +55,7 @@ impl Walk {
             drawn: 0,
             run: RunState::default(),
             boots: BTreeMap::new(),
+            kept: BTreeMap::new(),
             log: Vec::new(),
             seen: BTreeSet::new(),
         };
@@ -204,7 +207,13 @@ impl Walk {
                 if fresh && self.draw(12) == 0 {
                     // It could not begin at all.
                     fresh = false;
-                    let blocked = OpResult::Failed(vec![failure("a lock is held")]);
+                    let blocked = match (step, self.draw(2)) {
+                        (Step::GiveBack, 0) => OpResult::Fought {
+                            expected: "as it was left".to_owned(),
+                            found: "something else".to_owned(),
+                        },
+                        _ => OpResult::Failed(vec![failure("a lock is held")]),
+                    };
                     self.answer(component, Input::Operation(step, blocked));
                 }
                 if self.components[component].effect(&target, component, "j", RunId(1))
@@ -221,6 +230,10 @@ impl Walk {
                         _ => Undo::Nothing,
                     };
                     let owes = (step == Step::Stage).then(|| "old packages".to_owned());
+                    if step == Step::Stage {
+                        let kept = self.kept.entry(component.clone()).or_default();
+                        kept.insert(key.clone());
+                    }
                     let intended = ComponentEvent::Intended {
                         step,
                         key,
@@ -240,11 +253,15 @@ impl Walk {
                 if good && matches!(step, Step::Reboot | Step::RebootFirst | Step::RebootBack) {
                     *self.boots.entry(component.clone()).or_default() += 1;
                 }
-                let result = match (good, self.draw(3)) {
+                if let (true, DeployRequest::Discard { staged, .. }) = (good, &request) {
+                    self.given_back(component, staged);
+                }
+                let result = match (good, self.draw(4)) {
                     (true, _) => OpResult::Done(Evidence::observed(self.now, "done")),
                     (false, 0) => OpResult::Unknown {
                         why: "nobody knows".to_owned(),
                     },
+                    (false, 1) => OpResult::NotStarted(vec![failure("it was refused")]),
                     (false, _) => OpResult::Failed(vec![failure("it failed")]),
                 };
                 Input::Operation(step, result)
@@ -302,7 +319,7 @@ impl Walk {
         let state = &self.components[component];
         let event = match drawn {
             0 => ComponentEvent::Stalled {
-                at: state.phase,
+                call: "observe".to_owned(),
                 since: now,
                 why: "nothing moves".to_owned(),
                 holder: Some("somebody".to_owned()),
@@ -315,7 +332,18 @@ impl Walk {
             _ => return,
         };
         let target = self.plan.envelope.target(component).unwrap().clone();
-        let effect = |state: &ComponentState| state.effect(&target, component, "j", RunId(1));
+        let effect = |state: &ComponentState| {
+            let mut effect = state.effect(&target, component, "j", RunId(1));
+            // What is noted travels along, so that it is not noted again.
+            if let Effect::Ensure {
+                journaled: Some(op),
+                ..
+            } = &mut effect
+            {
+                op.stalled = false;
+            }
+            effect
+        };
         let (phase, before) = (state.phase, effect(state));
         self.tell(component, &event);
         let state = &self.components[component];
@@ -330,9 +358,8 @@ impl Walk {
             &self.components[component],
             &input,
         );
-        assert_eq!(
-            events.len(),
-            1,
+        assert!(
+            !events.is_empty(),
             "{input:?} is lost on {component} in {:?}",
             self.components[component].phase
         );
@@ -503,6 +530,13 @@ impl Walk {
     fn tell(&mut self, component: &ComponentId, event: &ComponentEvent) {
         let json = serde_json::to_value(event).unwrap();
         self.note(&json);
+        if let ComponentEvent::Resolved {
+            gives: Some(gives), ..
+        } = event
+        {
+            // The person saw that it is given back.
+            self.given_back(component, gives);
+        }
         let known = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(*event, known, "an event is read back as it was written");
         let state = self.components.get_mut(component).unwrap();
@@ -511,6 +545,12 @@ impl Walk {
         let at = targets.iter().position(|t| t.component == *component);
         self.index.changed(at.unwrap() as u32, state);
         self.log.push((Some(component.clone()), json, self.now));
+    }
+
+    fn given_back(&mut self, component: &ComponentId, taken_by: &OpKey) {
+        if let Some(kept) = self.kept.get_mut(component) {
+            kept.remove(taken_by);
+        }
     }
 
     fn note(&mut self, json: &serde_json::Value) {
@@ -608,6 +648,14 @@ impl Walk {
                 "{component} owes {:?} when the run is over",
                 state.owed
             );
+            let waived: BTreeSet<&OpKey> = state.waived.iter().map(|w| &w.taken_by).collect();
+            let left = self.kept.get(component).into_iter().flatten();
+            for kept in left {
+                assert!(
+                    waived.contains(kept),
+                    "{kept} left something on {component} that nobody gave back or waived"
+                );
+            }
             assert_eq!(
                 state.lock, None,
                 "{component} is still locked when the run is over"

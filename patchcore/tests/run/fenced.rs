@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -37,6 +37,8 @@ struct TakenAway {
     when: When,
     located: AtomicU32,
     begins: AtomicU32,
+    /// What a call of this run was given.
+    seen: Mutex<Option<OpContext>>,
 }
 
 #[async_trait]
@@ -47,6 +49,7 @@ impl Twist for TakenAway {
         ctx: &OpContext,
         op: &Op<DeployRequest>,
     ) -> Result<Located> {
+        *self.seen.lock().unwrap() = Some(ctx.clone());
         let found = sim.locate(ctx, op).await;
         if matches!(op.request, DeployRequest::Apply { .. }) {
             let nth = self.located.fetch_add(1, Ordering::SeqCst);
@@ -94,10 +97,16 @@ async fn whoever_was_replaced_begins_nothing() {
             when,
             located: AtomicU32::new(0),
             begins: AtomicU32::new(0),
+            seen: Mutex::default(),
         });
         let run = twist::started(&sim, &taken, &policy(&[]), &journal).await;
         let error = run.finished().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::JournalInUse, "{when:?}: {error:?}");
+        let seen = taken.seen.lock().unwrap().clone().unwrap();
+        assert!(
+            seen.is_cancelled(),
+            "{when:?}: nobody told its tool to stop"
+        );
         // Time goes on for whoever is left over.
         let later = sim.clock().now() + Duration::from_secs(86_400);
         sim.clock().advance_to(later);

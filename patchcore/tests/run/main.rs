@@ -8,9 +8,11 @@
 mod blocking;
 mod crash;
 mod driving;
+mod ensuring;
 mod estate;
 mod failing;
 mod fenced;
+mod panics;
 mod promises;
 mod stale;
 mod steering;

@@ -8,8 +8,9 @@ use patchcore::{
     estate::Scan,
     id::ComponentId,
     provider::{
-        Begun, DeployRequest, Deployer, DeployerCapabilities, Guarantee, Handle, Located, Observed,
-        Op, OpContext, Operations, PerComponent, Ports, Prepared, Provider, ProviderInfo, Undo,
+        Begun, DeployRequest, Deployer, DeployerCapabilities, Guarantee, Handle, HealthProbe,
+        Located, Observed, Op, OpContext, Operations, PerComponent, Ports, Prepared, Provider,
+        ProviderInfo, Undo,
     },
     sim::Sim,
 };
@@ -148,6 +149,15 @@ fn twisted<T: Twist>(sim: &Sim, provider: &dyn Provider, twist: &Arc<T>) -> Esta
     );
     Estate::named("test")
         .with(wrapped)
+        .with_clock(sim.shared_clock())
+}
+
+/// The simulated estate with another probe.
+pub(crate) fn with_probe(sim: &Sim, probe: Arc<dyn HealthProbe>) -> Estate {
+    let provider = sim.provider();
+    let ports = provider.ports().with_probe(probe);
+    Estate::named("test")
+        .with(Wrapped(provider.info().clone(), ports))
         .with_clock(sim.shared_clock())
 }
 

@@ -94,6 +94,7 @@ impl<'a> Moment<'a> {
             tells,
         };
         cx.people(&mut decision);
+        cx.late(&mut decision);
         cx.paused(&mut decision);
         cx.pause_points(&mut decision);
         match &self.run.status {
@@ -204,6 +205,30 @@ impl<'a> Context<'a, '_> {
     fn waits(&self, decision: &mut Decision, wait: impl FnOnce() -> Wait) {
         if self.tells {
             decision.waits.push(wait());
+        }
+    }
+
+    /// What does not get on, and what should have been given back. Nobody is woken for it: it is said to whoever
+    /// looks.
+    fn late(&self, decision: &mut Decision) {
+        for (component, state) in self.moment.components.iter().filter(|_| self.tells) {
+            if let Some(stall) = &state.stalled {
+                decision.waits.push(Wait::Stalled {
+                    component: component.clone(),
+                    since: stall.since,
+                    why: stall.why.clone(),
+                    holder: stall.holder.clone(),
+                });
+            }
+            for owed in &state.owed {
+                if let Some(since) = owed.give_back_by.filter(|by| *by < self.moment.now) {
+                    decision.waits.push(Wait::Overdue {
+                        component: component.clone(),
+                        what: owed.what.clone(),
+                        since,
+                    });
+                }
+            }
         }
     }
 

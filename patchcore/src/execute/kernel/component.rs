@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Failure,
-    id::{ComponentId, OpKey, RunId},
+    id::{ComponentId, OpKey, PersonId, RunId},
     judge::Outcome,
     mutant::{self, Mutant},
     plan::{PlannedCheck, Target},
@@ -37,6 +37,9 @@ pub struct OpState {
     pub since: Timestamp,
     /// By what it is found again, once the target took it.
     pub handle: Option<Handle>,
+    /// Whether the journal says that it does not get on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stalled: bool,
 }
 
 /// Something borrowed that must be given back.
@@ -53,6 +56,21 @@ pub struct Owed {
     /// When it should have been given back; later it is overdue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub give_back_by: Option<Timestamp>,
+}
+
+/// Something borrowed that will not be given back by us, because a person said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waived {
+    /// What, as the same sentence.
+    pub what: String,
+    /// The operation that took it.
+    pub taken_by: OpKey,
+    /// Who waived it.
+    pub by: PersonId,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What is in flight, and does not get on.
@@ -115,6 +133,9 @@ pub struct ComponentState {
     pub forgiven: bool,
     /// What it owes.
     pub owed: Vec<Owed>,
+    /// What it owed until a person waived it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<Waived>,
     /// How far the running operation is, where whoever holds its run was told.
     pub progress: Option<Progress>,
     /// Why a person must decide.
@@ -183,6 +204,26 @@ impl ComponentState {
         }
     }
 
+    /// The loan that is being given back: the one that the operation in flight is for, else the newest.
+    #[must_use]
+    pub(super) fn giving(&self) -> Option<&Owed> {
+        let meant = self.op.as_ref().and_then(|op| {
+            let back = |owed: &&Owed| owed.give_back == op.request;
+            self.owed.iter().rev().find(back)
+        });
+        meant.or(self.owed.last())
+    }
+
+    /// Where it goes when that loan is given back: to the next one, or to its end.
+    #[must_use]
+    pub(super) fn given_back(&self, end: End) -> Phase {
+        if self.owed.len() > 1 {
+            Phase::GivingBack(end)
+        } else {
+            Phase::Ended(end)
+        }
+    }
+
     /// Whether something is to be in flight for it.
     #[must_use]
     pub fn acts(&self) -> bool {
@@ -226,6 +267,7 @@ impl ComponentState {
                     undo: undo.clone(),
                     since: at,
                     handle: None,
+                    stalled: false,
                 });
                 self.progress = None;
                 if matches!(step, Step::Apply | Step::RollBack) {
@@ -248,8 +290,10 @@ impl ComponentState {
                     op.handle = Some(handle.clone());
                 }
             }
-            ComponentEvent::Settled { step, next, .. } => {
-                self.settle(*step, at);
+            ComponentEvent::Settled {
+                step, gives, next, ..
+            } => {
+                self.settle(*step, gives.as_ref(), at);
                 self.phase = *next;
             }
             ComponentEvent::Failed {
@@ -261,6 +305,18 @@ impl ComponentState {
                 self.op = None;
                 self.failures.extend(failures.iter().cloned());
                 self.phase = *next;
+                match next {
+                    // What a person may do again is the step that failed.
+                    Phase::Quarantined => {
+                        self.quarantine = failures.last().map(|f| f.message.clone());
+                        self.quarantined_in = Some(before);
+                    }
+                    // It was intended and surely never begun.
+                    Phase::Ended(End::Untouched) | Phase::GivingBack(End::Untouched) => {
+                        self.changed = false;
+                    }
+                    _ => {}
+                }
             }
             ComponentEvent::Scanned {
                 at: phase,
@@ -296,17 +352,29 @@ impl ComponentState {
                 self.phase = Phase::Quarantined;
             }
             ComponentEvent::Resolved {
-                how, waives, next, ..
+                by,
+                reason,
+                how,
+                waives,
+                gives,
+                next,
             } => {
-                if let Some(op) = self.op.take() {
-                    if how == "adopt-done" {
-                        self.settle(op.step, at);
-                    } else {
-                        *self.generations.entry(op.step).or_default() += 1;
-                    }
+                match self.op.take() {
+                    Some(op) if how == "adopt-done" => self.settle(op.step, gives.as_ref(), at),
+                    Some(op) => *self.generations.entry(op.step).or_default() += 1,
+                    None => {}
+                }
+                if let Some(gives) = gives {
+                    self.owed.retain(|owed| owed.taken_by != *gives);
                 }
                 if *waives {
-                    self.owed.clear();
+                    self.waived.extend(self.owed.drain(..).map(|owed| Waived {
+                        what: owed.what,
+                        taken_by: owed.taken_by,
+                        by: by.clone(),
+                        reason: reason.clone(),
+                        at,
+                    }));
                 }
                 self.quarantine = None;
                 self.quarantined_in = None;
@@ -320,8 +388,16 @@ impl ComponentState {
                     why: why.clone(),
                     holder: holder.clone(),
                 }));
+                if let Some(op) = &mut self.op {
+                    op.stalled = true;
+                }
             }
-            ComponentEvent::Moved => self.stalled = None,
+            ComponentEvent::Moved => {
+                self.stalled = None;
+                if let Some(op) = &mut self.op {
+                    op.stalled = false;
+                }
+            }
             ComponentEvent::Fought {
                 taken_by,
                 expected,
@@ -353,7 +429,7 @@ impl ComponentState {
         }
     }
 
-    fn settle(&mut self, step: Step, at: Timestamp) {
+    fn settle(&mut self, step: Step, gives: Option<&OpKey>, at: Timestamp) {
         *self.generations.entry(step).or_default() += 1;
         if mutant::is(Mutant::UndoAfterAct)
             && let Some(op) = &self.op
@@ -369,8 +445,13 @@ impl ComponentState {
         }
         self.op = None;
         self.progress = None;
+        self.stalled = None;
+        match (step, gives) {
+            (Step::GiveBack, Some(gives)) => self.owed.retain(|owed| owed.taken_by != *gives),
+            (Step::GiveBack, None) => self.owed.clear(),
+            _ => {}
+        }
         match step {
-            Step::GiveBack => self.owed.clear(),
             Step::Stage => {
                 self.reached.insert("staged".to_owned(), at);
             }

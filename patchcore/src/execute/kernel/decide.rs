@@ -24,6 +24,15 @@ pub enum OpResult {
     HeldAlready(Evidence),
     /// It failed, or the target refused.
     Failed(Vec<Failure>),
+    /// It was intended, and surely never began: the target refused it or never got it.
+    NotStarted(Vec<Failure>),
+    /// What was borrowed and is to be given back was changed by somebody else meanwhile.
+    Fought {
+        /// What was left there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
     /// Nobody but a person can say what happened.
     Unknown {
         /// Why.
@@ -63,7 +72,7 @@ pub fn decide(
             vec![operation(target, on_fail, state, *step, result)]
         }
         (Phase::GivingBack(end), Input::Operation(Step::GiveBack, result)) => {
-            vec![given_back(end, result)]
+            given_back(state, end, result)
         }
         (
             Phase::VerifyApplied | Phase::VerifyRebooted | Phase::ConfirmVersions,
@@ -143,31 +152,67 @@ fn operation(
                 Step::RollBack | Step::RebootBack | Step::GiveBack => Phase::Quarantined,
             },
         },
+        OpResult::NotStarted(failures) => ComponentEvent::Failed {
+            step,
+            failures: failures.clone(),
+            next: match step {
+                Step::RebootFirst | Step::Stage => state.giving_back(End::Untouched),
+                // Only an earlier try may have changed something; this one did not.
+                Step::Apply if !state.generations.contains_key(&Step::Apply) => {
+                    state.giving_back(End::Untouched)
+                }
+                Step::Apply | Step::Reboot => after_failure(target, on_fail, true),
+                Step::RollBack | Step::RebootBack | Step::GiveBack => Phase::Quarantined,
+            },
+        },
+        OpResult::Fought { expected, found } => ComponentEvent::Quarantined {
+            why: fought(expected, found),
+        },
         OpResult::Unknown { why } => ComponentEvent::Quarantined { why: why.clone() },
     }
 }
 
-fn given_back(end: End, result: &OpResult) -> ComponentEvent {
-    match result {
-        OpResult::Done(evidence) | OpResult::HeldAlready(evidence) => ComponentEvent::Settled {
-            step: Step::GiveBack,
-            evidence: evidence.clone(),
-            held_already: matches!(result, OpResult::HeldAlready(_)),
-            gives: None,
-            next: Phase::Ended(end),
-        },
-        OpResult::Failed(failures) => ComponentEvent::Quarantined {
-            why: format!(
-                "what is owed could not be given back: {}",
-                failures
-                    .iter()
-                    .map(|f| f.message.as_str())
-                    .collect::<Vec<_>>()
-                    .join("; ")
-            ),
-        },
-        OpResult::Unknown { why } => ComponentEvent::Quarantined { why: why.clone() },
+fn given_back(state: &ComponentState, end: End, result: &OpResult) -> Vec<ComponentEvent> {
+    let giving = state.giving().map(|owed| &owed.taken_by);
+    let why = match result {
+        OpResult::Done(evidence) | OpResult::HeldAlready(evidence) => {
+            return vec![ComponentEvent::Settled {
+                step: Step::GiveBack,
+                evidence: evidence.clone(),
+                held_already: matches!(result, OpResult::HeldAlready(_)),
+                gives: giving.cloned(),
+                next: state.given_back(end),
+            }];
+        }
+        OpResult::Failed(failures) | OpResult::NotStarted(failures) => format!(
+            "what is owed could not be given back: {}",
+            failures
+                .iter()
+                .map(|f| f.message.as_str())
+                .collect::<Vec<_>>()
+                .join("; ")
+        ),
+        OpResult::Fought { expected, found } => fought(expected, found),
+        OpResult::Unknown { why } => why.clone(),
+    };
+    let quarantined = ComponentEvent::Quarantined { why };
+    match (result, giving) {
+        (OpResult::Fought { expected, found }, Some(taken_by)) => vec![
+            ComponentEvent::Fought {
+                taken_by: taken_by.clone(),
+                expected: expected.clone(),
+                found: found.clone(),
+            },
+            quarantined,
+        ],
+        _ => vec![quarantined],
     }
+}
+
+fn fought(expected: &str, found: &str) -> String {
+    format!(
+        "somebody else changed what was borrowed: expected {expected} but found {found}; it is not overwritten"
+    )
 }
 
 fn verified(

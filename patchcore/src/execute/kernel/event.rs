@@ -141,13 +141,16 @@ pub enum ComponentEvent {
         how: String,
         /// What is still owed and will not be given back by us.
         waives: bool,
+        /// The operation whose loan this takes for given back; none where it does so with everything that is owed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gives: Option<OpKey>,
         /// Where it goes.
         next: Phase,
     },
     /// What is in flight does not get on. It goes on being waited for.
     Stalled {
-        /// In which phase.
-        at: Phase,
+        /// Which call: `observe`, `begin`, `prepare`.
+        call: String,
         /// Since when nothing moved.
         since: Timestamp,
         /// What keeps it, as a sentence.

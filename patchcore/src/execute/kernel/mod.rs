@@ -18,7 +18,7 @@ mod stop;
 mod upcast;
 
 pub use advance::{Moment, advance};
-pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall};
+pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall, Waived};
 pub use decide::{Input, OpResult, decide};
 pub use event::{ComponentEvent, Event, RunEvent};
 pub use index::Index;

@@ -171,6 +171,26 @@ pub enum Wait {
         /// Why it halted.
         why: String,
     },
+    /// What is in flight on a component does not get on. It is waited for all the same.
+    Stalled {
+        /// Which.
+        component: ComponentId,
+        /// Since when nothing moved.
+        since: Timestamp,
+        /// What keeps it.
+        why: String,
+        /// Who holds what it waits for, where that is known.
+        holder: Option<String>,
+    },
+    /// Something borrowed should have been given back.
+    Overdue {
+        /// By which component.
+        component: ComponentId,
+        /// What.
+        what: String,
+        /// By when it should have been.
+        since: Timestamp,
+    },
     /// The journal: another program holds it up, and nothing starts that is not recorded.
     Journal {
         /// Why it cannot be written.

@@ -340,12 +340,24 @@ fn resolve(
     how: Resolution,
 ) -> Result<ComponentEvent, String> {
     let waives = how == Resolution::Abandon;
+    let giving_back = match state.quarantined_in {
+        Some(Phase::GivingBack(end)) => Some(end),
+        _ => None,
+    };
+    // That one loan is given back says nothing of the others.
+    let gives = match (state.phase, how, giving_back) {
+        (Phase::Quarantined, Resolution::AdoptDone, Some(_)) => {
+            state.giving().map(|owed| owed.taken_by.clone())
+        }
+        _ => None,
+    };
     let decided = |next| {
         Ok(ComponentEvent::Resolved {
             by: by.clone(),
             reason: reason.clone(),
             how: how.word().to_owned(),
             waives,
+            gives: gives.clone(),
             next,
         })
     };
@@ -364,7 +376,8 @@ fn resolve(
     }
     let step = state.op.as_ref().map(|op| op.step);
     let next = match (how, step) {
-        (Resolution::Abandon, _) => Phase::Ended(End::LeftAsIs),
+        // What it owes has nothing to do with how its part ended.
+        (Resolution::Abandon, _) => Phase::Ended(giving_back.unwrap_or(End::LeftAsIs)),
         (Resolution::RollBack, _) if target.rolls_back => Phase::Doing(Step::RollBack),
         (Resolution::RollBack, _) => {
             return Err(format!("{} cannot put earlier versions back", target.tool));
@@ -384,11 +397,13 @@ fn resolve(
         (Resolution::AdoptDone, Some(Step::Apply)) => Phase::VerifyApplied,
         (Resolution::AdoptDone, Some(Step::Reboot)) => Phase::VerifyRebooted,
         (Resolution::AdoptDone, Some(Step::RollBack | Step::RebootBack)) => Phase::VerifyBack,
-        (Resolution::AdoptDone, Some(Step::GiveBack)) => match state.quarantined_in {
-            Some(Phase::GivingBack(end)) => Phase::Ended(end),
-            _ => Phase::Ended(End::LeftAsIs),
+        (Resolution::AdoptDone, Some(Step::GiveBack)) => match giving_back {
+            Some(end) => state.given_back(end),
+            None => Phase::Ended(End::LeftAsIs),
         },
         (Resolution::AdoptDone, None) => match state.quarantined_in {
+            Some(Phase::GivingBack(end)) => state.given_back(end),
+            Some(Phase::Doing(Step::RollBack | Step::RebootBack)) => Phase::VerifyBack,
             Some(Phase::VerifyBack | Phase::CheckingBack) => state.giving_back(End::RolledBack),
             _ => return Err("there is no operation whose result could be adopted".to_owned()),
         },

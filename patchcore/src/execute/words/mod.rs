@@ -10,7 +10,7 @@ mod stand;
 
 use std::fmt;
 
-pub(crate) use component::{end, phase, said, without};
+pub(crate) use component::{end, phase, said, stalled, without};
 pub(crate) use operator::{RESUME, asked, command, decide, next, overtime, progress};
 pub(crate) use run::run_event;
 pub(crate) use stand::{standing, stands, wait, waits};

@@ -151,7 +151,9 @@ pub(crate) fn next(standing: &Standing, driven: &DrivenBy) -> Vec<String> {
             | Wait::Slot { .. }
             | Wait::Floor { .. }
             | Wait::Wave { .. }
+            | Wait::Overdue { .. }
             | Wait::Journal { .. } => continue,
+            Wait::Stalled { component, .. } => format!("why {component}, then look at it"),
         };
         if !next.contains(&one) {
             next.push(one);

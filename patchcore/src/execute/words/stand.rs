@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{component::without, run::verdict};
+use super::{
+    component::{stalled, without},
+    run::verdict,
+};
 use crate::{
     execute::{
         Standing,
@@ -52,6 +55,21 @@ pub(crate) fn wait(wait: &Wait, times: &Times) -> String {
         Wait::Halted { why } => {
             format!("halted: {why} · lift the halt with a reason, or end the run")
         }
+        Wait::Stalled {
+            component,
+            since,
+            why,
+            holder,
+        } => format!(
+            "{component} {} since {}",
+            stalled(without(why, Some(component)), holder.as_deref()),
+            times.at(*since)
+        ),
+        Wait::Overdue {
+            component,
+            what,
+            since,
+        } => format!("{component} {what}, overdue since {}", times.at(*since)),
         Wait::Journal { why } => format!("it cannot record what it decides: {why}"),
         Wait::Person { component, why } => format!(
             "{component}: a person must decide: {}",

@@ -342,10 +342,11 @@ fn every_event_of_a_component_is_a_sentence() {
         reason: "looked at it".to_owned(),
         how: "abandon".to_owned(),
         waives,
+        gives: None,
         next: Phase::Ended(End::LeftAsIs),
     };
     let stalled = |why: &str, holder: Option<&str>| ComponentEvent::Stalled {
-        at: Phase::Doing(Step::Apply),
+        call: "observe".to_owned(),
         since: night(),
         why: why.to_owned(),
         holder: holder.map(str::to_owned),
@@ -584,6 +585,8 @@ const fn place_of_wait(wait: &Wait) -> u8 {
         Wait::Person { .. } => 8,
         Wait::Journal { .. } => 9,
         Wait::PausePoint { .. } => 10,
+        Wait::Stalled { .. } => 11,
+        Wait::Overdue { .. } => 12,
     }
 }
 

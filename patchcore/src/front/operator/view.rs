@@ -137,7 +137,7 @@ impl RunView {
     /// What it owes, as sentences. Empty when it owes nothing.
     #[must_use]
     pub fn ledger(&self) -> Vec<String> {
-        self.story.ledger()
+        self.story.ledger_at(self.now)
     }
 
     /// What was observed.
