@@ -239,6 +239,10 @@ impl<R: Record> Call<'_, R> {
         }
         match self.locate(op).await {
             Ok(Located::NotFound) => self.begin(op, guarantee, since, 1).await,
+            // Somebody else's tool may be at work, and the state look like any end meanwhile.
+            Ok(Located::Settled(_)) if matches!(guarantee, Guarantee::StateOnly { .. }) => {
+                self.find_again(op, guarantee, since, 0).await
+            }
             Ok(Located::Settled(settled)) => Ok(self.result(settled)),
             Ok(Located::Running(handle)) => self.begun(op, handle).await,
             Ok(Located::Unknown { why }) => Ok(OpResult::Unknown { why }),
@@ -407,7 +411,16 @@ impl<R: Record> Call<'_, R> {
                 Ok(Observed::Lost { why }) if located => return Ok(OpResult::Unknown { why }),
                 Ok(Observed::Lost { why }) => {
                     located = true;
-                    match self.locate(op).await {
+                    let mut found = self.locate(op).await;
+                    // Where only the state can be seen, it may look like any end while the tool still works.
+                    if let Guarantee::StateOnly { quiet_after } = self.port.guarantee(op)
+                        && !matches!(found, Ok(Located::Running(_)))
+                    {
+                        self.watch.waits(why.clone(), None);
+                        self.ctx.sleep(quiet_after).await;
+                        found = self.locate(op).await;
+                    }
+                    match found {
                         Ok(Located::Settled(settled)) => return Ok(self.result(settled)),
                         Ok(Located::Running(again)) => handle = again,
                         Ok(Located::NotFound | Located::Unknown { .. }) => {

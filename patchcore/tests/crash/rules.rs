@@ -61,8 +61,10 @@ pub(crate) const IMPOSSIBLE: &[Rule] = &[
     Rule {
         why: "`prepare` sees that it is so already",
         explains: |c| {
+            // What only shows its state is asked again after its quiet time.
             c.answer == Answer::Done
                 && c.class.is_fresh()
+                && c.kept.promise != Promise::StateOnly
                 && matches!(c.verb, Verb::Apply | Verb::RollBack | Verb::Discard)
         },
     },
@@ -106,9 +108,8 @@ pub(crate) const IMPOSSIBLE: &[Rule] = &[
             c.answer == Answer::Done
                 && c.class.is_fresh()
                 && match c.kept.promise {
-                    Promise::StateOnly => matches!(c.verb, Verb::Refresh | Verb::Reboot),
                     Promise::Locatable => c.verb == Verb::Reboot,
-                    Promise::Keyed | Promise::Blind => false,
+                    Promise::Keyed | Promise::StateOnly | Promise::Blind => false,
                 }
         },
     },
