@@ -67,5 +67,6 @@ fi
 exec 3<&-
 echo "ready $pid"
 # `reboot` tells every process of the guest to end, and this one is what its init waits for.
+# A restart is a SIGHUP that ends it, which whoever started the lab with nohup had it ignore.
 trap '' TERM
-exec env -i "PATH=$PATH" tini -- cat >/dev/null 2>&1
+exec env -i --default-signal=HUP "PATH=$PATH" tini -- cat >/dev/null 2>&1
