@@ -10,8 +10,11 @@ answer() {
 
 # What the system said, and whether there is room: a shell that cannot write says no more than "I/O error".
 failed() {
-    room=$( { head -c 4096 /dev/zero >"$locks/.room.$$"; } 2>&1)
-    rm -f "$locks/.room.$$"
+    room=
+    if [ -d "$locks" ]; then
+        room=$( { head -c 4096 /dev/zero >"$locks/.room.$$"; } 2>&1)
+        rm -f "$locks/.room.$$"
+    fi
     echo "PL1 answer=failed fence=$last now=$now"
     printf '%s\n' "$message" "$room"
     exit 0
