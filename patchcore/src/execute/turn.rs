@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     journal::{CommandId, Durability, Journal, NewEvent},
-    kernel::{self, ComponentEvent, Event, Phase, RunEvent},
+    kernel::{self, ComponentEvent, Event, RunEvent},
     story::{self, Story},
 };
 use crate::{clock::AtWork, error::Result, id::ComponentId};
@@ -160,17 +160,5 @@ impl Decided {
 ///
 /// Intents, handles, outcomes, failures and everything that a person or the run as a whole decides are never lost.
 fn is_lazy(event: &Event) -> bool {
-    match event {
-        Event::Component(ComponentEvent::Admitted { .. }) => true,
-        Event::Component(ComponentEvent::Scanned {
-            at,
-            patched,
-            rebooted,
-            ..
-        }) => patched.is_yes() && !rebooted.is_bad() && *at != Phase::VerifyBack,
-        Event::Component(ComponentEvent::Checked { at, healthy, .. }) => {
-            !healthy.is_bad() && *at != Phase::CheckingBack
-        }
-        _ => false,
-    }
+    matches!(event, Event::Component(ComponentEvent::Admitted { .. }))
 }
