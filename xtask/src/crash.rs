@@ -1,6 +1,8 @@
 //! `cargo xtask test crash`: production code in a world that it may be crashed in at every point.
 //!
 //! The matrix and its judge are `patchcore/tests/crash`; this builds it with its feature, runs it and keeps its table.
+//! Before it the suites of the journal and of the killed engine run with that feature too: only then they plant faults
+//! into the journal.
 
 use std::{
     fmt::Write as _,
@@ -49,6 +51,22 @@ impl Wish {
 /// Runs the matrix and shows its table.
 pub(crate) fn command(workspace: &Workspace, wish: Wish) -> ExitCode {
     let started = now();
+    match shell::run(
+        workspace,
+        "crash-disk",
+        &mut disk(workspace, wish.full),
+        None,
+    ) {
+        Ok(finished) if finished.is_success() => {}
+        Ok(finished) => {
+            say(&finished.output);
+            return ExitCode::FAILURE;
+        }
+        Err(_) => {
+            eprintln!("cargo cannot be started");
+            return ExitCode::from(crate::BAD_INPUT);
+        }
+    }
     let finished = match shell::run(workspace, "crash", &mut cargo(workspace, wish.full), None) {
         Ok(finished) => finished,
         Err(_) => {
@@ -76,6 +94,11 @@ pub(crate) fn command(workspace: &Workspace, wish: Wish) -> ExitCode {
 
 /// The step of the ladder.
 pub(crate) fn check(workspace: &Workspace, full: bool) -> Outcome {
+    match shell::run(workspace, "crash-disk", &mut disk(workspace, full), None) {
+        Ok(finished) if finished.is_success() => {}
+        Ok(finished) => return Outcome::failed(finished.output),
+        Err(outcome) => return outcome,
+    }
     match shell::run(workspace, "crash", &mut cargo(workspace, full), None) {
         Ok(finished) if finished.is_success() => Outcome::passed(counts(&finished.output)),
         Ok(finished) => Outcome::failed(finished.output),
@@ -84,6 +107,23 @@ pub(crate) fn check(workspace: &Workspace, full: bool) -> Outcome {
 }
 
 fn cargo(workspace: &Workspace, full: bool) -> Command {
+    let mut command = with_feature(workspace, &["--test", "crash", "--"]);
+    if full {
+        command.arg("--full");
+    }
+    command
+}
+
+/// The suites that damage a real journal, with the switch by which they plant faults into it.
+fn disk(workspace: &Workspace, full: bool) -> Command {
+    let mut command = with_feature(workspace, &["--test", "journal", "--test", "crash_disk"]);
+    if full {
+        command.env("PATCHCORE_FULL", "1");
+    }
+    command
+}
+
+fn with_feature(workspace: &Workspace, tests: &[&str]) -> Command {
     let mut command = workspace.cargo([
         "test",
         "--quiet",
@@ -93,13 +133,8 @@ fn cargo(workspace: &Workspace, full: bool) -> Command {
         "patchcore",
         "--features",
         "crash",
-        "--test",
-        "crash",
-        "--",
     ]);
-    if full {
-        command.arg("--full");
-    }
+    command.args(tests);
     command
 }
 

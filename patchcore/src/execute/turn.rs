@@ -155,10 +155,10 @@ impl Decided {
     }
 }
 
-/// Whether a crash may lose a decision: its loss changes neither what may begin nor what is owed, and deriving it
-/// again costs a look at most. Whatever begins because of it is recorded durably first, and takes it along.
+/// Whether a crash may lose a decision: its loss changes neither what may begin nor what is owed, and the kernel
+/// takes it again. Whatever begins because of it is recorded durably first, and takes it along.
 ///
-/// Intents, handles, outcomes, failures and everything that a person or the run as a whole decides are never lost.
+/// What a look found is not lazy, though it could be had again: whoever reads along would hear of it late.
 fn is_lazy(event: &Event) -> bool {
     matches!(event, Event::Component(ComponentEvent::Admitted { .. }))
 }

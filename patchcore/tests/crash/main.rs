@@ -9,7 +9,6 @@
 mod axes;
 mod cases;
 mod judge;
-mod known;
 mod micro;
 mod rules;
 mod stepper;

@@ -6,7 +6,6 @@ use super::{
     axes::{Class, cells},
     cases::Case,
     judge::{Invariant, Violation},
-    known::{KNOWN, known},
     micro, rules,
     stepper::At,
     whole::{self, Hurt},
@@ -17,7 +16,7 @@ use super::{
 pub(crate) struct Depth {
     /// Every variant of a cell, and pairs of crashes in whole runs.
     pub(crate) full: bool,
-    /// Ends with the first violation that is not known.
+    /// Ends with the first violation.
     pub(crate) to_the_first: bool,
 }
 
@@ -44,22 +43,16 @@ pub(crate) struct Sweep {
     pub(crate) runs: usize,
     /// The number of violations of each invariant, with the first one.
     pub(crate) violations: BTreeMap<Invariant, (usize, String)>,
-    pub(crate) known: Vec<usize>,
     pub(crate) classes: BTreeSet<Class>,
 }
 
 impl Sweep {
     fn take(&mut self, violations: Vec<Violation>) {
         for violation in violations {
-            match known(&violation) {
-                Some(at) => self.known[at] += 1,
-                None => {
-                    self.violations
-                        .entry(violation.invariant)
-                        .or_insert_with(|| (0, violation.what.clone()))
-                        .0 += 1;
-                }
-            }
+            self.violations
+                .entry(violation.invariant)
+                .or_insert((0, violation.what))
+                .0 += 1;
         }
     }
 
@@ -72,7 +65,6 @@ impl Sweep {
 pub(crate) fn sweep(cases: &[Case], ends: &[Vec<String>], depth: Depth) -> Sweep {
     let mut sweep = Sweep {
         rules: vec![0; rules::IMPOSSIBLE.len()],
-        known: vec![0; KNOWN.len()],
         ..Sweep::default()
     };
     for (case, end) in cases.iter().zip(ends) {

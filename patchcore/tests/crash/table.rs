@@ -10,7 +10,6 @@ use patchcore::{
 use super::{
     axes::{Class, Kept, Life},
     judge::Invariant,
-    known::KNOWN,
     rules::IMPOSSIBLE,
     sweep::{Row, Sweep},
 };
@@ -36,14 +35,6 @@ impl Told {
             .collect()
     }
 
-    /// Faults that stand among the known ones, and that nothing shows any more.
-    fn mended(&self) -> impl Iterator<Item = &'static str> {
-        let shown = self.seen.known.iter().zip(KNOWN);
-        shown
-            .filter(|(n, _)| **n == 0)
-            .map(|(_, known)| known.fault)
-    }
-
     /// Whether nothing was found.
     pub(crate) fn holds(&self) -> bool {
         self.seen.violations.is_empty()
@@ -51,7 +42,6 @@ impl Told {
             && self.seen.contradicted.is_empty()
             && self.seen.rules.iter().all(|n| *n > 0)
             && self.never_passed().is_empty()
-            && self.mended().next().is_none()
             && self.caught.iter().all(|c| c.by.is_some())
     }
 }
@@ -104,12 +94,6 @@ impl fmt::Display for Told {
             writeln!(f, "| {:?} | {by} | {} |", caught.mutant, caught.runs)?;
         }
         writeln!(f)?;
-        for (known, n) in KNOWN.iter().zip(&seen.known) {
-            writeln!(f, "known: {} ({n} times)", known.fault)?;
-        }
-        for fault in self.mended() {
-            writeln!(f, "FAILED: nothing shows any more that {fault}")?;
-        }
         for (invariant, (n, what)) in &seen.violations {
             writeln!(f, "FAILED: {invariant:?}, {n} times: {what}")?;
         }
@@ -129,7 +113,6 @@ impl fmt::Display for Told {
             writeln!(f, "FAILED: nothing catches {:?}", caught.mutant)?;
         }
         let violations: usize = seen.violations.values().map(|(n, _)| n).sum();
-        let known: usize = seen.known.iter().sum();
         let caught = self.caught.iter().filter(|c| c.by.is_some()).count();
         write!(
             f,
@@ -146,9 +129,6 @@ impl fmt::Display for Told {
             seen.cases.iter().map(|(_, _, runs, _)| runs).sum::<usize>(),
             seen.runs,
         )?;
-        if known > 0 {
-            write!(f, ", {known} known")?;
-        }
         writeln!(f, " · {caught} of {} mutants caught", self.caught.len())
     }
 }

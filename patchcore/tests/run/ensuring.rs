@@ -17,7 +17,7 @@ use patchcore::{
         Begun, DeployRequest, Deployer, Evidence, Guarantee, Handle, Located, Observed, Op,
         OpContext, Prepared, Progress, Readiness, Settled,
     },
-    sim::Script,
+    sim::{Script, Sim},
 };
 
 use super::{
@@ -32,9 +32,19 @@ fn applies(op: &Op<DeployRequest>, on: &str) -> bool {
     matches!(&op.request, DeployRequest::Apply { changes, .. } if changes[0].component == on)
 }
 
-/// The tool works on for 20 minutes after its caller vanished, and until then looks as if it were done.
-#[derive(Debug, Default)]
-struct LooksDone(AtomicU32);
+/// At one of its looks, counted from 0, the tool looks as if it were done although it is not.
+#[derive(Debug)]
+struct LooksDone {
+    at: u32,
+    looks: AtomicU32,
+}
+
+impl LooksDone {
+    fn at(at: u32) -> Arc<Self> {
+        let looks = AtomicU32::new(0);
+        Arc::new(Self { at, looks })
+    }
+}
 
 #[async_trait]
 impl Twist for LooksDone {
@@ -44,8 +54,7 @@ impl Twist for LooksDone {
         ctx: &OpContext,
         op: &Op<DeployRequest>,
     ) -> Result<Located> {
-        // The first look is before the first begin.
-        if applies(op, "t-1") && self.0.fetch_add(1, Ordering::SeqCst) == 1 {
+        if applies(op, "t-1") && self.looks.fetch_add(1, Ordering::SeqCst) == self.at {
             let evidence = Evidence::observed(ctx.now(), "everything is there, half-way");
             return Ok(Located::Settled(Settled::done("t-1".into(), evidence)));
         }
@@ -53,13 +62,11 @@ impl Twist for LooksDone {
     }
 }
 
-#[tokio::test]
-async fn what_only_looks_done_is_not_believed_before_the_tool_is_quiet() {
+/// A run over a tool that shows only its state, and looks done too early at one look.
+async fn looking_done(at: u32, sim: Sim) {
     let quiet = 30 * MINUTE;
-    let sim = sim()
-        .with_guarantee_for("apply", Guarantee::StateOnly { quiet_after: quiet })
-        .script(Script::loses_request("apply", 1).on("t-1"));
-    let looks = Arc::new(LooksDone::default());
+    let sim = sim.with_guarantee_for("apply", Guarantee::StateOnly { quiet_after: quiet });
+    let looks = LooksDone::at(at);
     let journal = Journal::in_memory().unwrap();
     let run = twist::started(&sim, &looks, &policy(&[]), &journal).await;
     run.finished().await.unwrap();
@@ -67,11 +74,22 @@ async fn what_only_looks_done_is_not_believed_before_the_tool_is_quiet() {
     let state = &run.story().await.unwrap().components["t-1"];
     assert_eq!(state.phase, Phase::Ended(End::Done), "{lines:#?}");
     assert!(
-        looks.0.load(Ordering::SeqCst) >= 3,
+        looks.looks.load(Ordering::SeqCst) >= at + 2,
         "it was asked again when it was quiet"
     );
     let times = sim.history("t-1").unwrap();
     assert_eq!(times.times_installed("nginx", "1.1-1"), 1, "{lines:#?}");
+}
+
+#[tokio::test]
+async fn what_only_looks_done_is_not_believed_before_the_tool_is_quiet() {
+    // The first look is before the first begin.
+    looking_done(1, sim().script(Script::loses_request("apply", 1).on("t-1"))).await;
+}
+
+#[tokio::test]
+async fn what_looks_done_before_it_was_begun_is_not_believed_either() {
+    looking_done(0, sim()).await;
 }
 
 /// The target refuses, before anything happens.
@@ -316,7 +334,7 @@ async fn what_somebody_else_changed_is_reported_and_never_overwritten() {
     let fought =
         "somebody else changed it: expected 2 kept packages but found 3, one of them of root";
     assert!(ledger.contains(fought), "{ledger}");
-    let discards = |sim: &patchcore::sim::Sim| {
+    let discards = |sim: &Sim| {
         let all = sim.history("t-1").unwrap().transactions;
         all.iter().filter(|t| t.verb == "discard").count()
     };

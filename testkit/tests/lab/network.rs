@@ -1,6 +1,14 @@
 //! Who reaches whom, and how.
 
-use std::{fs, io::Read, net::TcpStream, os::unix::fs::PermissionsExt, thread, time::Duration};
+use std::{
+    env, fs,
+    io::Read,
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use patchcore_testkit::peers::lab::{GuestRecipe, Kind, Recipe};
 
@@ -94,6 +102,19 @@ fn all_guests_share_one_repository_and_no_outside() {
     assert!(neighbour.status.success(), "{neighbour:?}");
     let outside = one.run(["bash", "-c", "exec 3<>/dev/tcp/192.0.2.1/22"]);
     assert!(!outside.status.success(), "{outside:?}");
+}
+
+/// A restart is a SIGHUP, and nohup has all that it starts ignore that.
+#[test]
+fn a_guest_restarts_also_where_nohup_started_the_lab() {
+    let test = "network::a_guest_restarts_itself_and_is_itself_again";
+    let under = Command::new("nohup")
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(under.status.success(), "{under:?}");
 }
 
 #[test]

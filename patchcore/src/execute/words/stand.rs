@@ -61,7 +61,7 @@ pub(crate) fn wait(wait: &Wait, times: &Times) -> String {
             why,
             holder,
         } => format!(
-            "{component} {} since {}",
+            "{component} {} · nothing moved since {}",
             stalled(without(why, Some(component)), holder.as_deref()),
             times.at(*since)
         ),

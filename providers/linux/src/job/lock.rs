@@ -68,13 +68,6 @@ impl LockAnswer {
             }),
             "held" => Ok(Self::Held(held()?)),
             "free" => Ok(Self::Free),
-            // Whatever on the way may not be written: the folder of the lock, or one above it.
-            "failed" if rest.contains("Permission denied") => Err(Error::new(
-                ErrorKind::AuthzDenied,
-                "taking the lock of the machine is not allowed",
-            )
-            .found(rest.trim())
-            .consequence("nothing was begun")),
             "failed" => Err(failed_command("taking the lock of the machine", 1, rest)
                 .consequence("nothing was begun")),
             _ => Err(wrong("ours, over, held, free or failed")),

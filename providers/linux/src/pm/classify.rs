@@ -59,6 +59,11 @@ const RULES: &[Rule] = &[
         ErrorKind::AuthzDenied,
         RIGHTS,
     ),
+    rule(
+        &["mkdir: cannot create directory", "Permission denied"],
+        ErrorKind::AuthzDenied,
+        RIGHTS,
+    ),
     rule(&["are you root?"], ErrorKind::AuthzDenied, RIGHTS),
     rule(
         &["requested operation requires superuser privilege"],

@@ -23,6 +23,10 @@ const SEEN: &[(&str, ErrorKind)] = &[
         ErrorKind::AuthzDenied,
     ),
     (
+        "mkdir: cannot create directory '/var/lib/patchcore': Permission denied",
+        ErrorKind::AuthzDenied,
+    ),
+    (
         "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), are you root?",
         ErrorKind::AuthzDenied,
     ),
