@@ -126,6 +126,7 @@ fn request<R: DeserializeOwned, E: serde::de::Error>(fields: Map<String, Value>)
 mod tests {
     use std::time::Duration;
 
+    use serde::Deserialize as _;
     use serde_json::json;
 
     use super::PortCall;
