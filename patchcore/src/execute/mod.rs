@@ -1,12 +1,13 @@
 //! From an approved plan to a patched estate: pure kernels, one place for effects, a durable journal.
 
 #[cfg(feature = "sqlite")]
+mod bracket;
+#[cfg(feature = "sqlite")]
 mod doing;
 #[cfg(feature = "sqlite")]
 mod driven;
 #[cfg(feature = "sqlite")]
 mod driver;
-#[cfg(feature = "sqlite")]
 mod ensure;
 #[cfg(feature = "sqlite")]
 mod events;

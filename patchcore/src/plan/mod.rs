@@ -34,7 +34,7 @@ pub use diff::PlanDiff;
 pub use explain::Explanation;
 pub use left_out::{LeftOut, PatchLeftOut, WhyLeftOut, WhyPatchLeftOut};
 pub use planner::{PlanInput, plan};
-pub use target::{PlannedCheck, RebootRule, Target};
+pub use target::{PlannedBracket, PlannedCheck, RebootRule, Target};
 
 use crate::{
     digest,

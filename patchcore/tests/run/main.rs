@@ -6,6 +6,7 @@
 )]
 
 mod blocking;
+mod brackets;
 mod crash;
 mod driving;
 mod ensuring;
