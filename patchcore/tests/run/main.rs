@@ -6,6 +6,7 @@
 )]
 
 mod blocking;
+mod checkpoints;
 mod crash;
 mod driving;
 mod ensuring;
