@@ -506,6 +506,7 @@ impl Driver {
                 )
                 .with_fence(self.journal.epoch()),
                 give_back_by: story.plan.give_back_by(target, self.clock.now()),
+                around: state.around(),
                 lock: self.tools.locks.get(&target.tool).map(|port| Locker {
                     port: Arc::clone(port),
                     claim: Arc::clone(&self.claim),

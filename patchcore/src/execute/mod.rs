@@ -1,6 +1,8 @@
 //! From an approved plan to a patched estate: pure kernels, one place for effects, a durable journal.
 
 #[cfg(feature = "sqlite")]
+mod bracket;
+#[cfg(feature = "sqlite")]
 mod checkpoint;
 #[cfg(feature = "sqlite")]
 mod doing;
@@ -8,7 +10,6 @@ mod doing;
 mod driven;
 #[cfg(feature = "sqlite")]
 mod driver;
-#[cfg(feature = "sqlite")]
 mod ensure;
 #[cfg(feature = "sqlite")]
 mod events;

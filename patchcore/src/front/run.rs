@@ -521,7 +521,12 @@ pub(crate) fn missing_tools(plan: &Plan, tools: &Tools) -> Result<()> {
             .map(|c| &c.by)
             .find(|by| !tools.probes.contains_key(*by));
         let tool = (!tools.deployers.contains_key(&target.tool)).then_some(&target.tool);
-        if let Some(missing) = tool.or(probe) {
+        let bracket = target
+            .around
+            .iter()
+            .map(|b| &b.by)
+            .find(|by| !tools.brackets.contains_key(*by));
+        if let Some(missing) = tool.or(probe).or(bracket) {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!("plan {} needs provider {missing} for {}, and this estate has none of that name", plan.id(), target.component),

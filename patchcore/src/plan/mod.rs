@@ -39,7 +39,7 @@ pub use planner::{PlanInput, plan};
 #[cfg(feature = "sqlite")]
 pub(crate) use shared::Seen;
 pub use shared::Shared;
-pub use target::{PlannedCheck, RebootRule, Target};
+pub use target::{PlannedBracket, PlannedCheck, RebootRule, Target};
 
 use crate::{
     error::Result,

@@ -9,7 +9,7 @@ use super::Shared;
 use crate::{
     estate::{Estimate, Patch, WayBack},
     id::{ComponentId, GroupName, ProviderName, RingName},
-    provider::{Change, ProbeKind},
+    provider::{BracketKind, BracketRequest, Change, PortCall, ProbeKind},
 };
 
 /// Whether a component restarts.
@@ -39,6 +39,36 @@ pub struct PlannedCheck {
     #[serde(with = "crate::clock::iso")]
     #[schemars(with = "String")]
     pub steady: Duration,
+}
+
+/// Something that is held around the change of a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedBracket {
+    /// What.
+    pub kind: BracketKind,
+    /// Which provider takes it and gives it back.
+    pub by: ProviderName,
+    /// That provider's own name for the component.
+    pub known_as: ComponentId,
+    /// For how long it is taken at least; when that is over, it should have been given back.
+    #[serde(with = "crate::clock::iso")]
+    #[schemars(with = "String")]
+    pub at_least: Duration,
+}
+
+impl PlannedBracket {
+    /// What is asked of the provider to take it.
+    #[must_use]
+    pub fn take(&self) -> PortCall {
+        PortCall::Bracket {
+            by: self.by.clone(),
+            request: BracketRequest::Take {
+                components: vec![self.known_as.clone()],
+                kind: self.kind,
+                at_least: self.at_least,
+            },
+        }
+    }
 }
 
 /// One component's part of a plan.
@@ -71,6 +101,9 @@ pub struct Target {
     /// What must hold before it counts as healthy.
     #[schemars(with = "Vec<PlannedCheck>")]
     pub checks: Shared<PlannedCheck>,
+    /// What is taken before it is changed, in this order, and given back when it is healthy again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<PlannedBracket>,
     /// Who must be back in service first.
     pub after: Vec<ComponentId>,
     /// The redundancy groups it draws on.

@@ -27,6 +27,7 @@ fn wake_at(decision: &mut Decision, at: Option<Timestamp>) {
 
 fn first_step(target: &Target) -> Phase {
     Phase::Doing(match (target.reboot_first, target.stages) {
+        _ if !target.around.is_empty() => Step::Take,
         (true, _) => Step::RebootFirst,
         (false, true) => Step::Stage,
         (false, false) => Step::Apply,
@@ -298,7 +299,10 @@ impl<'a> Context<'a> {
             match self.slot(target, rules.at_once, &taken) {
                 Ok(()) => {
                     taken.push(&target.component);
-                    let next = Phase::Doing(Step::RollBack);
+                    let next = Phase::Doing(match target.around.is_empty() {
+                        true => Step::RollBack,
+                        false => Step::Take,
+                    });
                     decision.components.push((
                         target.component.clone(),
                         ComponentEvent::WayBackOpened { next },

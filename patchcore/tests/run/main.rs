@@ -6,6 +6,7 @@
 )]
 
 mod blocking;
+mod brackets;
 mod checkpoints;
 mod crash;
 mod driving;

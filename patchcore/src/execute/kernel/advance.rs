@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::{
     budget::Slots,
     component::ComponentState,
-    decide::first_step,
+    decide::{first_step, way_back},
     event::{ComponentEvent, RunEvent},
     index::{Index, RingIndex, WaveIndex},
-    phase::{End, Phase, RunVerdict, Step},
+    phase::{End, Phase, RunVerdict},
     run::{Components, Decision, RingPhase, RunState, RunStatus, Wait},
     stop,
 };
@@ -290,7 +290,7 @@ impl<'a> Context<'a, '_> {
             };
             if slots.may_go(at, rules.at_once) {
                 slots.take(at);
-                let next = Phase::Doing(Step::RollBack);
+                let next = way_back(target);
                 decision.components.push((
                     target.component.clone(),
                     ComponentEvent::WayBackOpened { next },

@@ -57,6 +57,14 @@ pub struct Owed {
     pub give_back_by: Option<Timestamp>,
 }
 
+impl Owed {
+    /// Whether it is held around the change, and given back as soon as that is over.
+    #[must_use]
+    pub const fn is_around(&self) -> bool {
+        matches!(self.give_back, PortCall::Bracket { .. })
+    }
+}
+
 /// Something borrowed that will not be given back by us, because a person said so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waived {
@@ -131,6 +139,9 @@ pub struct ComponentState {
     pub failures: Seldom<Vec<Failure>>,
     /// Whether its failure was forgiven by lifting a halt.
     pub forgiven: bool,
+    /// How many of its brackets are taken; none once it is back in service.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken: usize,
     /// What it owes.
     pub owed: Seldom<Vec<Owed>>,
     /// What it owed until a person waived it.
@@ -204,6 +215,59 @@ impl ComponentState {
         }
     }
 
+    /// Where it goes when it is healthy: into service, or first to giving back what was held around the change.
+    #[must_use]
+    pub(super) fn into_service(&self) -> Phase {
+        if self.holds_around() && !mutant::is(Mutant::GiveBackForgotten) {
+            Phase::Doing(Step::GiveBack)
+        } else {
+            Phase::InService
+        }
+    }
+
+    /// Where it goes to be left as it is: what was held around the change is given back, and what leads back stays for
+    /// the person who looks at it.
+    #[must_use]
+    pub(super) fn left_as_is(&self) -> Phase {
+        if self.holds_around() {
+            self.giving_back(End::LeftAsIs)
+        } else {
+            Phase::Ended(End::LeftAsIs)
+        }
+    }
+
+    fn holds_around(&self) -> bool {
+        self.owed.iter().any(Owed::is_around)
+    }
+
+    /// What is held around the change.
+    pub(crate) fn around(&self) -> Vec<Owed> {
+        self.owed
+            .iter()
+            .filter(|o| o.is_around())
+            .cloned()
+            .collect()
+    }
+
+    /// The phase in which something is given back, also while a person decides about it.
+    pub(super) fn giving_in(&self) -> Phase {
+        match (self.phase, self.quarantined_in) {
+            (Phase::Quarantined, Some(phase)) => phase,
+            (phase, _) => phase,
+        }
+    }
+
+    /// The loans that are given back now, newest last.
+    fn loans(&self) -> impl DoubleEndedIterator<Item = &Owed> {
+        let only_around = match self.giving_in() {
+            Phase::Doing(_) => true,
+            Phase::GivingBack(End::LeftAsIs) => self.holds_around(),
+            _ => false,
+        };
+        let given = move |owed: &&Owed| !only_around || owed.is_around();
+        self.owed.iter().filter(given)
+    }
+
     /// The loan that is being given back: the one that the operation in flight is for, else the newest.
     #[must_use]
     pub(super) fn giving(&self) -> Option<&Owed> {
@@ -211,16 +275,16 @@ impl ComponentState {
             let back = |owed: &&Owed| owed.give_back == op.request;
             self.owed.iter().rev().find(back)
         });
-        meant.or(self.owed.last())
+        meant.or_else(|| self.loans().next_back())
     }
 
-    /// Where it goes when that loan is given back: to the next one, or to its end.
+    /// Where it goes when that loan is given back: to the next one, back into service, or to its end.
     #[must_use]
-    pub(super) fn given_back(&self, end: End) -> Phase {
-        if self.owed.len() > 1 {
-            Phase::GivingBack(end)
-        } else {
-            Phase::Ended(end)
+    pub(super) fn given_back(&self) -> Phase {
+        match self.giving_in() {
+            phase if self.loans().nth(1).is_some() => phase,
+            Phase::GivingBack(end) => Phase::Ended(end),
+            _ => Phase::InService,
         }
     }
 
@@ -356,6 +420,7 @@ impl ComponentState {
                 reason,
                 how,
                 waives,
+                only,
                 gives,
                 next,
             } => {
@@ -369,6 +434,10 @@ impl ComponentState {
                 }
                 if *waives {
                     for owed in std::mem::take(&mut self.owed).iter() {
+                        if only.as_ref().is_some_and(|only| owed.taken_by != *only) {
+                            self.owed.add(owed.clone());
+                            continue;
+                        }
                         self.waived.add(Waived {
                             what: owed.what.clone(),
                             taken_by: owed.taken_by.clone(),
@@ -426,6 +495,9 @@ impl ComponentState {
         if matches!(event, ComponentEvent::Admitted { .. }) {
             self.begun = Some(at);
         }
+        if self.phase == Phase::InService {
+            self.taken = 0;
+        }
         if self.begun.is_some() && self.phase.is_settled() {
             self.back.get_or_insert(at);
         }
@@ -454,6 +526,7 @@ impl ComponentState {
             _ => {}
         }
         match step {
+            Step::Take => self.taken += 1,
             Step::Stage => {
                 self.reached.insert("staged", at);
             }
@@ -555,20 +628,34 @@ impl ComponentState {
         let generation = |step: Step| self.generations.of(step) + 1;
         let key = OpKey::of(journal, run, component, step.slug(), generation(step));
         // What was staged last is what is put in, rolled back or given back.
-        let staged = self.owed.last().map_or_else(
-            || {
-                OpKey::of(
-                    journal,
-                    run,
-                    component,
-                    Step::Stage.slug(),
-                    generation(Step::Stage).saturating_sub(1).max(1),
-                )
-            },
-            |owed| owed.taken_by.clone(),
-        );
+        let staged = self
+            .owed
+            .iter()
+            .rfind(|owed| !owed.is_around())
+            .map_or_else(
+                || {
+                    OpKey::of(
+                        journal,
+                        run,
+                        component,
+                        Step::Stage.slug(),
+                        generation(Step::Stage).saturating_sub(1).max(1),
+                    )
+                },
+                |owed| owed.taken_by.clone(),
+            );
         let components = vec![target.known_as.clone()];
+        let calls = |request: PortCall| Effect::Ensure {
+            step,
+            key: key.clone(),
+            request,
+            journaled: None,
+        };
         let deploys = match step {
+            Step::Take => {
+                let around = target.around.get(self.taken);
+                return around.map_or(Effect::None, |around| calls(around.take()));
+            }
             Step::RebootFirst | Step::Reboot | Step::RebootBack => {
                 DeployRequest::Reboot { components }
             }
@@ -583,25 +670,21 @@ impl ComponentState {
                 changes: vec![target.change().reversed()],
                 staged,
             },
-            Step::GiveBack => match self.owed.last() {
-                Some(owed) => {
-                    return Effect::Ensure {
-                        step,
-                        key,
-                        request: owed.give_back.clone(),
-                        journaled: None,
-                    };
-                }
+            Step::GiveBack => match self.loans().next_back() {
+                Some(owed) => return calls(owed.give_back.clone()),
                 None => DeployRequest::Discard { components, staged },
             },
         };
-        Effect::Ensure {
-            step,
-            key,
-            request: deploys.into(),
-            journaled: None,
-        }
+        calls(deploys.into())
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes what it may skip by reference"
+)]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn failure(what: &str, answer: &crate::judge::Answer) -> Failure {
