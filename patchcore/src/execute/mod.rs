@@ -3,6 +3,8 @@
 #[cfg(feature = "sqlite")]
 mod bracket;
 #[cfg(feature = "sqlite")]
+mod checkpoint;
+#[cfg(feature = "sqlite")]
 mod doing;
 #[cfg(feature = "sqlite")]
 mod driven;
@@ -43,6 +45,8 @@ pub(crate) mod words;
 #[cfg(feature = "sqlite")]
 pub(crate) mod workers;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use checkpoint::fault as checkpoint_fault;
 #[cfg(feature = "sqlite")]
 pub use driven::DrivenBy;
 #[cfg(feature = "sqlite")]
