@@ -10,6 +10,7 @@ mod doing;
 mod driven;
 #[cfg(feature = "sqlite")]
 mod driver;
+#[cfg(feature = "sqlite")]
 mod ensure;
 #[cfg(feature = "sqlite")]
 mod events;
@@ -22,6 +23,7 @@ pub mod kernel;
 mod lock;
 #[cfg(feature = "sqlite")]
 mod looks;
+#[cfg(feature = "sqlite")]
 mod port;
 #[cfg(feature = "sqlite")]
 mod progress;
