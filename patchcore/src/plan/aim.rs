@@ -318,11 +318,11 @@ fn around(
             continue;
         }
         let findings = inventory.findings.get(&component.id).into_iter().flatten();
-        let known_as = findings.filter(|f| f.tool == *by).map(|f| &f.known_as);
+        let mut known_as = findings.filter(|f| f.tool == *by).map(|f| &f.known_as);
         planned.push(PlannedBracket {
             kind,
             by: by.clone(),
-            known_as: known_as.last().unwrap_or(&component.id).clone(),
+            known_as: known_as.next().unwrap_or(&component.id).clone(),
             at_least: Duration::ZERO,
         });
     }

@@ -57,6 +57,14 @@ pub struct PlannedBracket {
 }
 
 impl PlannedBracket {
+    /// What is held: `alerts silenced in alertmanager`.
+    pub(crate) fn words(&self) -> String {
+        match self.kind {
+            BracketKind::Silence => format!("alerts silenced in {}", self.by),
+            BracketKind::Pause => format!("{} paused", self.by),
+        }
+    }
+
     /// What is asked of the provider to take it.
     #[must_use]
     pub fn take(&self) -> PortCall {

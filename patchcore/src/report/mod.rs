@@ -22,7 +22,7 @@ use crate::{
     estate::{Patch, Tool},
     execute::{
         Story,
-        kernel::{Phase, RunStatus, RunVerdict},
+        kernel::{Phase, RunStatus, RunVerdict, Step},
     },
     id::{ComponentId, EstateName, PersonId, ProviderName, RingName, RunId},
     judge::Outcome,
@@ -195,6 +195,9 @@ pub struct Report {
     /// What was owed until a person waived it, as sentences that say who and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waived: Vec<String>,
+    /// What was held around the changes, and around how many of those that it was planned for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<String>,
     /// The tools that acted, and how far each verb of theirs is proven.
     pub tools: BTreeMap<ProviderName, Tool>,
 }
@@ -315,6 +318,7 @@ impl Report {
             patches_left_out: story.plan.patches_left_out.clone(),
             ledger: story.ledger_at(made),
             waived: story.waived(),
+            around: around(story),
             tools: story.plan.tools.clone(),
         }
     }
@@ -330,4 +334,21 @@ impl Report {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit_status())
     }
+}
+
+/// *alerts silenced in alertmanager around 3 of 4*.
+fn around(story: &Story) -> Vec<String> {
+    let mut held: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for target in &story.plan.envelope.targets {
+        let state = story.components.get(&target.component);
+        let taken = state.is_some_and(|s| s.generations.contains_key(&Step::Take));
+        for bracket in &target.around {
+            let (around, of) = held.entry(bracket.words()).or_default();
+            *around += usize::from(taken);
+            *of += 1;
+        }
+    }
+    held.into_iter()
+        .map(|(words, (around, of))| format!("{words} around {around} of {of}"))
+        .collect()
 }

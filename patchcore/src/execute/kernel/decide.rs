@@ -392,7 +392,7 @@ fn checked(
             };
         }
         (Phase::ConfirmHealth, false) => state.giving_back(End::Done),
-        (_, false) => state.into_service(),
+        (_, false) => state.back_in_service(),
         (_, true) => after_failure(target, on_fail, state, at == Phase::Checking),
     };
     ComponentEvent::Checked { at, healthy, next }
