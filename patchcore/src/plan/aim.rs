@@ -127,7 +127,7 @@ pub(super) fn target(
         ring: ring.name.clone(),
         tool: finding.tool.clone(),
         known_as: finding.known_as.clone(),
-        patches,
+        patches: patches.into(),
         stages: can("stage"),
         rolls_back,
         reboot,
@@ -142,7 +142,7 @@ pub(super) fn target(
                 why: format!("{} cannot put earlier versions back", finding.tool),
             },
         },
-        checks,
+        checks: checks.into(),
         around: {
             // The way there, and where it fails the way back.
             around
