@@ -169,6 +169,9 @@ impl Driver {
         let (progress, heard) = watch::channel(BTreeMap::new());
         let targets = (0..).zip(&envelope.targets);
         let acts = |component| story.components.get(component).is_some_and(|s| s.acts());
+        let workers = Workers::start_in_this_runtime();
+        #[cfg(feature = "crash")]
+        let workers = workers.in_place(journal.is_in_step());
         let driver = Self {
             index: Index::new(envelope, &story.plan.schedule, &story.components),
             next: targets
@@ -182,7 +185,7 @@ impl Driver {
             next_look: clock.now(),
             turn: Turn::default(),
             unwritten: false,
-            workers: Workers::start_in_this_runtime(),
+            workers,
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
             parking: false,
