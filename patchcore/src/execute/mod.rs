@@ -3,11 +3,14 @@
 #[cfg(feature = "sqlite")]
 mod bracket;
 #[cfg(feature = "sqlite")]
+mod checkpoint;
+#[cfg(feature = "sqlite")]
 mod doing;
 #[cfg(feature = "sqlite")]
 mod driven;
 #[cfg(feature = "sqlite")]
 mod driver;
+#[cfg(feature = "sqlite")]
 mod ensure;
 #[cfg(feature = "sqlite")]
 mod events;
@@ -20,6 +23,7 @@ pub mod kernel;
 mod lock;
 #[cfg(feature = "sqlite")]
 mod looks;
+#[cfg(feature = "sqlite")]
 mod port;
 #[cfg(feature = "sqlite")]
 mod progress;
@@ -43,6 +47,8 @@ pub(crate) mod words;
 #[cfg(feature = "sqlite")]
 pub(crate) mod workers;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use checkpoint::fault as checkpoint_fault;
 #[cfg(feature = "sqlite")]
 pub use driven::DrivenBy;
 #[cfg(feature = "sqlite")]

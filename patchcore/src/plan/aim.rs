@@ -127,7 +127,7 @@ pub(super) fn target(
         ring: ring.name.clone(),
         tool: finding.tool.clone(),
         known_as: finding.known_as.clone(),
-        patches,
+        patches: patches.into(),
         stages: can("stage"),
         rolls_back,
         reboot,
@@ -142,7 +142,7 @@ pub(super) fn target(
                 why: format!("{} cannot put earlier versions back", finding.tool),
             },
         },
-        checks,
+        checks: checks.into(),
         around: {
             // The way there, and where it fails the way back.
             around
@@ -318,11 +318,11 @@ fn around(
             continue;
         }
         let findings = inventory.findings.get(&component.id).into_iter().flatten();
-        let known_as = findings.filter(|f| f.tool == *by).map(|f| &f.known_as);
+        let mut known_as = findings.filter(|f| f.tool == *by).map(|f| &f.known_as);
         planned.push(PlannedBracket {
             kind,
             by: by.clone(),
-            known_as: known_as.last().unwrap_or(&component.id).clone(),
+            known_as: known_as.next().unwrap_or(&component.id).clone(),
             at_least: Duration::ZERO,
         });
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Shared;
 use crate::{
     estate::{Estimate, Patch, WayBack},
     id::{ComponentId, GroupName, ProviderName, RingName},
@@ -56,6 +57,14 @@ pub struct PlannedBracket {
 }
 
 impl PlannedBracket {
+    /// What is held: `alerts silenced in alertmanager`.
+    pub(crate) fn words(&self) -> String {
+        match self.kind {
+            BracketKind::Silence => format!("alerts silenced in {}", self.by),
+            BracketKind::Pause => format!("{} paused", self.by),
+        }
+    }
+
     /// What is asked of the provider to take it.
     #[must_use]
     pub fn take(&self) -> PortCall {
@@ -83,7 +92,8 @@ pub struct Target {
     /// The tool's own name for it.
     pub known_as: ComponentId,
     /// Exactly what goes in.
-    pub patches: Vec<Patch>,
+    #[schemars(with = "Vec<Patch>")]
+    pub patches: Shared<Patch>,
     /// Whether the tool fetches ahead and keeps the way back.
     pub stages: bool,
     /// Whether the tool can put the earlier versions back.
@@ -97,7 +107,8 @@ pub struct Target {
     /// Its way back.
     pub way_back: WayBack,
     /// What must hold before it counts as healthy.
-    pub checks: Vec<PlannedCheck>,
+    #[schemars(with = "Vec<PlannedCheck>")]
+    pub checks: Shared<PlannedCheck>,
     /// What is taken before it is changed, in this order, and given back when it is healthy again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub around: Vec<PlannedBracket>,

@@ -314,6 +314,10 @@ impl Report {
         section
             .rows
             .extend(waived.map(|w| ("waived".to_owned(), w.clone())));
+        let around = self.around.iter();
+        section
+            .rows
+            .extend(around.map(|a| ("held".to_owned(), a.clone())));
         section
     }
 

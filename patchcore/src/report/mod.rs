@@ -22,7 +22,7 @@ use crate::{
     estate::{Patch, Tool},
     execute::{
         Story,
-        kernel::{Phase, RunStatus, RunVerdict},
+        kernel::{Phase, RunStatus, RunVerdict, Step},
     },
     id::{ComponentId, EstateName, PersonId, ProviderName, RingName, RunId},
     judge::Outcome,
@@ -195,6 +195,9 @@ pub struct Report {
     /// What was owed until a person waived it, as sentences that say who and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waived: Vec<String>,
+    /// What was held around the changes, and around how many of those that it was planned for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<String>,
     /// The tools that acted, and how far each verb of theirs is proven.
     pub tools: BTreeMap<ProviderName, Tool>,
 }
@@ -217,12 +220,20 @@ impl Report {
                     ring: target.ring.clone(),
                     phase: state.phase,
                     since: state.since,
-                    outcome: state.outcome.clone(),
-                    patches: target.patches.clone(),
-                    failures: state.failures.clone(),
-                    why: state.quarantine.clone().or_else(|| state.skipped.clone()),
+                    outcome: (*state.outcome).clone(),
+                    patches: target.patches.to_vec(),
+                    failures: state.failures.to_vec(),
+                    why: state
+                        .quarantine
+                        .as_deref()
+                        .or(state.skipped.as_deref())
+                        .map(str::to_owned),
                     owes: state.owed.iter().map(|o| o.what.clone()).collect(),
-                    reached: state.reached.clone(),
+                    reached: state
+                        .reached
+                        .iter()
+                        .map(|(word, at)| (word.to_owned(), at))
+                        .collect(),
                 })
             })
             .collect();
@@ -307,6 +318,7 @@ impl Report {
             patches_left_out: story.plan.patches_left_out.clone(),
             ledger: story.ledger_at(made),
             waived: story.waived(),
+            around: around(story),
             tools: story.plan.tools.clone(),
         }
     }
@@ -322,4 +334,21 @@ impl Report {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit_status())
     }
+}
+
+/// *alerts silenced in alertmanager around 3 of 4*.
+fn around(story: &Story) -> Vec<String> {
+    let mut held: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for target in &story.plan.envelope.targets {
+        let state = story.components.get(&target.component);
+        let taken = state.is_some_and(|s| s.generations.contains_key(&Step::Take));
+        for bracket in &target.around {
+            let (around, of) = held.entry(bracket.words()).or_default();
+            *around += usize::from(taken);
+            *of += 1;
+        }
+    }
+    held.into_iter()
+        .map(|(words, (around, of))| format!("{words} around {around} of {of}"))
+        .collect()
 }

@@ -183,7 +183,7 @@ impl SimBracket {
         Ok(settled)
     }
 
-    fn begin(&self, world: &mut World, op: &Op<BracketRequest>) -> Result<Begun> {
+    fn begins(&self, world: &mut World, op: &Op<BracketRequest>) -> Result<Begun> {
         world.calls.entry(op.key.clone()).or_default().begins += 1;
         let guarantee = world.guarantees.of(op.request.verb());
         if let (Guarantee::Keyed { .. }, Some(earlier)) =
@@ -348,9 +348,9 @@ impl Operations<BracketRequest> for SimBracket {
             .retryable(None)
         };
         match world.scripts.delivery(op.request.verb(), &subjects) {
-            Delivery::Whole => SimBracket::begin(self, &mut world, op),
+            Delivery::Whole => self.begins(&mut world, op),
             Delivery::ReplyLost => {
-                SimBracket::begin(self, &mut world, op)?;
+                self.begins(&mut world, op)?;
                 Err(no_reply())
             }
             Delivery::RequestLost => Err(no_reply()),

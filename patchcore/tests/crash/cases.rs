@@ -366,7 +366,8 @@ pub(crate) fn plan_of(policy: &str, guests: &[&str], groups: Vec<RedundancyGroup
             by: "world".into(),
             within: Duration::from_secs(60),
             steady: Duration::from_secs(10),
-        }];
+        }]
+        .into();
         if target.component.as_str() == "b" {
             target.reboot = RebootRule::Always;
         }

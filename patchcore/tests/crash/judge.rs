@@ -358,7 +358,7 @@ pub(crate) fn locks(
     to: &mut Verdict,
 ) {
     for (component, state) in told.components {
-        let lock = state.lock;
+        let lock = *state.lock;
         to.must(lock.is_none(), Invariant::NothingLeft, || {
             format!("{component} is said to be locked: {lock:?}")
         });

@@ -244,7 +244,7 @@ impl Process<'_> {
                 number,
                 format!("process {number}"),
             ),
-            held: state.lock,
+            held: *state.lock,
             taken_over: self.since,
         })
     }

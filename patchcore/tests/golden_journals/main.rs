@@ -12,6 +12,7 @@
 #[expect(dead_code, reason = "shared with the tests of whole runs")]
 #[path = "../run/estate.rs"]
 mod estate;
+mod checkpoints;
 mod kept;
 mod making;
 

@@ -250,13 +250,11 @@ impl<'a> Context<'a> {
     fn people(&self, decision: &mut Decision) {
         for (component, state) in self.components {
             if state.phase == Phase::Quarantined {
-                let why = state
-                    .quarantine
-                    .clone()
-                    .or_else(|| state.failures.last().map(|f| f.message.clone()));
+                let last = || state.failures.last().map(|f| f.message.as_str());
+                let why = state.quarantine.as_deref().or_else(last);
                 decision.waits.push(Wait::Person {
                     component: component.clone(),
-                    why: why.unwrap_or_default(),
+                    why: why.unwrap_or_default().to_owned(),
                 });
             }
         }

@@ -117,6 +117,18 @@ async fn brackets_are_taken_before_and_given_back_after_and_stand_on_the_ledger_
     }
     let story = run.story().await.unwrap();
     assert!(story.ledger().is_empty(), "{:?}", story.ledger());
+    let report = run.report().await.unwrap();
+    assert_eq!(
+        report.around,
+        [
+            "alerts silenced in alerts around 4 of 4",
+            "backup paused around 1 of 1"
+        ]
+    );
+    assert!(
+        report.to_string().contains("backup paused around 1 of 1"),
+        "{report}"
+    );
     let lines = told(&run).await;
     for line in [
         "t-1: taking what is held around it · has its alerts silenced in alerts",

@@ -7,6 +7,7 @@
 
 mod blocking;
 mod brackets;
+mod checkpoints;
 mod crash;
 mod driving;
 mod ensuring;

@@ -26,9 +26,9 @@ impl FaultyPorts {
                 SubjectResult::Done(Evidence::observed(ctx.now(), "done")),
             )
         };
-        let mut settled = Settled::default();
-        settled.subjects = subjects.map(done).collect();
-        Begun::Settled(settled)
+        Begun::Settled(Settled {
+            subjects: subjects.map(done).collect(),
+        })
     }
 
     /// Every one that anybody took by us is given back.

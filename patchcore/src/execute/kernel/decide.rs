@@ -201,7 +201,7 @@ fn operation(
                 Step::Take if state.changed => Phase::Quarantined,
                 Step::Take | Step::RebootFirst | Step::Stage => state.giving_back(End::Untouched),
                 // Only an earlier try may have changed something; this one did not.
-                Step::Apply if !state.generations.contains_key(&Step::Apply) => {
+                Step::Apply if state.generations.of(Step::Apply) == 0 => {
                     state.giving_back(End::Untouched)
                 }
                 Step::Apply | Step::Reboot => after_failure(target, on_fail, state, true),
@@ -347,7 +347,7 @@ fn verified_back(
         .reboot_wanted
         .as_ref()
         .is_some_and(|wants| !wants.is_empty());
-    let restarted = state.generations.contains_key(&Step::RebootBack);
+    let restarted = state.generations.of(Step::RebootBack) > 0;
     let next = match target.reboot {
         RebootRule::Never => Phase::CheckingBack,
         _ if again && !restarted => Phase::Doing(Step::RebootBack),
@@ -392,7 +392,7 @@ fn checked(
             };
         }
         (Phase::ConfirmHealth, false) => state.giving_back(End::Done),
-        (_, false) => state.into_service(),
+        (_, false) => state.back_in_service(),
         (_, true) => after_failure(target, on_fail, state, at == Phase::Checking),
     };
     ComponentEvent::Checked { at, healthy, next }

@@ -47,6 +47,18 @@ impl Step {
         }
     }
 
+    /// Every step, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Take,
+        Self::RebootFirst,
+        Self::Stage,
+        Self::Apply,
+        Self::Reboot,
+        Self::RollBack,
+        Self::RebootBack,
+        Self::GiveBack,
+    ];
+
     /// Those that a run can be paused before. What restores service or gives something back is never held up.
     pub const PAUSABLE: [Self; 5] = [
         Self::Take,

@@ -82,6 +82,7 @@ pub enum RingPhase {
 
 /// The run as a whole, as a fold over its events.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunState {
     /// How it stands.
     pub status: RunStatus,

@@ -4,7 +4,6 @@ use crate::{
     estate::{Impact, Patch, Pin, WayBack},
     id::PatchId,
     plan::{PlannedBracket, RebootRule, Target},
-    provider::BracketKind,
 };
 
 /// `1 patch`, `12 patches`.
@@ -105,13 +104,7 @@ pub(in crate::plan) fn reboot(target: &Target) -> Option<String> {
 
 /// What is held around it: `alerts silenced in alertmanager, backup paused`; none where nothing is.
 pub(in crate::plan) fn around(around: &[PlannedBracket]) -> Option<String> {
-    let held: Vec<String> = around
-        .iter()
-        .map(|bracket| match bracket.kind {
-            BracketKind::Silence => format!("alerts silenced in {}", bracket.by),
-            BracketKind::Pause => format!("{} paused", bracket.by),
-        })
-        .collect();
+    let held: Vec<String> = around.iter().map(PlannedBracket::words).collect();
     (!held.is_empty()).then(|| format!("around it: {}", held.join(", ")))
 }
 

@@ -132,7 +132,7 @@ impl Setup {
         let groups = groups(&mut chance, guests);
         let mut plan = plan_of(&policy, guests, groups);
         for target in &mut plan.envelope.targets {
-            for check in &mut target.checks {
+            for check in target.checks.iter_mut() {
                 // Longer than anybody is gone for.
                 check.within = Duration::from_secs(30 * 60);
             }

@@ -287,7 +287,7 @@ pub(super) fn versions(text: &str) -> Result<Versions> {
                     .or_default();
                 versions.insert(DebVersion::parse(version)?);
             }
-            ["cached", ..] => {
+            ["cached", _, ..] => {
                 cached.insert(line["cached ".len()..].to_owned());
             }
             _ => {
