@@ -19,7 +19,7 @@ use super::chance::Chance;
 use crate::{
     cases::plan_of,
     micro::start,
-    world::{Fault, Locating, World},
+    world::{Fault, Locating, MEMORY, World},
 };
 
 /// A call of a port.
@@ -144,6 +144,16 @@ impl Setup {
             target.reboot_first = chance.percent(15);
             target.stages |= chance.percent(80);
         }
+        if chance.percent(50) {
+            // All of a ring in one wave, so that the budget and nothing else holds them back.
+            for ring in &mut plan.schedule.rings {
+                let all = ring.waves.drain(..).reduce(|mut all, wave| {
+                    all.components.extend(wave.components);
+                    all
+                });
+                ring.waves.extend(all);
+            }
+        }
         let (promise, promises) = promises(&mut chance);
         let locating = match promise {
             // Only a promise that allows it.
@@ -221,6 +231,8 @@ impl Setup {
         self.troubles.iter().all(|t| t.is_borne())
             && waits <= 1
             && !(is_set && (waits > 0 || !self.troubles.is_empty()))
+            // Nobody knows what a target forgot.
+            && self.lives.iter().all(|life| life.away < MEMORY)
             && wishes.all(|(_, wish)| *wish != Wish::Cancel)
             // What breaks by itself is found sooner or later than it was undisturbed.
             && faults.all(|(_, _, fault)| *fault != Fault::BreaksLater)
@@ -462,7 +474,7 @@ fn lives(chance: &mut Chance) -> Vec<Life> {
         lives.push(Life {
             dies_at: chance.percent(60).then(|| chance.place(220)),
             disk,
-            away: Duration::from_secs(chance.one_of(&[0, 20, 120, 420, 2400])),
+            away: Duration::from_secs(chance.one_of(&[0, 20, 20, 120, 120, 420, 2400, 90_000])),
         });
     }
     lives
