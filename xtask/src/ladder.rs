@@ -200,7 +200,7 @@ fn scripts(workspace: &Workspace) -> Outcome {
 }
 
 fn deny(workspace: &Workspace) -> Outcome {
-    let (program, how) = match install::cargo_deny(workspace) {
+    let (program, how) = match install::tool(workspace, install::CARGO_DENY) {
         Ok(found) => found,
         Err(outcome) => return outcome,
     };
