@@ -9,6 +9,7 @@
 //! - [`lab`] keeps a small network of throw-away Debian machines.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`install`] brings the tools that the steps need.
+//! - [`python`] builds and tests the Python package.
 //! - [`tidy`] holds the rules that no compiler checks.
 
 mod bench;
@@ -22,6 +23,7 @@ mod lab;
 mod ladder;
 mod light;
 mod outcome;
+mod python;
 mod shell;
 mod step;
 mod tidy;
