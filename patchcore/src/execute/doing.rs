@@ -11,6 +11,7 @@ use super::{
     kernel::{ComponentEvent, Effect, Input, OpResult, Step},
     lock::Locker,
     looks,
+    port::Port,
     supervise::Caller,
     workers::Workers,
 };
@@ -19,7 +20,7 @@ use crate::{
     id::{ComponentId, ProviderName},
     judge::CheckResult,
     plan::PlannedCheck,
-    provider::{Deployer, HealthProbe, OpContext, Progress},
+    provider::{Bracket, Deployer, HealthProbe, OpContext, PortCall, PortRequest, Progress},
 };
 
 /// What an effect was to find out: so that also one that panics has an answer of its own kind.
@@ -76,6 +77,7 @@ pub(super) struct Doing {
     pub(super) tool: ProviderName,
     pub(super) workers: Workers,
     pub(super) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
+    pub(super) brackets: Arc<BTreeMap<ProviderName, Arc<dyn Bracket>>>,
     pub(super) ctx: OpContext,
     pub(super) give_back_by: Option<Timestamp>,
     pub(super) lock: Option<Locker>,
@@ -85,11 +87,7 @@ pub(super) struct Doing {
 impl Doing {
     pub(super) async fn run(self, effect: Effect) -> Result<Option<Input>> {
         let Some(deployer) = self.deployer.clone() else {
-            let error = Error::new(
-                ErrorKind::NotFound,
-                format!("the tool of {} is not part of this estate", self.component),
-            );
-            return Err(error);
+            return Err(not_here("the tool", &self.component));
         };
         let to = Recorder {
             component: self.component.clone(),
@@ -109,7 +107,12 @@ impl Doing {
                 journaled,
             } => {
                 let subject = self.known_as.clone();
-                let held = match &self.lock {
+                // Nothing is done to the target itself by a bracket that somebody else serves.
+                let lock = self
+                    .lock
+                    .as_ref()
+                    .filter(|_| request.by().is_none_or(|by| *by == self.tool));
+                let held = match lock {
                     Some(lock) => {
                         let journaled = journaled.as_deref();
                         lock.hold(&caller, &ctx, &subject, journaled, &to).await?
@@ -120,18 +123,37 @@ impl Doing {
                     Ok(ctx) => ctx,
                     Err(result) => return Ok(Some(Input::Operation(step, result))),
                 };
-                let ask = Ask {
-                    step,
-                    key,
-                    subject,
-                    request,
-                    journaled,
-                    give_back_by: self.give_back_by,
+                let result = match request {
+                    PortCall::Deploy(request) => {
+                        let port = Port::deploy(deployer);
+                        let ask = Ask {
+                            step,
+                            key,
+                            subject,
+                            request,
+                            journaled,
+                            give_back_by: self.give_back_by,
+                        };
+                        ensure::ensure(&port, &caller, &ctx, ask, &to).await?
+                    }
+                    PortCall::Bracket { by, request } => {
+                        let Some(bracket) = self.brackets.get(&by) else {
+                            return Err(not_here(&format!("the provider {by}"), &self.component));
+                        };
+                        let caller = Caller::of(&self.workers, &by);
+                        let port = Port::bracket(by, Arc::clone(bracket));
+                        let ask = Ask {
+                            step,
+                            key,
+                            subject: request.subjects().pop_first().unwrap_or(subject),
+                            request,
+                            journaled,
+                            give_back_by: self.give_back_by,
+                        };
+                        ensure::ensure(&port, &caller, &ctx, ask, &to).await?
+                    }
                 };
-                Some(Input::Operation(
-                    step,
-                    ensure::ensure(&deployer, &caller, &ctx, ask, &to).await?,
-                ))
+                Some(Input::Operation(step, result))
             }
             Effect::Scan => Some(Input::Scan(
                 looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
@@ -156,6 +178,13 @@ impl Doing {
             Effect::None => None,
         })
     }
+}
+
+fn not_here(what: &str, component: &ComponentId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("{what} of {component} is not part of this estate"),
+    )
 }
 
 #[derive(Clone)]

@@ -31,7 +31,9 @@ use crate::{
     error::{Error, ErrorKind, Failure, Result},
     id::{ComponentId, PersonId, ProviderName},
     policy::Calendar,
-    provider::{CancelToken, Claim, Deployer, HealthProbe, OpContext, Progress, TargetLock},
+    provider::{
+        Bracket, CancelToken, Claim, Deployer, HealthProbe, OpContext, Progress, TargetLock,
+    },
 };
 
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds,
@@ -54,6 +56,7 @@ const HEARD: usize = 2000;
 pub(crate) struct Tools {
     pub(crate) deployers: BTreeMap<ProviderName, Arc<dyn Deployer>>,
     pub(crate) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
+    pub(crate) brackets: Arc<BTreeMap<ProviderName, Arc<dyn Bracket>>>,
     pub(crate) locks: BTreeMap<ProviderName, Arc<dyn TargetLock>>,
     /// How long a holding of a target's lock lasts without a sign of life, where it is not the usual.
     pub(crate) lease: Option<Duration>,
@@ -472,6 +475,7 @@ impl Driver {
                 tool: target.tool.clone(),
                 workers: self.workers.clone(),
                 probes: Arc::clone(&self.tools.probes),
+                brackets: Arc::clone(&self.tools.brackets),
                 ctx: OpContext::reading(
                     Arc::clone(&self.clock),
                     Timestamp::MAX,

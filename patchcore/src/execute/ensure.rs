@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     kernel::{ComponentEvent, OpResult, OpState, Step},
+    port::Port,
     stall::{GIVEN_UP, Watch},
     supervise::Caller,
 };
@@ -18,8 +19,9 @@ use crate::{
     id::{ComponentId, OpKey},
     mutant::{self, Mutant},
     provider::{
-        Baseline, Begun, Blocker, DeployRequest, Deployer, Evidence, Guarantee, Handle, Located,
-        Observed, Op, OpContext, Prepared, Progress, Readiness, Settled, SubjectResult, Undo,
+        Baseline, Begun, Blocker, DeployRequest, Evidence, Guarantee, Handle, Located, Observed,
+        Op, OpContext, Operations, PortCall, PortRequest, Prepared, Progress, Readiness, Settled,
+        SubjectResult, Undo,
     },
 };
 
@@ -43,11 +45,11 @@ const BEGINS: u32 = 3;
 
 /// What is to be made sure.
 #[derive(Debug)]
-pub(super) struct Ask {
+pub(super) struct Ask<R> {
     pub(super) step: Step,
     pub(super) key: OpKey,
     pub(super) subject: ComponentId,
-    pub(super) request: DeployRequest,
+    pub(super) request: R,
     pub(super) journaled: Option<Box<OpState>>,
     /// When what it borrows should be given back.
     pub(super) give_back_by: Option<Timestamp>,
@@ -68,11 +70,11 @@ pub(super) trait Record: Send + Sync {
 ///
 /// # Errors
 /// The journal's only: then nothing more may happen.
-pub(super) async fn ensure(
-    port: &Arc<dyn Deployer>,
+pub(super) async fn ensure<R: PortRequest>(
+    port: &Port<R>,
     caller: &Caller,
     ctx: &OpContext,
-    ask: Ask,
+    ask: Ask<R>,
     to: &impl Record,
 ) -> Result<OpResult> {
     let stalled = ask.journaled.as_ref().is_some_and(|op| op.stalled);
@@ -97,13 +99,13 @@ pub(super) async fn ensure(
         let baseline = if mutant::is(Mutant::NoBaseline) {
             Baseline::empty()
         } else if mutant::is(Mutant::RetakenBaseline)
-            && let Ok(Ok(prepared)) = call.prepare(&journaled.request).await
+            && let Ok(Ok(prepared)) = call.prepare(&ask.request).await
         {
             prepared.baseline
         } else {
             journaled.baseline
         };
-        let op = Op::new(journaled.key, journaled.request, baseline);
+        let op = Op::new(journaled.key, ask.request, baseline);
         return match journaled.handle {
             Some(handle) => call.follow(&op, handle).await,
             None => {
@@ -118,14 +120,15 @@ pub(super) async fn ensure(
         Err(error) => return Ok(OpResult::Failed(vec![Failure::from(&error)])),
     };
     let op = Op::new(ask.key, ask.request, prepared.baseline);
-    let guarantee = port.guarantee(&op);
-    let undo = port.undo(&op);
+    let guarantee = port.calls.guarantee(&op);
+    let undo = port.calls.undo(&op).map(|undo| port.call(undo));
     let since = ctx.now();
-    let owes = owes(ask.step, &op.request, &undo);
+    let request = port.call(op.request.clone());
+    let owes = owes(ask.step, &request, &undo);
     let intended = ComponentEvent::Intended {
         step: ask.step,
         key: op.key.clone(),
-        request: op.request.clone(),
+        request,
         baseline: op.baseline.clone(),
         guarantee,
         give_back_by: owes.as_ref().and(ask.give_back_by),
@@ -139,8 +142,10 @@ pub(super) async fn ensure(
 }
 
 /// What is owed from the moment an operation is intended.
-fn owes(step: Step, request: &DeployRequest, undo: &Undo<DeployRequest>) -> Option<String> {
-    let (Step::Stage, DeployRequest::Stage { changes }, Undo::By(_)) = (step, request, undo) else {
+fn owes(step: Step, request: &PortCall, undo: &Undo<PortCall>) -> Option<String> {
+    let (Step::Stage, PortCall::Deploy(DeployRequest::Stage { changes }), Undo::By(_)) =
+        (step, request, undo)
+    else {
         return None;
     };
     let kept = changes
@@ -154,18 +159,18 @@ fn owes(step: Step, request: &DeployRequest, undo: &Undo<DeployRequest>) -> Opti
     ))
 }
 
-struct Call<'a, R> {
-    port: &'a Arc<dyn Deployer>,
+struct Call<'a, R: PortRequest, T> {
+    port: &'a Port<R>,
     caller: &'a Caller,
     ctx: &'a OpContext,
     subject: &'a ComponentId,
-    to: &'a R,
+    to: &'a T,
     watch: Watch,
 }
 
-impl<R: Record> Call<'_, R> {
+impl<R: PortRequest, T: Record> Call<'_, R, T> {
     /// Ready with a baseline, or a result that needs no operation.
-    async fn prepare(&self, request: &DeployRequest) -> Result<Result<Prepared, OpResult>> {
+    async fn prepare(&self, request: &R) -> Result<Result<Prepared, OpResult>> {
         let until = later(self.ctx.now(), PATIENCE);
         let mut pause = Pause::new();
         loop {
@@ -227,12 +232,7 @@ impl<R: Record> Call<'_, R> {
     }
 
     /// The first begin of a fresh intent. Somebody may have begun it all the same: a copied journal has.
-    async fn first(
-        &self,
-        op: &Op<DeployRequest>,
-        guarantee: Guarantee,
-        since: Timestamp,
-    ) -> Result<OpResult> {
+    async fn first(&self, op: &Op<R>, guarantee: Guarantee, since: Timestamp) -> Result<OpResult> {
         if guarantee == Guarantee::Blind {
             // A blind tool cannot say anything about an operation, and this one was never sent.
             return self.begin(op, guarantee, since, 1).await;
@@ -253,7 +253,7 @@ impl<R: Record> Call<'_, R> {
 
     async fn begin(
         &self,
-        op: &Op<DeployRequest>,
+        op: &Op<R>,
         guarantee: Guarantee,
         since: Timestamp,
         nth: u32,
@@ -262,7 +262,7 @@ impl<R: Record> Call<'_, R> {
             self.to.may_begin().await?;
         }
         self.watch.calls("begin");
-        let (op_of_it, port) = (op.clone(), Arc::clone(self.port));
+        let (op_of_it, port) = (op.clone(), Arc::clone(&self.port.calls));
         let what = format!("begin of {}", self.subject);
         let beginning = self
             .caller
@@ -286,7 +286,7 @@ impl<R: Record> Call<'_, R> {
         }
     }
 
-    async fn begun(&self, op: &Op<DeployRequest>, handle: Handle) -> Result<OpResult> {
+    async fn begun(&self, op: &Op<R>, handle: Handle) -> Result<OpResult> {
         if mutant::is(Mutant::BegunNotJournaled) {
             return self.follow(op, handle).await;
         }
@@ -309,7 +309,7 @@ impl<R: Record> Call<'_, R> {
     /// clock that is set meanwhile must not shorten it.
     async fn find_again(
         &self,
-        op: &Op<DeployRequest>,
+        op: &Op<R>,
         guarantee: Guarantee,
         since: Timestamp,
         begins: u32,
@@ -371,7 +371,7 @@ impl<R: Record> Call<'_, R> {
     }
 
     /// Follows a running operation to its result.
-    async fn follow(&self, op: &Op<DeployRequest>, handle: Handle) -> Result<OpResult> {
+    async fn follow(&self, op: &Op<R>, handle: Handle) -> Result<OpResult> {
         let mut handle = handle;
         let mut pause = Pause::new();
         let mut heard = self.ctx.now();
@@ -413,7 +413,7 @@ impl<R: Record> Call<'_, R> {
                     located = true;
                     let mut found = self.locate(op).await;
                     // Where only the state can be seen, it may look like any end while the tool still works.
-                    if let Guarantee::StateOnly { quiet_after } = self.port.guarantee(op)
+                    if let Guarantee::StateOnly { quiet_after } = self.port.calls.guarantee(op)
                         && !matches!(found, Ok(Located::Running(_)))
                     {
                         self.watch.waits(why.clone(), None);
@@ -443,7 +443,7 @@ impl<R: Record> Call<'_, R> {
         }
     }
 
-    async fn locate(&self, op: &Op<DeployRequest>) -> Result<Located> {
+    async fn locate(&self, op: &Op<R>) -> Result<Located> {
         if mutant::is(Mutant::NoLocate) {
             return Ok(Located::NotFound);
         }
@@ -478,17 +478,17 @@ impl<R: Record> Call<'_, R> {
     }
 
     /// A reading call with a deadline, watched.
-    async fn reads<T: Send + 'static, F>(
+    async fn reads<A: Send + 'static, F>(
         &self,
         verb: &'static str,
-        call: impl FnOnce(Arc<dyn Deployer>, OpContext) -> F,
-    ) -> Result<T>
+        call: impl FnOnce(Arc<dyn Operations<R>>, OpContext) -> F,
+    ) -> Result<A>
     where
-        F: Future<Output = Result<T>> + Send + 'static,
+        F: Future<Output = Result<A>> + Send + 'static,
     {
         self.watch.calls(verb);
         let what = format!("{verb} of {}", self.subject);
-        let port = Arc::clone(self.port);
+        let port = Arc::clone(&self.port.calls);
         let reading = self
             .caller
             .call(&what, self.ctx, READ_DEADLINE, |ctx| call(port, ctx));
@@ -496,7 +496,7 @@ impl<R: Record> Call<'_, R> {
     }
 
     /// Waits for an answer, and tells once when nothing moves, and once when it does again.
-    async fn watched<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn watched<A>(&self, call: impl Future<Output = Result<A>>) -> Result<A> {
         let mut call = std::pin::pin!(call);
         loop {
             let look = self.watch.next_look();

@@ -19,6 +19,7 @@ pub mod kernel;
 mod lock;
 #[cfg(feature = "sqlite")]
 mod looks;
+mod port;
 #[cfg(feature = "sqlite")]
 mod progress;
 #[cfg(feature = "sqlite")]

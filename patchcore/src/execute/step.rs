@@ -11,6 +11,7 @@ use super::{
     ensure::{self, Ask, Record},
     kernel::{ComponentEvent, Effect, Input, OpResult, OpState, Step},
     looks,
+    port::Port,
     supervise::Caller,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     id::{ComponentId, OpKey, ProviderName},
     provider::{
         Begun, Change, DeployRequest, Deployer, Guarantee, HealthProbe, Located, Observed,
-        OpContext, Progress, SubjectResult,
+        OpContext, PortCall, Progress, SubjectResult,
     },
 };
 
@@ -298,7 +299,7 @@ pub async fn ensure(
         give_back_by: None,
     };
     let caller = Caller::here(&ProviderName::from("world"));
-    ensure::ensure(&port, &caller, &ctx, ask, &Told(&*to)).await
+    ensure::ensure(&Port::deploy(port), &caller, &ctx, ask, &Told(&*to)).await
 }
 
 /// What the driver does for an effect of a component whose tool keeps no locks.
@@ -317,7 +318,7 @@ pub async fn carry_out(
         Effect::Ensure {
             step,
             key,
-            request,
+            request: PortCall::Deploy(request),
             journaled,
         } => {
             let asked = Asked {
@@ -349,6 +350,11 @@ pub async fn carry_out(
             fence,
             lapses: Some("the tool keeps no locks any more".to_owned()),
         }),
-        Effect::None => None,
+        // Nor is anything taken around a change in it.
+        Effect::None
+        | Effect::Ensure {
+            request: PortCall::Bracket { .. },
+            ..
+        } => None,
     })
 }

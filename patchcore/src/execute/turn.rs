@@ -158,7 +158,20 @@ impl Decided {
 /// Whether a crash may lose a decision: its loss changes neither what may begin nor what is owed, and the kernel
 /// takes it again. Whatever begins because of it is recorded durably first, and takes it along.
 ///
+/// That a lock was taken or given back is asked of the target again, which knows it; that it was somebody else's, or
+/// could not be given back, is told at once.
+///
 /// What a look found is not lazy, though it could be had again: whoever reads along would hear of it late.
 fn is_lazy(event: &Event) -> bool {
-    matches!(event, Event::Component(ComponentEvent::Admitted { .. }))
+    matches!(
+        event,
+        Event::Component(
+            ComponentEvent::Admitted { .. }
+                | ComponentEvent::Locked {
+                    took_over: None,
+                    ..
+                }
+                | ComponentEvent::Unlocked { lapses: None, .. }
+        )
+    )
 }

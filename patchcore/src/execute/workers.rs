@@ -252,6 +252,8 @@ impl Pool {
         }
         state.ready.push_back(job);
         if state.ready.len() <= state.idle {
+            // It would only wait for this lock.
+            drop(state);
             pool.more.notify_one();
         } else if state.threads < AT_ONCE {
             Self::add(pool, &mut state);

@@ -163,6 +163,7 @@ impl Estate {
         self.refuse_twins()?;
         let mut tools = Tools::default();
         let mut probes = std::collections::BTreeMap::new();
+        let mut brackets = std::collections::BTreeMap::new();
         for (info, ports) in &self.providers {
             if let Some(deployer) = &ports.deployer {
                 tools
@@ -175,8 +176,12 @@ impl Estate {
             if let Some(lock) = &ports.lock {
                 tools.locks.insert(info.name.clone(), Arc::clone(lock));
             }
+            if let Some(bracket) = &ports.bracket {
+                brackets.insert(info.name.clone(), Arc::clone(bracket));
+            }
         }
         tools.probes = Arc::new(probes);
+        tools.brackets = Arc::new(brackets);
         tools.lease = self.lease;
         Ok(tools)
     }

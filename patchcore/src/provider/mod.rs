@@ -4,6 +4,8 @@
 //! and answer per component. Every change goes through [`Operations`], generic over the port's request.
 //! The ports are unstable until two unlike providers implement each.
 
+pub mod bracket;
+pub mod call;
 pub mod context;
 pub mod deployer;
 pub mod inventory;
@@ -22,6 +24,8 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use bracket::{Bracket, BracketCapabilities, BracketKind, BracketRequest, Holding};
+pub use call::PortCall;
 pub use context::{CancelToken, OpContext, Progress};
 pub use deployer::{Change, DeployRequest, Deployer, DeployerCapabilities};
 pub use inventory::{InventorySource, Listing};
@@ -125,6 +129,8 @@ pub struct Ports {
     pub probe: Option<Arc<dyn HealthProbe>>,
     /// What keeps a lock on each target, where the target has compare-and-set.
     pub lock: Option<Arc<dyn TargetLock>>,
+    /// What is taken around a change and given back after it.
+    pub bracket: Option<Arc<dyn Bracket>>,
 }
 
 impl Ports {
@@ -168,6 +174,13 @@ impl Ports {
         self.lock = Some(port);
         self
     }
+
+    /// With something that is taken around a change and given back after it.
+    #[must_use]
+    pub fn with_bracket(mut self, port: Arc<dyn Bracket>) -> Self {
+        self.bracket = Some(port);
+        self
+    }
 }
 
 impl Debug for Ports {
@@ -178,6 +191,7 @@ impl Debug for Ports {
             .field("deployer", &self.deployer.is_some())
             .field("probe", &self.probe.is_some())
             .field("lock", &self.lock.is_some())
+            .field("bracket", &self.bracket.is_some())
             .finish()
     }
 }

@@ -448,9 +448,9 @@ impl Settled {
 
 /// How an operation is undone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(bound = "", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Undo<R: PortRequest> {
+pub enum Undo<R> {
     /// Nothing remains to be undone.
     Nothing,
     /// By this request.
@@ -460,6 +460,18 @@ pub enum Undo<R: PortRequest> {
         /// Why.
         why: String,
     },
+}
+
+impl<R> Undo<R> {
+    /// The same with another form of its request.
+    #[must_use]
+    pub fn map<S>(self, form: impl FnOnce(R) -> S) -> Undo<S> {
+        match self {
+            Self::Nothing => Undo::Nothing,
+            Self::By(request) => Undo::By(form(request)),
+            Self::Unavailable { why } => Undo::Unavailable { why },
+        }
+    }
 }
 
 /// The six calls behind every change. Object-safe; one value may serve several ports.

@@ -14,7 +14,7 @@ use patchcore::{
     id::{ComponentId, OpKey, RunId},
     judge::CheckResult,
     policy::{Calendar, Gate},
-    provider::{Baseline, DeployRequest, Evidence, Guarantee, ProbeVerdict, Undo},
+    provider::{Baseline, DeployRequest, Evidence, Guarantee, PortCall, ProbeVerdict, Undo},
 };
 
 use super::reference;
@@ -223,10 +223,12 @@ impl Walk {
                 }
                 if fresh {
                     let undo = match &request {
-                        DeployRequest::Stage { .. } => Undo::By(DeployRequest::Discard {
-                            components: vec![target.known_as.clone()],
-                            staged: key.clone(),
-                        }),
+                        PortCall::Deploy(DeployRequest::Stage { .. }) => {
+                            Undo::By(PortCall::Deploy(DeployRequest::Discard {
+                                components: vec![target.known_as.clone()],
+                                staged: key.clone(),
+                            }))
+                        }
                         _ => Undo::Nothing,
                     };
                     let owes = (step == Step::Stage).then(|| "old packages".to_owned());
@@ -253,7 +255,9 @@ impl Walk {
                 if good && matches!(step, Step::Reboot | Step::RebootFirst | Step::RebootBack) {
                     *self.boots.entry(component.clone()).or_default() += 1;
                 }
-                if let (true, DeployRequest::Discard { staged, .. }) = (good, &request) {
+                if let (true, PortCall::Deploy(DeployRequest::Discard { staged, .. })) =
+                    (good, &request)
+                {
                     self.given_back(component, staged);
                 }
                 let result = match (good, self.draw(4)) {

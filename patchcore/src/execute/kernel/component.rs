@@ -15,7 +15,7 @@ use crate::{
     judge::Outcome,
     mutant::{self, Mutant},
     plan::{PlannedCheck, Target},
-    provider::{Baseline, DeployRequest, Guarantee, Handle, Progress, Undo},
+    provider::{Baseline, DeployRequest, Guarantee, Handle, PortCall, Progress, Undo},
 };
 
 /// An operation that is intended and not settled.
@@ -26,13 +26,13 @@ pub struct OpState {
     /// Under which key.
     pub key: OpKey,
     /// What.
-    pub request: DeployRequest,
+    pub request: PortCall,
     /// From where.
     pub baseline: Baseline,
     /// What the target promises.
     pub guarantee: Guarantee,
     /// How it is undone.
-    pub undo: Undo<DeployRequest>,
+    pub undo: Undo<PortCall>,
     /// When it was intended.
     pub since: Timestamp,
     /// By what it is found again, once the target took it.
@@ -52,7 +52,7 @@ pub struct Owed {
     /// The operation that took it.
     pub taken_by: OpKey,
     /// How it is given back.
-    pub give_back: DeployRequest,
+    pub give_back: PortCall,
     /// When it should have been given back; later it is overdue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub give_back_by: Option<Timestamp>,
@@ -172,7 +172,7 @@ pub enum Effect {
         /// Under which key.
         key: OpKey,
         /// What, where it is not yet journaled.
-        request: DeployRequest,
+        request: PortCall,
         /// What the journal says of it, where it is.
         journaled: Option<Box<OpState>>,
     },
@@ -560,7 +560,7 @@ impl ComponentState {
             |owed| owed.taken_by.clone(),
         );
         let components = vec![target.known_as.clone()];
-        let request = match step {
+        let deploys = match step {
             Step::RebootFirst | Step::Reboot | Step::RebootBack => {
                 DeployRequest::Reboot { components }
             }
@@ -576,14 +576,21 @@ impl ComponentState {
                 staged,
             },
             Step::GiveBack => match self.owed.last() {
-                Some(owed) => owed.give_back.clone(),
+                Some(owed) => {
+                    return Effect::Ensure {
+                        step,
+                        key,
+                        request: owed.give_back.clone(),
+                        journaled: None,
+                    };
+                }
                 None => DeployRequest::Discard { components, staged },
             },
         };
         Effect::Ensure {
             step,
             key,
-            request,
+            request: deploys.into(),
             journaled: None,
         }
     }

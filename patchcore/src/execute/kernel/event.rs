@@ -13,7 +13,7 @@ use crate::{
     id::{ComponentId, OpKey, PatchId, PersonId, RingName, RunId, Version, WindowName},
     judge::{Answer, RingCount},
     plan::Denial,
-    provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, Undo},
+    provider::{Baseline, Evidence, Guarantee, Handle, PortCall, Undo},
 };
 
 /// A decision about one component.
@@ -37,13 +37,13 @@ pub enum ComponentEvent {
         /// Under which key.
         key: OpKey,
         /// What.
-        request: DeployRequest,
+        request: PortCall,
         /// From where.
         baseline: Baseline,
         /// What the target promises.
         guarantee: Guarantee,
         /// How it is undone.
-        undo: Undo<DeployRequest>,
+        undo: Undo<PortCall>,
         /// What is owed from now on, as a sentence; none where nothing is borrowed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owes: Option<String>,

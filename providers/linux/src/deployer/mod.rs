@@ -31,8 +31,12 @@ use crate::{
 };
 
 /// How long the machine itself waits for a job's end before it answers: most jobs are short, and each question is
-/// a process.
+/// a process. One that has taken longer than this is asked after as long again, and so less and less often.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// How long it waits at most: whoever looks on should see that something moves, and each question is a sign of life for
+/// the lock of the machine.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// A log up to this size comes with the word that its job is over. That of an upgrade of a hundred packages does; the
 /// answer of a scan is as large.
@@ -217,7 +221,7 @@ impl Machine {
                 | DeployRequest::Discard { .. }
         );
         let poll = match is_awaited {
-            true => until_over(ctx),
+            true => until_over(ctx, WAIT),
             false => Poll {
                 most: 0,
                 ..Poll::default()
@@ -253,11 +257,9 @@ impl Machine {
         if matches!(op.request, DeployRequest::Reboot { .. }) {
             return self.located_restart(ctx, op, id).await;
         }
-        let poll = Poll {
-            wait: Duration::ZERO,
-            ..until_over(ctx)
-        };
-        let status = self.poll(ctx, &id, poll).await?;
+        let status = self
+            .poll(ctx, &id, until_over(ctx, Duration::ZERO))
+            .await?;
         Ok(match status.phase {
             // A start that is still on its way makes the same job as the one that follows, and only one of the
             // two runs it.
@@ -285,7 +287,9 @@ impl Machine {
         if matches!(op.request, DeployRequest::Reboot { .. }) {
             return self.observed_restart(ctx, op, &id, begun).await;
         }
-        let status = self.poll(ctx, &id, until_over(ctx)).await?;
+        let taken = Duration::try_from(ctx.now().duration_since(begun)).unwrap_or_default();
+        let wait = taken.clamp(WAIT, LONGEST_WAIT);
+        let status = self.poll(ctx, &id, until_over(ctx, wait)).await?;
         Ok(match status.phase {
             Phase::Absent | Phase::Prepared => Observed::Lost {
                 why: format!("the machine does not know job {id} any more"),
@@ -360,13 +364,13 @@ impl Machine {
     }
 }
 
-/// What is asked of a job that may be over within a moment: its last line while it runs, and then its whole log.
-fn until_over(ctx: &OpContext) -> Poll {
+/// What is asked of a job that may be over before so long: its last line while it runs, and then its whole log.
+fn until_over(ctx: &OpContext, wait: Duration) -> Poll {
     Poll {
         offset: None,
         most: 500,
         whole: WHOLE_LOG,
-        wait: WAIT.min(ctx.time_left() / 4),
+        wait: wait.min(ctx.time_left() / 4),
     }
 }
 

@@ -30,9 +30,9 @@ fn intended(step: Step, owes: Option<&str>) -> ComponentEvent {
     ComponentEvent::Intended {
         step,
         key: OpKey::from("k"),
-        request: DeployRequest::Reboot {
+        request: PortCall::Deploy(DeployRequest::Reboot {
             components: vec!["web-c2".into()],
-        },
+        }),
         baseline: Baseline::empty(),
         guarantee: Guarantee::Blind,
         undo: Undo::Nothing,

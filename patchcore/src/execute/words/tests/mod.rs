@@ -16,7 +16,7 @@ use crate::{
     judge::{Answer, RingCount},
     plan::Denial,
     policy::ClosedBecause,
-    provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, Undo},
+    provider::{Baseline, DeployRequest, Evidence, Guarantee, Handle, PortCall, Undo},
 };
 
 fn at(text: &str) -> Timestamp {

@@ -124,19 +124,33 @@ pub(crate) fn named(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
 
 fn some(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
     let mut packages = BTreeMap::new();
+    let mut last: Option<Architecture> = None;
     for line in text.lines() {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [
-            name,
-            arch,
-            version,
-            want,
-            state,
-            flag,
-            config_version,
-            source,
-            source_version,
-        ] = fields[..]
+        let mut fields = line.split('\t');
+        let mut field = || fields.next();
+        let (
+            Some(name),
+            Some(arch),
+            Some(version),
+            Some(want),
+            Some(state),
+            Some(flag),
+            Some(config_version),
+            Some(source),
+            Some(source_version),
+            None,
+        ) = (
+            field(),
+            field(),
+            field(),
+            field(),
+            field(),
+            field(),
+            field(),
+            field(),
+            field(),
+            field(),
+        )
         else {
             return Err(bad_line("installed", "nine fields", line));
         };
@@ -152,8 +166,15 @@ fn some(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
             }
         };
         let read = || -> Result<(PackageKey, Installed)> {
+            let name = PackageName::parse(name)?;
+            // Most packages have the architecture of the one before them, and the name and version of their source:
+            // that is then one text and not two.
+            let arch = match &last {
+                Some(last) if last.as_str() == arch => last.clone(),
+                _ => Architecture::parse(arch)?,
+            };
+            let version = maybe(version)?;
             let installed = Installed {
-                version: maybe(version)?,
                 state: State::ALL
                     .iter()
                     .find(|(word, _)| *word == state)
@@ -166,15 +187,20 @@ fn some(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
                     _ => return Err(bad_line("installed", "ok or reinstreq", flag)),
                 },
                 config_version: maybe(config_version)?,
-                source: PackageName::parse(source)?,
-                source_version: DebVersion::parse(source_version)?,
+                source: match name.as_str() == source {
+                    true => name.clone(),
+                    false => PackageName::parse(source)?,
+                },
+                source_version: match &version {
+                    Some(version) if version.as_str() == source_version => version.clone(),
+                    _ => DebVersion::parse(source_version)?,
+                },
+                version,
             };
-            Ok((
-                (PackageName::parse(name)?, Architecture::parse(arch)?),
-                installed,
-            ))
+            Ok(((name, arch), installed))
         };
         let (key, package) = read().map_err(|e| e.context("line", line))?;
+        last = Some(key.1.clone());
         if packages.insert(key, package).is_some() {
             return Err(bad_line("installed", "each package once", line));
         }

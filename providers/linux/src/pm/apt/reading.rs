@@ -46,9 +46,10 @@ fn installed(scan: &AptScan) -> BTreeMap<PatchId, (&Architecture, &Installed)> {
 
 /// Everything that one scan says.
 pub(crate) fn scan(read: &AptScan, clocks: &Clocks) -> Scan {
-    let versions = installed(read)
-        .into_iter()
-        .filter_map(|(id, (_, package))| Some((id, version(package.version.as_ref()?))))
+    let there = installed(read);
+    let versions = there
+        .iter()
+        .filter_map(|(id, (_, package))| Some((id.clone(), version(package.version.as_ref()?))))
         .collect();
     let mut scan = Scan::new(clocks.at, versions);
     scan.busy = busy(&read.locks, clocks);
@@ -63,7 +64,7 @@ pub(crate) fn scan(read: &AptScan, clocks: &Clocks) -> Scan {
     scan.available = offer(read, clocks).ok();
     if let Some(offer) = &scan.available {
         scan.takes = Some(takes(&offer.patches));
-        scan.way_back = Some(way_back(read, offer));
+        scan.way_back = Some(way_back(read, &there, offer));
     }
     scan
 }
@@ -240,14 +241,17 @@ fn running_old(read: &AptScan) -> Vec<RunningOld> {
     old.into_iter().collect()
 }
 
-/// Whether the versions that would be replaced can be had again.
-fn way_back(read: &AptScan, offer: &Available) -> WayBack {
+/// Whether the versions that would be replaced can be had again; `there` is what [`installed`] says.
+fn way_back(
+    read: &AptScan,
+    there: &BTreeMap<PatchId, (&Architecture, &Installed)>,
+    offer: &Available,
+) -> WayBack {
     let can_return = |patch: &&Patch| {
         let Some(from) = &patch.from else {
             // What comes in newly goes out again.
             return true;
         };
-        let there = installed(read);
         let Some((arch, package)) = there.get(&patch.id) else {
             return false;
         };

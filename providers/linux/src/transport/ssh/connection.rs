@@ -11,7 +11,7 @@ use std::{
 
 use patchcore::{Error, Result};
 use russh::{
-    Disconnect, Preferred,
+    Disconnect, Preferred, cipher,
     client::{self, DisconnectReason, Handle},
     keys::{Algorithm, PublicKeyOrCertificate},
 };
@@ -38,6 +38,16 @@ const PACKETS: usize = 16;
 /// The ssh library reads the length of a packet and then the packet; two reads of the system for each would be most of
 /// what a scan costs here. Larger packets pass this by.
 const PIECE: usize = 4 << 10;
+
+/// What a connection is sealed with, best first. Those of the ssh library, but for the order of the first two: where the
+/// processor knows AES, as nearly all servers do, it costs half of what ChaCha20 does.
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_256_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
 
 /// Pauses before a machine is asked again that dropped the connection before the login. sshd does that at random when
 /// too many have not logged in yet: by default (`MaxStartups 10:30:100`) three times in ten from ten on. Whoever is
@@ -140,6 +150,7 @@ async fn handshake(
         .unwrap_or_else(|| Err(fault::no_answer(target, "no answer on its port", limit)))?;
     let preferred = Preferred {
         key: algorithms.into(),
+        cipher: CIPHERS.into(),
         ..Preferred::DEFAULT
     };
     let config = client::Config {
