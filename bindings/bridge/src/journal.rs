@@ -16,6 +16,8 @@ pub struct JournalHandle(Arc<Inner>);
 struct Inner {
     place: String,
     held: Mutex<Held>,
+    /// Held while a run is started, taken up or let go: whoever asks meanwhile finds it whole.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,7 @@ impl JournalHandle {
                 journal: Some(journal),
                 runs: Vec::new(),
             }),
+            turn: tokio::sync::Mutex::new(()),
         }))
     }
 
@@ -80,6 +83,7 @@ impl JournalHandle {
     /// # Errors
     /// As [`Estate::run`].
     pub async fn start(&self, estate: &Estate, approved: ApprovedPlan) -> Result<RunHandle> {
+        let _turn = self.0.turn.lock().await;
         let run = estate.run(approved, &self.journal()?).await?;
         Ok(self.keep(RunHandle::of(run)))
     }
@@ -89,6 +93,7 @@ impl JournalHandle {
     /// # Errors
     /// As [`Estate::reopen`].
     pub async fn reopen(&self, estate: &Estate) -> Result<Option<RunHandle>> {
+        let _turn = self.0.turn.lock().await;
         let driven = self
             .held()
             .runs
@@ -107,6 +112,7 @@ impl JournalHandle {
     /// # Errors
     /// As [`Journal::close`].
     pub async fn close(&self) -> Result<()> {
+        let _turn = self.0.turn.lock().await;
         let runs = self.held().runs.clone();
         for run in &runs {
             if !run.is_final() {
@@ -118,7 +124,9 @@ impl JournalHandle {
             held.runs.clear();
             held.journal.take()
         };
-        runs.iter().for_each(RunHandle::close);
+        for run in &runs {
+            run.close().await;
+        }
         match journal {
             Some(journal) => journal.close().await,
             None => Ok(()),

@@ -12,6 +12,7 @@ use patchcore::{
     id::RunId,
     report::Lines,
 };
+use tokio::task::JoinHandle;
 
 use crate::runtime;
 
@@ -31,6 +32,8 @@ struct Inner {
     run: Mutex<Option<Run>>,
     id: RunId,
     plan: Plan,
+    /// Holds it until it comes to rest.
+    holder: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Every run that was handed out and that somebody still holds.
@@ -52,17 +55,19 @@ impl RunHandle {
             id: run.id(),
             plan: run.plan().clone(),
             run: Mutex::new(Some(run.clone())),
+            holder: Mutex::new(None),
         }));
         let mut all = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(Arc::downgrade(&handle.0));
         drop(all);
         if let Ok(runtime) = runtime::get() {
             let held = handle.clone();
-            runtime.spawn(async move {
+            let holder = runtime.spawn(async move {
                 // However it ended, it is at rest now.
                 let _ = run.finished().await;
                 drop((run, held));
             });
+            *handle.holder() = Some(holder);
         }
         handle
     }
@@ -72,8 +77,18 @@ impl RunHandle {
         self.0.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn holder(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.0.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets go of the run and of its journal.
-    pub(crate) fn close(&self) {
+    pub(crate) async fn close(&self) {
+        let holder = self.holder().take();
+        if let Some(holder) = holder {
+            holder.abort();
+            // It has let go of the journal once it has ended, in whatever way.
+            let _ = holder.await;
+        }
         self.held().take();
     }
 

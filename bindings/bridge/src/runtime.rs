@@ -218,7 +218,9 @@ mod tests {
         let (tell, told) = std::sync::mpsc::channel();
         let call = start(
             async { "still here" },
-            Some(Box::new(move || drop(tell.send(())))),
+            Some(Box::new(move || {
+                let _ = tell.send(());
+            })),
         )
         .unwrap();
         told.recv_timeout(Duration::from_secs(5)).unwrap();

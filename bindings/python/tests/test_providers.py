@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -124,7 +125,7 @@ async def gone(*_: object) -> Any:
         ("components", lambda: ["lb-1"], "expected a patchcore.Component but found 'lb-1'"),
         ("scan", boom, "ZeroDivisionError"),
         ("scan", lambda c: {"firmware": "1"}, "expected a patchcore.Installed"),
-        ("scan", lambda c: pc.Installed({"firmware": 7}), "its answer is not what it must be"),
+        ("scan", lambda c: pc.Installed(dict(firmware=json.loads("7"))), "its answer is not what it must be"),
         ("scan", gone, "CancelledError"),
         ("available", lambda c: None, "expected patchcore.Patch values but found None"),
     ],

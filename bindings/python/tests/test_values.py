@@ -57,7 +57,8 @@ def test_what_lives_is_not_pickled(estate: pc.Estate, approved: pc.ApprovedPlan)
 
 
 def test_words_are_strings(estate: pc.Estate) -> None:
-    assert pc.Impact.REBOOT == "reboot" and f"{pc.Impact.REBOOT}" == "reboot"
+    word: str = pc.Impact.REBOOT
+    assert word == "reboot" and f"{word}" == str(word) == "reboot"
     assert pc.Patch("a", "1", impact="reboot").impact is pc.Impact.REBOOT
     with pytest.raises(ValueError):
         pc.Patch("a", "1", impact="rebot")

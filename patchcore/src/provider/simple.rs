@@ -250,13 +250,13 @@ impl<P: SimpleProvider> PatchSource for SimplePorts<P> {
         ctx: &OpContext,
         components: &[ComponentId],
     ) -> Result<PerComponent<Available>> {
-        let asked = components.iter().map(|component| async move {
-            let answer = self.offers(ctx, component).await.map(|patches| {
+        let asked = components.iter().cloned().map(|component| async move {
+            let answer = self.offers(ctx, &component).await.map(|patches| {
                 let mut available = Available::nothing(ctx.now());
                 available.patches = patches;
                 available
             });
-            (component.clone(), answer)
+            (component, answer)
         });
         Ok(stream::iter(asked)
             .buffer_unordered(AT_ONCE)
@@ -279,8 +279,8 @@ impl<P: SimpleProvider> Deployer for SimplePorts<P> {
         ctx: &OpContext,
         components: &[ComponentId],
     ) -> Result<PerComponent<Scan>> {
-        let asked = components.iter().map(|component| async move {
-            let answer = self.scanned(ctx, component).await.map(|installed| {
+        let asked = components.iter().cloned().map(|component| async move {
+            let answer = self.scanned(ctx, &component).await.map(|installed| {
                 let mut scan = Scan::new(ctx.now(), installed.running);
                 scan.reboot_wanted = Some(
                     installed
@@ -293,7 +293,7 @@ impl<P: SimpleProvider> Deployer for SimplePorts<P> {
                 scan.pending_activation = installed.pending;
                 scan
             });
-            (component.clone(), answer)
+            (component, answer)
         });
         Ok(stream::iter(asked)
             .buffer_unordered(AT_ONCE)

@@ -8,7 +8,6 @@ import types
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
-from functools import lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -76,26 +75,27 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-@lru_cache(maxsize=None)
-def fields_of(cls: type[Any]) -> dict[str, Any]:
-    """The fields of a value's class that stand in its JSON, with their types."""
-    hints = get_type_hints(cls)
-    return {
-        f.metadata.get("json", f.name): (f.name, hints[f.name])
-        for f in dataclasses.fields(cls)
-        if f.init and not f.metadata.get("place")
-    }
+_FIELDS: dict[Any, dict[str, tuple[str, Any]]] = {}
 
 
-def _known(cls: Any) -> Any:
-    return fields_of(cls).items()
+def fields_of(cls: Any) -> dict[str, tuple[str, Any]]:
+    """The fields of a value's class by their names in its JSON, with their types."""
+    known = _FIELDS.get(cls)
+    if known is None:
+        hints = get_type_hints(cls)
+        known = _FIELDS[cls] = {
+            f.metadata.get("json", f.name): (f.name, hints[f.name])
+            for f in dataclasses.fields(cls)
+            if not f.metadata.get("place")
+        }
+    return known
 
 
 def build(cls: type[T], data: Mapping[str, Any], **place: Any) -> T:
     """A value of a class; what it does not know is left out, what is absent has its default."""
     given = {
         name: convert(hint, data[key])
-        for key, (name, hint) in _known(cls)
+        for key, (name, hint) in fields_of(cls).items()
         if key in data
     }
     return cls(**given, **place)

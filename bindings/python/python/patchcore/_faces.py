@@ -134,10 +134,11 @@ class AsyncEstate(_EstateFace):
 class _RunFace:
     """What is known without asking, and is the same in both faces."""
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_told")
 
     def __init__(self, native: _native.Run) -> None:
         self._native = native
+        self._told = False
 
     @property
     def id(self) -> int:
@@ -181,10 +182,8 @@ class Run(_RunFace):
     ) -> None:
         if self._native.is_final():
             return
-        self._native.park()
         try:
-            if not isinstance(error, KeyboardInterrupt):
-                told(self._native, self._native.in_flight().wait(), LEAVES)
+            self._park()
             self._native.parked().wait()
         except KeyboardInterrupt:
             leave()
@@ -195,9 +194,15 @@ class Run(_RunFace):
             return call.wait()
         except KeyboardInterrupt:
             if not self._native.is_final():
-                self._native.park()
-                told(self._native, self._native.in_flight().wait(), LEAVES)
+                self._park()
             raise
+
+    def _park(self) -> None:
+        """Asks for a safe point, and says once what is in flight: Ctrl-C may come before a call, in it, or after."""
+        self._native.park()
+        if not self._told:
+            self._told = True
+            told(self._native, self._native.in_flight().wait(), LEAVES)
 
     def events(self, since: int = 0) -> Iterator[Event]:
         """Its events after a place in the journal, until nothing more will happen by itself.

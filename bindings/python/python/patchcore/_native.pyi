@@ -10,6 +10,27 @@ from typing_extensions import Self
 from .values import Patch
 from .words import ComponentKind, Verdict
 
+__all__ = [
+    "Approval",
+    "ApprovedPlan",
+    "Call",
+    "Done",
+    "Estate",
+    "Journal",
+    "Lines",
+    "Linux",
+    "Plan",
+    "Policy",
+    "Report",
+    "Run",
+    "Script",
+    "Sim",
+    "__version__",
+    "error_kinds",
+    "operate",
+    "unfinished",
+]
+
 __version__: str
 
 def error_kinds() -> list[str]: ...
