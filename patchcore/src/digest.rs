@@ -73,6 +73,22 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     digest.finalize().into()
 }
 
+/// The SHA-256 digest of what comes in parts, where the whole would be too large to hold.
+#[derive(Default)]
+pub(crate) struct Digesting(Sha256);
+
+impl Digesting {
+    /// Takes the next part.
+    pub(crate) fn take(&mut self, part: &str) {
+        self.0.update(part.as_bytes());
+    }
+
+    /// The digest of everything that was taken.
+    pub(crate) fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
 /// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes

@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, fs, io, io::Write as _, path::Path};
 
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -55,9 +58,10 @@ pub(crate) fn parse<T: DeserializeOwned>(
         .consequence("nothing was loaded")
         .hint("copy it again from where it was saved, or make it anew")
     };
-    let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|e| bad("it is not JSON").source_error(e))?;
-    match value.get("schema").and_then(|s| s.as_str()) {
+    // Read where it stands, and not into a tree of values first: a plan may be large.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|e| bad("it is not JSON").source_error(e))?;
+    let named = serde_json::from_str::<Named>(text);
+    match named.ok().map(|named| named.schema).as_deref() {
         Some(found) if found == schema => {}
         Some(other) => {
             return Err(bad("it has another schema")
@@ -67,5 +71,11 @@ pub(crate) fn parse<T: DeserializeOwned>(
         }
         None => return Err(bad("it names no schema").expected(schema)),
     }
-    serde_json::from_value(value).map_err(|e| bad("a part of it cannot be read").source_error(e))
+    serde_json::from_str(text).map_err(|e| bad("a part of it cannot be read").source_error(e))
+}
+
+/// What says which schema a value has.
+#[derive(Deserialize)]
+struct Named {
+    schema: String,
 }

@@ -15,8 +15,8 @@ use patchcore::{
     estate::Scan,
     id::{ComponentId, OpKey, RunId, Version},
     provider::{
-        CancelToken, Change, Deployer, HealthProbe, InventorySource, OpContext, PatchSource,
-        PerComponent, Ports, Provider, TargetLock,
+        Bracket, CancelToken, Change, Deployer, HealthProbe, InventorySource, OpContext,
+        PatchSource, PerComponent, Ports, Provider, TargetLock,
     },
 };
 
@@ -69,6 +69,10 @@ impl Connection {
 
     pub(crate) fn lock(&self) -> Checked<Arc<dyn TargetLock>> {
         claimed(self.ports.lock.clone(), "lock")
+    }
+
+    pub(crate) fn bracket(&self) -> Checked<Arc<dyn Bracket>> {
+        claimed(self.ports.bracket.clone(), "bracket")
     }
 }
 
@@ -249,6 +253,7 @@ impl Bench {
             Made::Yes => Ok(()),
             Made::CannotBeMade => Err(Verdict::NotOffered(match trouble {
                 Trouble::ToolLies(_) => "a tool that claims success and puts nothing in".to_owned(),
+                Trouble::BracketEnded(_) => "somebody else who ends what is held".to_owned(),
                 _ => "somebody else who holds the tool's lock".to_owned(),
             })),
         }

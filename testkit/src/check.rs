@@ -95,6 +95,8 @@ pub enum Port {
     Probe,
     /// [`TargetLock`](patchcore::provider::TargetLock).
     Lock,
+    /// [`Bracket`](patchcore::provider::Bracket).
+    Bracket,
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;

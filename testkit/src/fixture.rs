@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use patchcore::{
-    Error, Result,
+    Error, ErrorKind, Result,
     clock::SharedClock,
     id::{ComponentId, PatchId, Version},
-    provider::{Change, ProbeRequest, Provider},
+    provider::{BracketKind, Change, ProbeRequest, Provider},
 };
 use serde_json::Value;
 
@@ -54,6 +54,21 @@ pub trait Fixture: Debug + Send + Sync + 'static {
     /// # Errors
     /// It should have worked and did not; the check is reported as not run.
     async fn trouble(&self, trouble: &Trouble) -> Result<Made>;
+
+    /// How many hold something of this kind around a component in truth, read past the provider. Asked only where the
+    /// bracket port has a suite.
+    ///
+    /// # Errors
+    /// `Unsupported` where the outside has no brackets; the check is reported as not run.
+    async fn held(&self, component: &ComponentId, kind: BracketKind) -> Result<usize> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "nobody can say who holds a {} around {component}",
+                kind.slug()
+            ),
+        ))
+    }
 }
 
 /// What is truly on a component.
@@ -164,6 +179,8 @@ pub enum Trouble {
     LockTaken(ComponentId),
     /// And gives it back.
     LockGivenBack(ComponentId),
+    /// Somebody else ends everything that operations hold around a component.
+    BracketEnded(ComponentId),
 }
 
 /// Whether an outside made the trouble it was asked for.

@@ -11,3 +11,4 @@ conformance!(source, outside);
 conformance!(deployer, outside);
 conformance!(probe, outside);
 conformance!(lock, outside);
+conformance!(bracket, outside);

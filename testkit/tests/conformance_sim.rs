@@ -13,7 +13,7 @@ use patchcore::{
     clock::{Clock, SharedClock},
     estate::{Patch, PatchChange, PatchClass, Pin},
     id::{ComponentId, PatchId, Version},
-    provider::{Change, Guarantee, ProbeKind, ProbeRequest, Provider},
+    provider::{BracketKind, Change, Guarantee, ProbeKind, ProbeRequest, Provider},
     sim::{Script, Sim},
 };
 use patchcore_testkit::{
@@ -103,7 +103,10 @@ impl Fixture for SimFixture {
     }
 
     async fn connect(&self) -> Result<Arc<dyn Provider>> {
-        Ok(Arc::new(self.0.provider().with_target_locks()))
+        Ok(Arc::new({
+            let provider = self.0.provider().with_target_locks();
+            provider.with_brackets([BracketKind::Silence])
+        }))
     }
 
     async fn look(&self, component: &ComponentId) -> Result<Seen> {
@@ -145,9 +148,18 @@ impl Fixture for SimFixture {
                     .world(|world| world.script(lock.on(component.clone())));
             }
             Trouble::LockGivenBack(_) => clock.advance_to(now + LOCKED_FOR),
+            Trouble::BracketEnded(component) => self.0.world(|world| {
+                world.end_by_hand("sim", BracketKind::Silence, component.as_str());
+            }),
             _ => return Ok(Made::CannotBeMade),
         }
         Ok(Made::Yes)
+    }
+
+    async fn held(&self, component: &ComponentId, kind: BracketKind) -> Result<usize> {
+        Ok(self
+            .0
+            .world(|world| world.holders("sim", kind, component.as_str())))
     }
 }
 
@@ -163,6 +175,7 @@ mod keyed {
     conformance!(deployer, outside);
     conformance!(probe, outside);
     conformance!(lock, outside);
+    conformance!(bracket, outside);
 }
 
 /// The same estate with less promised about interrupted operations.
@@ -181,6 +194,7 @@ mod locatable {
     }
 
     conformance!(deployer, outside);
+    conformance!(bracket, outside);
 }
 
 mod state_only {
@@ -192,6 +206,7 @@ mod state_only {
     }
 
     conformance!(deployer, outside);
+    conformance!(bracket, outside);
 }
 
 mod blind {
@@ -202,6 +217,7 @@ mod blind {
     }
 
     conformance!(deployer, outside);
+    conformance!(bracket, outside);
 }
 
 #[tokio::test]

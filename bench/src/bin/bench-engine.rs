@@ -44,6 +44,18 @@ fn told(words: &[&str]) -> Result<bool, Box<dyn Error>> {
             // The run goes on until its process ends.
             std::process::exit(0);
         }
+        ["begun", components, events, file] => {
+            let file = std::path::Path::new(file);
+            let cost = measure::begun(components.parse()?, events.parse()?, file);
+            println!("{}", serde_json::to_string(&runtime.block_on(cost)?)?);
+            // As a process that is killed: what goes on with the run finds what that would leave.
+            std::process::exit(0);
+        }
+        ["reopened", file] => {
+            let reopened = measure::reopened(std::path::Path::new(file));
+            println!("{}", serde_json::to_string(&runtime.block_on(reopened)?)?);
+            std::process::exit(0);
+        }
         ["alone", folder] => {
             let alone = measure::alone(std::path::Path::new(folder), 300);
             println!("{}", serde_json::to_string(&runtime.block_on(alone)?)?);
@@ -64,7 +76,7 @@ mod stage {
 
     use super::engine::{
         figures::Figures,
-        measure::{Alone, Cost, Folder},
+        measure::{Alone, Cost, Folder, Reopened},
     };
 
     /// In waves of so many, whatever the estate: what one event costs must not depend on the rest.
@@ -92,6 +104,13 @@ mod stage {
         }
         let run = ["whole", "100000", "2000", &file("large.db")];
         figures.large = serde_json::from_str::<Cost>(&ours(&run)?)?;
+        eprintln!("100,000 components: {:?}", figures.large);
+        // Each is admitted, and two events more for each.
+        let (million, file) = ("1000000", file("million.db"));
+        let run = ["begun", million, "3000000", &file];
+        figures.million = serde_json::from_str::<Cost>(&ours(&run)?)?;
+        eprintln!("1,000,000 components: {:?}", figures.million);
+        figures.reopened = serde_json::from_str::<Reopened>(&ours(&["reopened", &file])?)?;
         println!("{}", figures.table());
         if let Some(page) = page {
             std::fs::write(page, figures.page()).map_err(|e| format!("{page}: {e}"))?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::measure::{Alone, Cost};
+use super::measure::{Alone, Cost, Reopened};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -17,7 +17,14 @@ pub(crate) struct Figures {
     pub(crate) instructions: Vec<(usize, f64)>,
     /// 100,000 components on disk.
     pub(crate) large: Cost,
+    /// 1,000,000 components on disk, all admitted, and two events more for each.
+    pub(crate) million: Cost,
+    /// The same run, gone on with by another process.
+    pub(crate) reopened: Reopened,
 }
+
+/// One row of a checkpoint for each component, and one for the run.
+const ROWS: u64 = 1_000_001;
 
 /// One figure beside its bound.
 #[derive(Debug)]
@@ -38,6 +45,7 @@ impl Figures {
             _ => f64::NAN,
         };
         let peak = self.large.peak as f64 / MIB;
+        let million = self.million.peak as f64 / MIB;
         let judged = |what, found, target, holds| Judged {
             what,
             found,
@@ -68,6 +76,18 @@ impl Figures {
                 format!("{peak:.0} MiB"),
                 "≤ 256 MiB",
                 self.large.peak > 0 && peak <= 256.0,
+            ),
+            judged(
+                "most memory, 1,000,000 components admitted, and two events more for each",
+                format!("{million:.0} MiB"),
+                "≤ 1,024 MiB",
+                self.million.peak > 0 && self.million.events >= 3_000_000 && million <= 1024.0,
+            ),
+            judged(
+                "rows of checkpoints read to go on with 1,000,000 components",
+                self.reopened.rows.to_string(),
+                "1,000,001: each once",
+                self.reopened.rows == ROWS,
             ),
         ]
     }
@@ -123,6 +143,23 @@ impl Figures {
                 large.events, large.commits, large.wall
             ),
         );
+        shown(
+            "events and commits of 1,000,000 components",
+            format!(
+                "{} and {} in {:.0} s",
+                self.million.events, self.million.commits, self.million.wall
+            ),
+        );
+        shown(
+            "going on with 1,000,000 components",
+            format!(
+                "{:.0} s ({:.0} s of processor time), {} events read beside the checkpoints, at most {:.0} MiB",
+                self.reopened.wall,
+                self.reopened.cpu,
+                self.reopened.events,
+                self.reopened.peak as f64 / MIB
+            ),
+        );
         text
     }
 
@@ -138,7 +175,8 @@ impl Figures {
             "\nA run over an estate whose every call answers at once, so that nothing but the engine is measured: kernels, driver, `ensure` and journal.\n\
              Each component takes 15 events. Counts and ratios are judged; times depend on the machine and are shown only.\n\
              Instructions are counted by callgrind with a journal in memory, between two points of one run.\n\
-             Memory is the most that a process of its own ever had, the making of the plan included.\n\n",
+             Memory is the most that a process of its own ever had, the making of the plan included.\n\
+             The run of 1,000,000 components is ended by the end of its process, and another process goes on with it.\n\n",
         );
         page.push_str(&self.table());
         page
@@ -166,6 +204,15 @@ mod tests {
                 peak: 256 << 20,
                 ..Cost::default()
             },
+            million: Cost {
+                events: 3_000_000,
+                peak: 1 << 30,
+                ..Cost::default()
+            },
+            reopened: Reopened {
+                rows: ROWS,
+                ..Reopened::default()
+            },
         }
     }
 
@@ -187,7 +234,11 @@ mod tests {
         check(|f| f.alone.ack = 0.002_01, &[1]);
         check(|f| f.instructions[1].1 = 130.0, &[2]);
         check(|f| f.large.peak += 1, &[3]);
+        check(|f| f.million.peak += 1, &[4]);
+        check(|f| f.million.events -= 1, &[4]);
+        check(|f| f.reopened.rows -= 1, &[5]);
+        check(|f| f.reopened.rows += 1, &[5]);
         // What was not measured is not met.
-        check(|f| *f = Figures::default(), &[0, 1, 2, 3]);
+        check(|f| *f = Figures::default(), &[0, 1, 2, 3, 4, 5]);
     }
 }

@@ -16,6 +16,7 @@ use patchcore::{
         journal::{Durability, NewEvent, NewRun},
         kernel::RunVerdict,
     },
+    id::RunId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,64 @@ pub(crate) async fn whole(
         cost.bytes = std::fs::metadata(file)?.len();
     }
     Ok(cost)
+}
+
+/// A run on disk until it has recorded so many events, all components at once. The process must end then: the run goes
+/// on until it does.
+pub(crate) async fn begun(
+    components: usize,
+    events: u64,
+    file: &Path,
+) -> Result<Cost, Box<dyn Error>> {
+    let journal = Journal::open(file)?;
+    let run = world::start(components, components, &journal).await?;
+    let (cpu, began) = (cpu()?, now());
+    let at_start = memory("VmRSS:")?;
+    let mut committed = journal.committed();
+    let reached = *committed.wait_for(|seq| *seq >= events).await?;
+    let stats = journal.stats();
+    let cost = Cost {
+        events: reached,
+        commits: stats.commits,
+        cpu: self::cpu()? - cpu,
+        wall: began.elapsed().as_secs_f64(),
+        peak: memory("VmHWM:")?,
+        at_start,
+        bytes: 0,
+    };
+    // Whoever drives it holds what it needs.
+    drop(run);
+    Ok(cost)
+}
+
+/// What going on with a run that another process left costs.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Reopened {
+    /// Rows of checkpoints that were read.
+    pub(crate) rows: u64,
+    /// Events that were read besides.
+    pub(crate) events: u64,
+    pub(crate) cpu: f64,
+    pub(crate) wall: f64,
+    pub(crate) peak: u64,
+}
+
+/// Goes on with the run of a journal.
+pub(crate) async fn reopened(file: &Path) -> Result<Reopened, Box<dyn Error>> {
+    let journal = Journal::open(file)?;
+    let (cpu, began) = (cpu()?, now());
+    let head = *journal.committed().borrow();
+    let row = journal.run_text(RunId(1)).await?.ok_or("there is no run")?;
+    let run = world::estate().reopen(&journal).await?;
+    run.ok_or("no run is open")?;
+    let upto = row.checkpoint.ok_or("the run has no checkpoints")?;
+    Ok(Reopened {
+        rows: journal.stats().checkpoints_read,
+        events: head.saturating_sub(upto),
+        cpu: self::cpu()? - cpu,
+        wall: began.elapsed().as_secs_f64(),
+        peak: memory("VmHWM:")?,
+    })
 }
 
 /// A run in memory until it has recorded so many events; answers how many it has.

@@ -140,7 +140,7 @@ fn before() -> Estate {
         .with_clock(Arc::new(SystemClock))
 }
 
-fn estate() -> Estate {
+pub(crate) fn estate() -> Estate {
     let provider = sim().provider();
     let ports = provider.ports().with_deployer(Arc::new(AtOnce));
     Estate::named("bench")

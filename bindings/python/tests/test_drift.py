@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 
+import patchcore as pc
 from patchcore import events
 from patchcore._decode import Json, fields_of
 from patchcore.values import Failure
@@ -81,6 +83,44 @@ def test_a_planted_drift_is_found(before: str, after: str) -> None:
     source = EVENTS.read_text()
     assert before in source
     assert of_classes() != of_rust(source.replace(before, after, 1))
+
+
+def variants(file: str, enum: str) -> list[str]:
+    """The words of an enum of the core, by the names of its variants."""
+    body = re.search(rf"pub enum {enum} \{{\n(.*?)\n\}}\n", (ROOT / file).read_text(), re.S)
+    assert body is not None, enum
+    names = re.findall(r"^    (\w+)(?:,| \{|\()", body[1], re.M)
+    return [re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower() for name in names]
+
+
+@pytest.mark.parametrize(
+    ("file", "enum", "words"),
+    [
+        ("patchcore/src/estate/class.rs", "PatchClass", pc.PatchClass),
+        ("patchcore/src/estate/patch.rs", "Impact", pc.Impact),
+        ("patchcore/src/estate/component.rs", "ComponentKind", pc.ComponentKind),
+        ("patchcore/src/execute/standing.rs", "Standing", pc.StandingState),
+        ("patchcore/src/report/mod.rs", "Verdict", pc.Verdict),
+    ],
+)
+def test_words_are_those_of_rust(file: str, enum: str, words: Iterable[str]) -> None:
+    assert [str(word) for word in words] == variants(file, enum)
+
+
+@pytest.mark.parametrize(
+    ("file", "table", "words"),
+    [
+        ("patchcore/src/execute/kernel/phase.rs", "PAUSABLE", pc.Step),
+        ("patchcore/src/execute/kernel/steer.rs", "ALL", pc.Resolution),
+    ],
+)
+def test_words_of_people_are_those_of_rust(file: str, table: str, words: Iterable[str]) -> None:
+    source = (ROOT / file).read_text()
+    names = re.search(rf"{table}: \[Self; \d+\] =\s*\[(.*?)\]", source, re.S)
+    assert names is not None
+    slugs = dict(re.findall(r'Self::(\w+) => "([\w-]+)"', source))
+    expected = [slugs[name] for name in re.findall(r"Self::(\w+)", names[1])]
+    assert [str(word) for word in words] == expected
 
 
 def test_annotations_are_real_types() -> None:

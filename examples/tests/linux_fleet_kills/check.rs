@@ -62,9 +62,7 @@ impl End {
             ends: components
                 .map(|c| (c["component"].to_string(), c["phase"].to_string()))
                 .collect(),
-            guests: GUESTS
-                .map(|name| (name, GuestEnd::of(stage, name)))
-                .into(),
+            guests: GUESTS.map(|name| (name, GuestEnd::of(stage, name))).into(),
         }
     }
 
@@ -88,10 +86,21 @@ impl End {
                 ),
             };
             assert_eq!(found.jobs, steps, "{name}\n{said}");
-            let apt: Vec<&str> = found.apt.iter().filter_map(|t| t.split(": ").next()).collect();
+            let apt: Vec<&str> = found
+                .apt
+                .iter()
+                .filter_map(|t| t.split(": ").next())
+                .collect();
             assert_eq!(apt, transactions, "{name}\n{said}");
-            assert_eq!((found.boots, &*found.kept, &*found.audit), (2, "", ""), "{name}");
-            let versions = stage.lab.guest(name).versions(PATCHED.map(|(package, _)| package));
+            assert_eq!(
+                (found.boots, &*found.kept, &*found.audit),
+                (2, "", ""),
+                "{name}"
+            );
+            let versions = stage
+                .lab
+                .guest(name)
+                .versions(PATCHED.map(|(package, _)| package));
             let expected: BTreeMap<String, String> = PATCHED
                 .into_iter()
                 .filter(|(package, _)| !rolled_back || *package != "pc-newdep")
@@ -138,7 +147,11 @@ fn dpkg(log: &str) -> Vec<String> {
     let mut actions: Vec<String> = log
         .lines()
         .filter_map(|line| line.splitn(3, ' ').nth(2))
-        .filter(|action| ["install ", "upgrade ", "remove "].iter().any(|a| action.starts_with(a)))
+        .filter(|action| {
+            ["install ", "upgrade ", "remove "]
+                .iter()
+                .any(|a| action.starts_with(a))
+        })
         .map(str::to_owned)
         .collect();
     actions.sort_unstable();
@@ -151,7 +164,10 @@ fn did(transaction: &Transaction) -> String {
     for change in &transaction.changes {
         *counts.entry(&change.action).or_default() += 1;
     }
-    let counts: Vec<String> = counts.iter().map(|(action, n)| format!("{n} {action}")).collect();
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(action, n)| format!("{n} {action}"))
+        .collect();
     let mut changes: Vec<String> = transaction.changes.iter().map(moved).collect();
     changes.sort_unstable();
     format!("{}: {}", counts.join(", "), changes.join(", "))
@@ -159,7 +175,12 @@ fn did(transaction: &Transaction) -> String {
 
 fn moved(change: &PackageChange) -> String {
     let version = |v: &Option<String>| v.clone().unwrap_or_else(|| "none".to_owned());
-    format!("{} {} to {}", change.name, version(&change.from), version(&change.to))
+    format!(
+        "{} {} to {}",
+        change.name,
+        version(&change.from),
+        version(&change.to)
+    )
 }
 
 /// What apt itself recorded in a guest, a line for each transaction, for a reader to check.
@@ -170,7 +191,11 @@ pub(crate) fn history(guest: &Guest, name: &str) -> Vec<String> {
             None => "and never ended".to_owned(),
         };
         let started = transaction.started;
-        format!("{name} history.log {}: {started} {ended}: {}", nth + 1, did(transaction))
+        format!(
+            "{name} history.log {}: {started} {ended}: {}",
+            nth + 1,
+            did(transaction)
+        )
     };
     guest.apt_history().iter().enumerate().map(line).collect()
 }
@@ -188,7 +213,10 @@ pub(crate) fn done_twice(history: &[Transaction]) -> Vec<String> {
                 "Install" | "Upgrade" => "forward",
                 "Downgrade" | "Remove" => "back",
                 other => {
-                    twice.push(format!("{} of {}, which nobody planned", other, change.name));
+                    twice.push(format!(
+                        "{} of {}, which nobody planned",
+                        other, change.name
+                    ));
                     continue;
                 }
             };
@@ -203,6 +231,8 @@ pub(crate) fn done_twice(history: &[Transaction]) -> Vec<String> {
     let of_guest = directions.into_iter().filter(|(_, n)| many(*n));
     twice.extend(of_guest.map(|(direction, n)| format!("{n} transactions went {direction}")));
     let of_packages = seen.into_iter().filter(|(_, n)| many(*n));
-    twice.extend(of_packages.map(|((name, direction), n)| format!("{name} went {direction} {n} times")));
+    twice.extend(
+        of_packages.map(|((name, direction), n)| format!("{name} went {direction} {n} times")),
+    );
     twice
 }

@@ -156,7 +156,11 @@ fn look(stage: &Stage, moment: &Moment) -> Option<String> {
     Some(format!(
         "{what} · {} {boot} · jobs there: {} · the journal's last word of it: {}",
         moment.guest,
-        if jobs.is_empty() { "none".to_owned() } else { jobs.join(", ") },
+        if jobs.is_empty() {
+            "none".to_owned()
+        } else {
+            jobs.join(", ")
+        },
         journal.last()
     ))
 }
@@ -183,14 +187,30 @@ fn undisturbed(is_bad: bool) -> Option<&'static End> {
 /// The judge must see what it is there for: somebody has apt do once more, by hand, what a guest has had already.
 fn a_second_run_of_apt_is_noticed(stage: &Stage, end: &End) {
     let guest = stage.lab.guest(GUESTS[1]);
-    let back = ["apt-get", "-y", "-q", "--allow-downgrades", "install", "pc-hello=1.0-1"];
+    let back = [
+        "apt-get",
+        "-y",
+        "-q",
+        "--allow-downgrades",
+        "install",
+        "pc-hello=1.0-1",
+    ];
     guest.run(back).ok();
-    guest.run(["apt-get", "-y", "-q", "install", "pc-hello=1.1-1"]).ok();
+    guest
+        .run(["apt-get", "-y", "-q", "install", "pc-hello=1.1-1"])
+        .ok();
     assert_eq!(
         done_twice(&guest.apt_history()),
-        ["2 transactions went forward", "pc-hello went forward 2 times"]
+        [
+            "2 transactions went forward",
+            "pc-hello went forward 2 times"
+        ]
     );
-    assert_ne!(End::of(stage, 0), *end, "two more transactions look like none");
+    assert_ne!(
+        End::of(stage, 0),
+        *end,
+        "two more transactions look like none"
+    );
 }
 
 fn is_full() -> bool {
@@ -223,8 +243,16 @@ fn killed(moment: &Moment) {
             let twice = done_twice(&guest.apt_history());
             assert!(twice.is_empty(), "{name}: {twice:?}\n{}", stage.said());
         }
-        assert_eq!(End::of(&stage, code), *undisturbed, "{name}\n{}", stage.said());
-        println!("killed at {:?}, {name}: the end of an undisturbed run", moment.stratum);
+        assert_eq!(
+            End::of(&stage, code),
+            *undisturbed,
+            "{name}\n{}",
+            stage.said()
+        );
+        println!(
+            "killed at {:?}, {name}: the end of an undisturbed run",
+            moment.stratum
+        );
         return;
     }
     panic!("{name}: the moment was never met");
@@ -253,7 +281,10 @@ fn the_moments_are_spread_over_the_strata() {
     let mut names: Vec<&str> = MOMENTS.iter().map(|moment| moment.name).collect();
     names.sort_unstable();
     names.dedup();
-    assert!(names.len() == MOMENTS.len() && names.len() >= 20, "{names:?}");
+    assert!(
+        names.len() == MOMENTS.len() && names.len() >= 20,
+        "{names:?}"
+    );
     let quick = MOMENTS.iter().filter(|moment| moment.is_quick);
     assert_eq!(quick.count(), 3);
 }
@@ -266,7 +297,9 @@ fn a_moment_that_does_not_come_is_not_met() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(stage) = Stage::new(false) else { return };
+    let Some(stage) = Stage::new(false) else {
+        return;
+    };
     // No package fails, so that nothing is rolled back.
     assert_eq!(kill(&stage, &moments::ROLL_BACK_OVER), None);
     assert!(stage.journal(WATCHED).unwrap().has("settled give_back"));

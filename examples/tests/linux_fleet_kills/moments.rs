@@ -164,7 +164,10 @@ pub(crate) const POSTINST: Moment = Moment::new(
         let pid = fs::read_to_string(seen.inside("/run/pc-slow.running")).ok()?;
         seen.is_running("apply").then(|| {
             let pid = pid.trim();
-            format!("pc-slow's postinst (pid {pid}) was running on {}", seen.name)
+            format!(
+                "pc-slow's postinst (pid {pid}) was running on {}",
+                seen.name
+            )
         })
     },
     |journal| journal.open("apply"),

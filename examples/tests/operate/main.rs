@@ -186,7 +186,7 @@ fn a_run_of_another_process_is_read_and_steered() {
         .is(
             2,
             &[
-                "one of reboot-first, stage, apply, reboot",
+                "one of take, reboot-first, stage, apply, reboot",
                 "but found reboots",
             ],
         );

@@ -3,7 +3,7 @@
 //! Pure. An approval is bound to the digest of the plan's envelope; patchcore checks that binding, the
 //! embedder says who the person is.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -141,7 +141,7 @@ pub struct Counted {
 /// A plan that enough of the right people approved. It cannot be deserialised: only [`approve`] makes one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApprovedPlan {
-    plan: Plan,
+    plan: Arc<Plan>,
     approvals: Vec<Counted>,
     at: Timestamp,
 }
@@ -150,6 +150,12 @@ impl ApprovedPlan {
     /// The plan.
     #[must_use]
     pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The plan, for whoever holds it on. It may be large, so nobody copies it.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn shared(&self) -> &Arc<Plan> {
         &self.plan
     }
 
@@ -196,7 +202,7 @@ pub fn approve(
     now: Timestamp,
 ) -> Result<ApprovedPlan> {
     count(
-        plan,
+        Arc::new(plan),
         approvals
             .into_iter()
             .map(|a| (a, Standing::Asserted))
@@ -230,12 +236,16 @@ pub fn approve_verified(
         };
         counted.push((approval, standing));
     }
-    count(plan, counted, now)
+    count(Arc::new(plan), counted, now)
 }
 
 /// Counts again what a journal kept: same plan, same approvals, same time, same answer.
 #[cfg(feature = "sqlite")]
-pub(crate) fn recount(plan: Plan, approvals: Vec<Counted>, at: Timestamp) -> Result<ApprovedPlan> {
+pub(crate) fn recount(
+    plan: Arc<Plan>,
+    approvals: Vec<Counted>,
+    at: Timestamp,
+) -> Result<ApprovedPlan> {
     count(
         plan,
         approvals
@@ -246,7 +256,11 @@ pub(crate) fn recount(plan: Plan, approvals: Vec<Counted>, at: Timestamp) -> Res
     )
 }
 
-fn count(plan: Plan, approvals: Vec<(Approval, Standing)>, now: Timestamp) -> Result<ApprovedPlan> {
+fn count(
+    plan: Arc<Plan>,
+    approvals: Vec<(Approval, Standing)>,
+    now: Timestamp,
+) -> Result<ApprovedPlan> {
     let envelope = &plan.envelope;
     let refuse = |kind, what: String| {
         Err(Error::new(kind, format!("plan {}: {what}", plan.id()))

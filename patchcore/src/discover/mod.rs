@@ -5,7 +5,7 @@
 
 mod merge;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind, Failure, Result},
     estate::{Available, Finding, Gap, Inventory, Scan, Tool},
     id::{ComponentId, EstateName, ProviderName},
-    provider::Listing,
+    provider::{BracketKind, Listing},
 };
 
 /// What one provider answered, as it came.
@@ -27,6 +27,8 @@ pub struct Answers {
     pub available: BTreeMap<ComponentId, std::result::Result<Available, Failure>>,
     /// The kinds of check it can run.
     pub probes: Vec<String>,
+    /// What it can hold around a change.
+    pub brackets: BTreeSet<BracketKind>,
     /// What it can do as a tool; none where it is no tool.
     pub tool: Option<Tool>,
 }
@@ -62,6 +64,11 @@ pub fn discover(
         findings(provider, answer, &names, &mut inventory);
         if let Some(tool) = &answer.tool {
             inventory.tools.insert(provider.clone(), tool.clone());
+        }
+        if !answer.brackets.is_empty() {
+            inventory
+                .brackets
+                .insert(provider.clone(), answer.brackets.clone());
         }
         for kind in &answer.probes {
             inventory

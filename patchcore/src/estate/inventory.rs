@@ -10,6 +10,7 @@ use super::{Available, Component, RedundancyGroup, Relation, Scan};
 use crate::{
     error::Failure,
     id::{ComponentId, EstateName, GroupName, ProviderName},
+    provider::BracketKind,
 };
 
 /// Something discovery could not learn. Kept as a fact, because missing data is unsafe.
@@ -74,6 +75,9 @@ pub struct Inventory {
     pub gaps: Vec<Gap>,
     /// Which checks somebody can run, by provider: `http`, `command`.
     pub probes: BTreeMap<String, ProviderName>,
+    /// Which providers hold what around a change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub brackets: BTreeMap<ProviderName, BTreeSet<BracketKind>>,
 }
 
 impl Inventory {
@@ -100,6 +104,7 @@ impl Inventory {
             findings: BTreeMap::new(),
             gaps: Vec::new(),
             probes: BTreeMap::new(),
+            brackets: BTreeMap::new(),
         }
     }
 }

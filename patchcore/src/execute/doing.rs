@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    bracket,
     driver::Message,
     ensure::{self, Ask, Record},
-    kernel::{ComponentEvent, Effect, Input, OpResult, Step},
+    kernel::{ComponentEvent, Effect, Input, OpResult, Owed, Step},
     lock::Locker,
     looks,
     port::Port,
@@ -20,7 +21,7 @@ use crate::{
     id::{ComponentId, ProviderName},
     judge::CheckResult,
     plan::PlannedCheck,
-    provider::{Bracket, Deployer, HealthProbe, OpContext, PortCall, PortRequest, Progress},
+    provider::{Bracket, Deployer, HealthProbe, OpContext, PortCall, Progress},
 };
 
 /// What an effect was to find out: so that also one that panics has an answer of its own kind.
@@ -80,6 +81,8 @@ pub(super) struct Doing {
     pub(super) brackets: Arc<BTreeMap<ProviderName, Arc<dyn Bracket>>>,
     pub(super) ctx: OpContext,
     pub(super) give_back_by: Option<Timestamp>,
+    /// What is held around the change.
+    pub(super) around: Vec<Owed>,
     pub(super) lock: Option<Locker>,
     pub(super) sender: mpsc::UnboundedSender<Message>,
 }
@@ -123,6 +126,10 @@ impl Doing {
                     Ok(ctx) => ctx,
                     Err(result) => return Ok(Some(Input::Operation(step, result))),
                 };
+                let begins = matches!(step, Step::RebootFirst | Step::Apply) && journaled.is_none();
+                if begins && let Some(result) = self.let_go(&ctx).await {
+                    return Ok(Some(Input::Operation(step, result)));
+                }
                 let result = match request {
                     PortCall::Deploy(request) => {
                         let port = Port::deploy(deployer);
@@ -141,16 +148,16 @@ impl Doing {
                             return Err(not_here(&format!("the provider {by}"), &self.component));
                         };
                         let caller = Caller::of(&self.workers, &by);
-                        let port = Port::bracket(by, Arc::clone(bracket));
-                        let ask = Ask {
-                            step,
-                            key,
-                            subject: request.subjects().pop_first().unwrap_or(subject),
-                            request,
+                        bracket::ensure(
+                            bracket,
+                            by,
+                            &caller,
+                            &ctx,
+                            (step, key, request),
                             journaled,
-                            give_back_by: self.give_back_by,
-                        };
-                        ensure::ensure(&port, &caller, &ctx, ask, &to).await?
+                            &to,
+                        )
+                        .await?
                     }
                 };
                 Some(Input::Operation(step, result))
@@ -185,6 +192,28 @@ fn not_here(what: &str, component: &ComponentId) -> Error {
         ErrorKind::NotFound,
         format!("{what} of {component} is not part of this estate"),
     )
+}
+
+impl Doing {
+    /// What a change may not begin without and is not held any more: a run that was paused may be late.
+    async fn let_go(&self, ctx: &OpContext) -> Option<OpResult> {
+        for owed in &self.around {
+            let PortCall::Bracket { by, request } = &owed.give_back else {
+                continue;
+            };
+            let held = match self.brackets.get(by) {
+                Some(port) => {
+                    let caller = Caller::of(&self.workers, by);
+                    bracket::held(port, &caller, ctx, request, &owed.taken_by).await
+                }
+                None => Err(not_here(&format!("the provider {by}"), &self.component)),
+            };
+            if let Err(error) = held {
+                return Some(OpResult::NotStarted(vec![Failure::from(&error)]));
+            }
+        }
+        None
+    }
 }
 
 #[derive(Clone)]

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Standing,
+    Standing, checkpoint,
+    checkpoint::Keeper,
     doing::{Asked, Doing},
     inbox,
     journal::{CommandRow, Driving, Journal},
@@ -58,6 +59,8 @@ pub(crate) struct Tools {
     pub(crate) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     pub(crate) brackets: Arc<BTreeMap<ProviderName, Arc<dyn Bracket>>>,
     pub(crate) locks: BTreeMap<ProviderName, Arc<dyn TargetLock>>,
+    /// How many events are recorded until what they come to is kept again, where it is not the usual.
+    pub(crate) checkpoint_every: Option<u64>,
     /// How long a holding of a target's lock lasts without a sign of life, where it is not the usual.
     pub(crate) lease: Option<Duration>,
 }
@@ -142,6 +145,8 @@ pub(crate) struct Driver {
     cancel: CancelToken,
     /// What this turn decides.
     turn: Turn,
+    /// What is to be kept of what was recorded.
+    keeper: Keeper,
     /// Whether something that may be lost waits for a transaction.
     unwritten: bool,
     /// When the inbox of other processes is looked at again.
@@ -181,6 +186,7 @@ impl Driver {
             claim: tools.claim(&journal),
             next_look: clock.now(),
             turn: Turn::default(),
+            keeper: Keeper::new(&story, tools.checkpoint_every.unwrap_or(checkpoint::EVERY))?,
             unwritten: false,
             workers: Workers::start_in_this_runtime(),
             sender: sender.downgrade(),
@@ -235,7 +241,7 @@ impl Driver {
             if self.clock.now() >= self.next_look {
                 self.look().await?;
             }
-            let decision = self.decide();
+            let decision = self.decide().await?;
             self.commit().await?;
             if let RunStatus::Ended { verdict } = self.story.state.status {
                 self.driving = None;
@@ -243,6 +249,8 @@ impl Driver {
                 return Ok(());
             }
             self.start_effects();
+            // While nothing is in flight nobody is held up by it.
+            while self.keep().await? && self.in_flight.is_empty() {}
             if self.in_flight.is_empty() {
                 // Nothing will take along what waits for a transaction.
                 self.write().await?;
@@ -270,14 +278,17 @@ impl Driver {
         }
     }
 
-    /// Decides everything that follows by itself.
-    fn decide(&mut self) -> Decision {
+    /// Decides everything that follows by itself. What is much is recorded in several transactions.
+    async fn decide(&mut self) -> Result<Decision> {
         loop {
             let decision = self.advance(|moment, index| moment.events(index));
             if decision.is_empty() {
-                return decision;
+                return Ok(decision);
             }
             self.record(decision.run, decision.components);
+            if self.turn.is_large() {
+                self.commit().await?;
+            }
         }
     }
 
@@ -321,6 +332,7 @@ impl Driver {
                 .decide(&mut self.story, at, Some(component.clone()), event);
             if let (Some(place), Some(state)) = (place, self.story.components.get(&component)) {
                 self.index.changed(place, state);
+                self.keeper.changed(place);
                 self.may_act(place);
             }
         }
@@ -366,6 +378,17 @@ impl Driver {
         }
         turn.over(&Ok(()));
         Ok(())
+    }
+
+    /// Keeps some of what events come to, where it is time; answers whether there was something.
+    async fn keep(&mut self) -> Result<bool> {
+        let Some((rows, upto)) = self.keeper.next(&self.story)? else {
+            return Ok(false);
+        };
+        let run = self.story.run;
+        self.until_free(|| self.journal.checkpoint(run, rows.clone(), upto))
+            .await?;
+        Ok(true)
     }
 
     /// Writes what waits for a transaction.
@@ -483,10 +506,11 @@ impl Driver {
                 )
                 .with_fence(self.journal.epoch()),
                 give_back_by: story.plan.give_back_by(target, self.clock.now()),
+                around: state.around(),
                 lock: self.tools.locks.get(&target.tool).map(|port| Locker {
                     port: Arc::clone(port),
                     claim: Arc::clone(&self.claim),
-                    held: state.lock,
+                    held: *state.lock,
                     taken_over: self.taken_over,
                 }),
                 sender: sender.clone(),

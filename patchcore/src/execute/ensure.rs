@@ -19,9 +19,9 @@ use crate::{
     id::{ComponentId, OpKey},
     mutant::{self, Mutant},
     provider::{
-        Baseline, Begun, Blocker, DeployRequest, Evidence, Guarantee, Handle, Located, Observed,
-        Op, OpContext, Operations, PortCall, PortRequest, Prepared, Progress, Readiness, Settled,
-        SubjectResult, Undo,
+        Baseline, Begun, Blocker, BracketKind, DeployRequest, Evidence, Guarantee, Handle, Located,
+        Observed, Op, OpContext, Operations, PortCall, PortRequest, Prepared, Progress, Readiness,
+        Settled, SubjectResult, Undo,
     },
 };
 
@@ -143,10 +143,15 @@ pub(super) async fn ensure<R: PortRequest>(
 
 /// What is owed from the moment an operation is intended.
 fn owes(step: Step, request: &PortCall, undo: &Undo<PortCall>) -> Option<String> {
-    let (Step::Stage, PortCall::Deploy(DeployRequest::Stage { changes }), Undo::By(_)) =
-        (step, request, undo)
-    else {
-        return None;
+    let changes = match (step, request, undo) {
+        (Step::Stage, PortCall::Deploy(DeployRequest::Stage { changes }), Undo::By(_)) => changes,
+        (Step::Take, PortCall::Bracket { by, request }, Undo::By(_)) => {
+            return Some(match request.kind() {
+                BracketKind::Silence => format!("has its alerts silenced in {by}"),
+                BracketKind::Pause => format!("has {by} paused"),
+            });
+        }
+        _ => return None,
     };
     let kept = changes
         .iter()

@@ -1,6 +1,10 @@
 //! From an approved plan to a patched estate: pure kernels, one place for effects, a durable journal.
 
 #[cfg(feature = "sqlite")]
+mod bracket;
+#[cfg(feature = "sqlite")]
+mod checkpoint;
+#[cfg(feature = "sqlite")]
 mod doing;
 #[cfg(feature = "sqlite")]
 mod driven;
@@ -19,6 +23,7 @@ pub mod kernel;
 mod lock;
 #[cfg(feature = "sqlite")]
 mod looks;
+#[cfg(feature = "sqlite")]
 mod port;
 #[cfg(feature = "sqlite")]
 mod progress;
@@ -42,6 +47,8 @@ pub(crate) mod words;
 #[cfg(feature = "sqlite")]
 pub(crate) mod workers;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use checkpoint::fault as checkpoint_fault;
 #[cfg(feature = "sqlite")]
 pub use driven::DrivenBy;
 #[cfg(feature = "sqlite")]

@@ -1,18 +1,20 @@
 //! What a journal says of one run: the fold that the driver, reports and operators share.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize as _;
 
 use super::{
-    journal::{ReadJournal, RunRow, StoredEvent},
-    kernel::{self, ComponentState, Event, Read, RunEvent, RunState},
+    checkpoint::Resumed,
+    journal::{ReadJournal, RunText, StoredEvent},
+    kernel::{self, ComponentEvent, ComponentState, Event, Read, RunEvent, RunState, Seldom},
 };
 use crate::{
     approve::{self, ApprovedPlan, Counted},
     error::{Error, ErrorKind, Result},
     id::{ComponentId, RunId},
-    plan::{Denial, Plan},
+    judge::Outcome,
+    plan::{Denial, Plan, Seen, Target},
 };
 
 /// The stream of the run itself.
@@ -38,6 +40,11 @@ pub struct Told {
     pub zone: jiff::tz::TimeZone,
 }
 
+/// The component that a stream is of; none where it is of the run.
+pub(super) fn component(stream: &str) -> Option<ComponentId> {
+    stream.strip_prefix(COMPONENT).map(ComponentId::from)
+}
+
 /// The name of a component's stream.
 pub(super) fn stream(component: &ComponentId) -> String {
     format!("{COMPONENT}{component}")
@@ -48,7 +55,7 @@ impl Told {
     /// cannot be read [`Event::Damaged`].
     #[must_use]
     pub fn read(stored: StoredEvent) -> Self {
-        let component = stored.stream.strip_prefix(COMPONENT).map(ComponentId::from);
+        let component = component(&stored.stream);
         let (kind, body) = (stored.kind, stored.body);
         let event = match component {
             Some(_) => known(kind, body, Event::Component),
@@ -103,7 +110,7 @@ pub struct Story {
     /// Its number.
     pub run: RunId,
     /// What it carries out.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Who approved that.
     pub approvals: Vec<Counted>,
     /// When it started.
@@ -118,6 +125,10 @@ pub struct Story {
     pub seq: u64,
     /// When that was decided.
     pub told_at: crate::Timestamp,
+    /// What was seen of components: many are alike.
+    pub(super) seen: Seen<Seldom<Outcome>>,
+    /// Where it is beyond the checkpoints that it began with, if it did.
+    pub(super) resumed: Option<Resumed>,
 }
 
 impl Story {
@@ -127,14 +138,66 @@ impl Story {
     /// `NotFound`: no such run. `JournalDamaged`: its plan or an event cannot be read. `JournalNewer`: it holds
     /// decisions of a newer version, which this one must not continue.
     pub async fn read(journal: &impl ReadJournal, run: RunId) -> Result<Self> {
-        let row = journal.run(run).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("this journal has no run {run}"),
-            )
-            .operation("story.read")
-        })?;
-        let mut story = Self::begin(row)?;
+        let row = row_of(journal, run).await?;
+        let plan = plan_of(journal, &row).await?;
+        Self::fold(journal, row, Arc::new(plan)).await
+    }
+
+    /// The same from its events alone, whatever is kept of what they come to.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_events(journal: &impl ReadJournal, run: RunId) -> Result<Self> {
+        let mut row = row_of(journal, run).await?;
+        let plan = plan_of(journal, &row).await?;
+        row.checkpoint = None;
+        Self::fold(journal, row, Arc::new(plan)).await
+    }
+
+    /// Reads a run whose plan is known.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) async fn read_with(
+        journal: &impl ReadJournal,
+        run: RunId,
+        plan: Arc<Plan>,
+    ) -> Result<Self> {
+        Self::fold(journal, row_of(journal, run).await?, plan).await
+    }
+
+    /// The same from its events alone, up to one of them.
+    pub(super) async fn read_to(
+        journal: &impl ReadJournal,
+        run: RunId,
+        plan: Arc<Plan>,
+        to: u64,
+    ) -> Result<Self> {
+        let mut story = Self::begin(&row_of(journal, run).await?, plan)?;
+        while story.seq < to {
+            let page = journal.events(run, story.seq, 1000).await?;
+            if page.is_empty() {
+                break;
+            }
+            for stored in page {
+                if stored.seq > to {
+                    return Ok(story);
+                }
+                story.evolve(&Told::read(stored))?;
+            }
+        }
+        Ok(story)
+    }
+
+    async fn fold(journal: &impl ReadJournal, row: RunText, plan: Arc<Plan>) -> Result<Self> {
+        if let Some(upto) = row.checkpoint {
+            let mut story = Self::begin(&row, Arc::clone(&plan))?;
+            if story.resume(journal, upto).await? {
+                return Ok(story);
+            }
+            tracing::warn!(run = %row.id, "its checkpoints are left out: they are not what this version kept of its events");
+        }
+        let mut story = Self::begin(&row, plan)?;
         story.read_on(journal).await?;
         Ok(story)
     }
@@ -155,21 +218,9 @@ impl Story {
         }
     }
 
-    fn begin(row: RunRow) -> Result<Self> {
-        let damaged = |what: &str| {
-            Error::new(
-                ErrorKind::JournalDamaged,
-                format!("the {what} of run {} cannot be read", row.id),
-            )
-        };
-        let plan = Plan::from_json(&row.plan.to_string())?;
+    fn begin(row: &RunText, plan: Arc<Plan>) -> Result<Self> {
         let approvals = Vec::<Counted>::deserialize(&row.approvals)
-            .map_err(|e| damaged("approvals").source_error(e))?;
-        if plan.envelope.digest()? != row.plan_digest {
-            return Err(damaged("plan")
-                .expected("the plan that was approved")
-                .found("another digest"));
-        }
+            .map_err(|e| unreadable("approvals", row.id).source_error(e))?;
         let components = plan
             .envelope
             .targets
@@ -186,6 +237,8 @@ impl Story {
             components,
             seq: row.first_seq.saturating_sub(1),
             told_at: row.started_at,
+            seen: Seen::default(),
+            resumed: None,
         })
     }
 
@@ -199,10 +252,7 @@ impl Story {
         match (&told.event, &told.component) {
             (Event::Run(event), _) => self.state.evolve(event),
             (Event::Component(event), Some(component)) => {
-                self.components
-                    .entry(component.clone())
-                    .or_default()
-                    .evolve(event, told.at);
+                self.component_evolves(component, event, told.at);
             }
             (Event::Component(_), None) => {}
             (Event::Other(kind, _), _) => return Err(newer(self.run, kind)),
@@ -211,13 +261,85 @@ impl Story {
         Ok(())
     }
 
+    /// Records one event of a component; answers how many it has now.
+    pub(super) fn component_evolves(
+        &mut self,
+        component: &ComponentId,
+        event: &ComponentEvent,
+        at: crate::Timestamp,
+    ) -> u64 {
+        let state = match self.components.get_mut(component) {
+            Some(state) => state,
+            None => self.components.entry(component.clone()).or_default(),
+        };
+        state.evolve(event, at);
+        if matches!(
+            event,
+            ComponentEvent::Scanned { .. } | ComponentEvent::Checked { .. }
+        ) {
+            self.seen.share(&mut state.outcome);
+        }
+        if let Some(resumed) = &mut self.resumed {
+            resumed.touch(component);
+        }
+        state.events
+    }
+
     /// The plan with its approvals, counted again as they were.
     ///
     /// # Errors
     /// As [`approve`](crate::approve::approve), if the journal was tampered with.
     pub(crate) fn approved(&self) -> Result<ApprovedPlan> {
-        approve::recount(self.plan.clone(), self.approvals.clone(), self.started_at)
+        approve::recount(
+            Arc::clone(&self.plan),
+            self.approvals.clone(),
+            self.started_at,
+        )
     }
+}
+
+async fn row_of(journal: &impl ReadJournal, run: RunId) -> Result<RunText> {
+    journal.run_text(run).await?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("this journal has no run {run}"),
+        )
+        .operation("story.read")
+    })
+}
+
+fn unreadable(what: &str, run: RunId) -> Error {
+    Error::new(
+        ErrorKind::JournalDamaged,
+        format!("the {what} of run {run} cannot be read"),
+    )
+}
+
+/// The plan of a run, read target by target.
+async fn plan_of(journal: &impl ReadJournal, row: &RunText) -> Result<Plan> {
+    let mut plan = Plan::from_json(&row.plan)?;
+    if row.hole.is_some() {
+        let mut targets = Vec::new();
+        loop {
+            let parts = journal.parts(row.id, targets.len() as u64).await?;
+            if parts.is_empty() {
+                break;
+            }
+            for part in parts {
+                let target = serde_json::from_str::<Target>(&part)
+                    .map_err(|e| unreadable("plan", row.id).source_error(e))?;
+                targets.push(target);
+            }
+        }
+        plan.envelope.targets = targets;
+        plan = plan.sharing();
+    }
+    if plan.envelope.digest()? != row.plan_digest {
+        return Err(unreadable("plan", row.id)
+            .expected("the plan that was approved")
+            .found("another digest"));
+    }
+    Ok(plan)
 }
 
 /// The deny-list: what the runs of a journal rolled back and nobody lifted.

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{clock::AtWork, error::Result, id::ComponentId};
 
+/// As many decisions as one transaction takes without delaying those who wait for it.
+const LARGE: usize = 4096;
+
 /// A decision with its place in its stream.
 struct Decided {
     component: Option<ComponentId>,
@@ -45,9 +48,7 @@ impl Turn {
     ) {
         let tseq = match (&event, &component) {
             (Event::Component(event), Some(component)) => {
-                let state = story.components.entry(component.clone()).or_default();
-                state.evolve(event, at);
-                state.events
+                story.component_evolves(component, event, at)
             }
             (Event::Run(event), _) => {
                 story.state.evolve(event);
@@ -91,6 +92,11 @@ impl Turn {
         self.decided.is_empty()
     }
 
+    /// Whether it is as much as one transaction should take.
+    pub(super) fn is_large(&self) -> bool {
+        self.decided.len() >= LARGE
+    }
+
     /// Whether all of it may be lost in a crash.
     pub(super) fn is_lazy(&self) -> bool {
         self.answering.is_empty() && self.decided.iter().all(|d| is_lazy(&d.event))
@@ -102,26 +108,14 @@ impl Turn {
             Event::Run(RunEvent::Ended { .. }) => Some(d.at),
             _ => None,
         });
-        let events = self.decided.iter().map(Decided::stored).collect();
-        match ends {
-            Some(at) => {
-                journal
-                    .append_and_close(story.run, events, &self.answering, at)
-                    .await
-            }
-            None if self.answering.is_empty() => {
-                let durability = match self.is_lazy() {
-                    true => Durability::Lazy,
-                    false => Durability::Durable,
-                };
-                journal.append(story.run, events, durability).await
-            }
-            None => {
-                journal
-                    .append_answering(story.run, events, &self.answering)
-                    .await
-            }
-        }
+        let events = self.decided.iter().map(Decided::stored);
+        let durability = match self.is_lazy() && ends.is_none() {
+            true => Durability::Lazy,
+            false => Durability::Durable,
+        };
+        journal
+            .record(story.run, events, &self.answering, ends, durability)
+            .await
     }
 
     /// Tells everybody who waits how it came out.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Standing, Story,
-    kernel::{ComponentState, End, Phase, Resolution, RingPhase, RunStatus, Wait},
+    kernel::{ComponentState, End, Owed, Phase, Resolution, RingPhase, RunStatus, Step, Wait},
     progress::late,
     words,
 };
@@ -345,13 +345,19 @@ fn owed(
     times: &Times,
     now: Timestamp,
 ) -> impl Iterator<Item = String> {
-    let when = match state.phase {
+    let when = |owed: &Owed| match state.phase {
+        Phase::Doing(Step::GiveBack) | Phase::GivingBack(End::LeftAsIs) if owed.is_around() => {
+            "is being given back now"
+        }
         Phase::GivingBack(_) => "is being given back now",
         Phase::Quarantined => "is given back when a person has decided",
         Phase::Ended(End::LeftAsIs) => {
             "stays for the person who looks at it, until the run is ended"
         }
         Phase::Ended(_) => "was not given back",
+        _ if owed.is_around() && state.failures.is_empty() => {
+            "is given back when it is healthy again"
+        }
         Phase::Doing(_) | Phase::AwaitWayBack | Phase::VerifyBack | Phase::CheckingBack
             if !state.failures.is_empty() =>
         {
@@ -380,9 +386,10 @@ fn owed(
         .map(|owed| {
             let fought = state.fights.iter().rfind(|f| f.taken_by == owed.taken_by);
             format!(
-                "{component} {} since {}, taken by run {run}, {when}{}{}",
+                "{component} {} since {}, taken by run {run}, {}{}{}",
                 owed.what,
                 times.at(owed.since),
+                when(owed),
                 owed.give_back_by.map(overdue).unwrap_or_default(),
                 fought.map_or_else(String::new, |f| format!(
                     " · somebody else changed it: expected {} but found {}",

@@ -54,6 +54,11 @@ async fn one(
             .flat_map(|p| p.kinds())
             .map(|k| (*k).to_owned())
             .collect(),
+        brackets: ports
+            .bracket
+            .iter()
+            .flat_map(|b| b.capabilities().kinds)
+            .collect(),
         tool: ports.deployer.as_ref().map(|d| tool(info, &**d)),
         ..Answers::default()
     };

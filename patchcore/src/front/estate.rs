@@ -33,6 +33,7 @@ pub struct Estate {
     clock: SharedClock,
     providers: Vec<(ProviderInfo, Ports)>,
     lease: Option<Duration>,
+    checkpoint_every: Option<u64>,
 }
 
 impl Estate {
@@ -43,6 +44,7 @@ impl Estate {
             clock: Arc::new(SystemClock),
             providers: Vec::new(),
             lease: None,
+            checkpoint_every: None,
         }
     }
 
@@ -67,6 +69,15 @@ impl Estate {
     #[must_use]
     pub fn with_lock_lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
+        self
+    }
+
+    /// How many events of a run are recorded until what they come to is kept beside them. Default 50,000. Whoever goes on
+    /// with a run reads what was kept last and the events after it; a smaller number makes that shorter, and more is
+    /// written meanwhile.
+    #[must_use]
+    pub fn with_checkpoint_every(mut self, events: u64) -> Self {
+        self.checkpoint_every = Some(events);
         self
     }
 
@@ -183,6 +194,7 @@ impl Estate {
         tools.probes = Arc::new(probes);
         tools.brackets = Arc::new(brackets);
         tools.lease = self.lease;
+        tools.checkpoint_every = self.checkpoint_every;
         Ok(tools)
     }
 

@@ -11,7 +11,7 @@ use crate::{
     execute::{
         Driver, Events, Message, RUN_STREAM, Reins, RunProgress, Standing, Story, Told, Tools,
         denials,
-        journal::{Driving, Durability, Journal, NewEvent, NewRun},
+        journal::{Driving, Durability, Journal, NewEvent, NewRun, PlanText},
         kernel::{self, Command, Event, Resolution, RunEvent, Step},
         standing_words, supervise,
     },
@@ -27,7 +27,7 @@ pub struct Run(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: RunId,
-    plan: Plan,
+    plan: Arc<Plan>,
     journal: Journal,
     clock: SharedClock,
     reins: Reins,
@@ -81,23 +81,28 @@ impl Run {
             )
             .source_error(e)
         };
-        let id = journal
-            .start_run(NewRun {
-                plan: serde_json::to_value(plan).map_err(json)?,
-                approvals: serde_json::to_value(approved.approvals()).map_err(json)?,
-                plan_digest: plan.envelope.digest()?,
-                at: approved.at(),
-                events: vec![NewEvent {
-                    stream: RUN_STREAM.to_owned(),
-                    tseq: 1,
-                    at: now,
-                    kind,
-                    body,
-                }],
-            })
-            .await?;
+        let frame = plan.frame()?;
+        let text = PlanText {
+            text: frame.text,
+            hole: Some(frame.hole),
+            parts: pieces(Arc::clone(approved.shared())),
+        };
+        let new = NewRun {
+            plan: serde_json::Value::Null,
+            approvals: serde_json::to_value(approved.approvals()).map_err(json)?,
+            plan_digest: plan.envelope.digest()?,
+            at: approved.at(),
+            events: vec![NewEvent {
+                stream: RUN_STREAM.to_owned(),
+                tseq: 1,
+                at: now,
+                kind,
+                body,
+            }],
+        };
+        let id = journal.start_run_of(text, new).await?;
         let driving = journal.drives(id)?;
-        let story = Story::read(journal, id).await?;
+        let story = Story::read_with(journal, id, Arc::clone(approved.shared())).await?;
         Self::drive(story, 0, journal, clock, tools, driving)
     }
 
@@ -107,12 +112,12 @@ impl Run {
         clock: SharedClock,
         tools: Tools,
     ) -> Result<Option<Self>> {
-        let Some(row) = journal.open_run().await? else {
+        let Some(id) = journal.open_run_id().await? else {
             return Ok(None);
         };
         // Before anything is recorded: the driver there is would take it for a rival's.
-        let driving = journal.drives(row.id)?;
-        let mut story = Story::read(journal, row.id).await?;
+        let driving = journal.drives(id)?;
+        let mut story = Story::read(journal, id).await?;
         story.approved()?;
         missing_tools(&story.plan, &tools)?;
         let before = story.seq;
@@ -129,14 +134,12 @@ impl Run {
             kind,
             body,
         };
-        let seqs = journal
-            .append(row.id, vec![event], Durability::Durable)
-            .await?;
+        let seqs = journal.append(id, vec![event], Durability::Durable).await?;
         for seq in seqs {
             story.evolve(&Told {
                 seq,
                 at,
-                run: row.id,
+                run: id,
                 component: None,
                 event: Event::Run(taken.clone()),
                 zone: jiff::tz::TimeZone::UTC,
@@ -153,7 +156,7 @@ impl Run {
         tools: Tools,
         driving: Driving,
     ) -> Result<Self> {
-        let (id, plan) = (story.run, story.plan.clone());
+        let (id, plan) = (story.run, Arc::clone(&story.plan));
         let (driver, reins) =
             Driver::new(journal.clone(), Arc::clone(&clock), tools, story, driving)?;
         supervise::detached(driver.drive());
@@ -241,7 +244,7 @@ impl Run {
         story.read_on(&self.0.journal).await?;
         let said = self.0.reins.progress.borrow().clone();
         for (component, state) in &mut story.components {
-            state.progress = said.get(component).cloned();
+            state.progress.set(said.get(component).cloned());
         }
         let progress = story.progress(&self.standing(), self.0.clock.now());
         *watched = Some(story);
@@ -253,7 +256,7 @@ impl Run {
     /// # Errors
     /// As [`Story::read`].
     pub async fn story(&self) -> Result<Story> {
-        Story::read(&self.0.journal, self.0.id).await
+        Story::read_with(&self.0.journal, self.0.id, Arc::clone(&self.0.plan)).await
     }
 
     /// What was observed.
@@ -283,7 +286,7 @@ impl Run {
             story.components.get_mut(&component),
             self.0.reins.progress.borrow().get(&component),
         ) {
-            state.progress = Some(said.clone());
+            state.progress.set(Some(said.clone()));
         }
         story.why(&component, &self.standing(), self.0.clock.now())
     }
@@ -475,6 +478,12 @@ impl Run {
     }
 }
 
+/// The targets of a plan, written one by one.
+fn pieces(plan: Arc<Plan>) -> Box<dyn Iterator<Item = Result<String>> + Send> {
+    let places = 0..plan.envelope.targets.len();
+    Box::new(places.map(move |at| plan.envelope.targets[at].piece()))
+}
+
 /// A plan must not hold what an earlier run of its journal rolled back, also if it was made without looking there.
 async fn refuse_denied(plan: &Plan, journal: &Journal) -> Result<()> {
     let denials = denials(journal).await?;
@@ -512,7 +521,12 @@ pub(crate) fn missing_tools(plan: &Plan, tools: &Tools) -> Result<()> {
             .map(|c| &c.by)
             .find(|by| !tools.probes.contains_key(*by));
         let tool = (!tools.deployers.contains_key(&target.tool)).then_some(&target.tool);
-        if let Some(missing) = tool.or(probe) {
+        let bracket = target
+            .around
+            .iter()
+            .map(|b| &b.by)
+            .find(|by| !tools.brackets.contains_key(*by));
+        if let Some(missing) = tool.or(probe).or(bracket) {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!("plan {} needs provider {missing} for {}, and this estate has none of that name", plan.id(), target.component),

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{PlanInput, PlannedCheck, RebootRule, Target, floors::limited_by};
+use super::{PlanInput, PlannedBracket, PlannedCheck, RebootRule, Target, floors::limited_by};
 use crate::{
     error::{Error, ErrorKind},
     estate::{Component, Estimate, Finding, Impact, Inventory, Patch, WayBack},
     id::{GroupName, Version},
-    policy::{CheckKind, PendingReboot, Policy, RebootWhen, Ring},
-    provider::ProbeKind,
+    policy::{Around, CheckKind, PendingReboot, Policy, RebootWhen, Ring},
+    provider::{BracketKind, ProbeKind},
 };
 
 /// Applying takes this long where the tool does not say: ten minutes is twice what a large package set took
@@ -17,6 +17,10 @@ const APPLY: Estimate = Estimate::new(Duration::from_secs(10 * 60), Duration::fr
 
 /// A restart takes this long where the tool does not say: a physical server with much memory needs ten minutes.
 const RESTART: Estimate = Estimate::new(Duration::from_secs(3 * 60), Duration::from_secs(15 * 60));
+
+/// What is held around a change is held this much longer than a slow change takes: others are waited for in between,
+/// and what lets go by itself should not do so before it is given back.
+const GIVING_BACK: Duration = Duration::from_secs(3600);
 
 /// A component's target, or everything that is in its way at once.
 pub(super) fn target(
@@ -101,6 +105,7 @@ pub(super) fn target(
     }
 
     let checks = checks(inventory, policy, component, &mut errors);
+    let mut around = around(inventory, policy, component, &mut errors);
     let steady = checks.iter().map(|c| c.steady).max().unwrap_or_default();
     // It may take all of `within` to become healthy, and must then stay so.
     let longest = checks
@@ -116,12 +121,13 @@ pub(super) fn target(
     }
     let rolls_back = can("roll_back");
     let p50 = apply.p50 + restart.p50 * restarts + steady;
+    let takes = Estimate::new(p50, p50.max(apply.p95 + restart.p95 * restarts + longest));
     Ok(Target {
         component: id.clone(),
         ring: ring.name.clone(),
         tool: finding.tool.clone(),
         known_as: finding.known_as.clone(),
-        patches,
+        patches: patches.into(),
         stages: can("stage"),
         rolls_back,
         reboot,
@@ -136,10 +142,17 @@ pub(super) fn target(
                 why: format!("{} cannot put earlier versions back", finding.tool),
             },
         },
-        checks,
+        checks: checks.into(),
+        around: {
+            // The way there, and where it fails the way back.
+            around
+                .iter_mut()
+                .for_each(|b| b.at_least = takes.p95 * 2 + GIVING_BACK);
+            around
+        },
         after: Vec::new(),
         groups: groups(inventory, policy, component),
-        takes: Estimate::new(p50, p50.max(apply.p95 + restart.p95 * restarts + longest)),
+        takes,
     })
 }
 
@@ -263,6 +276,55 @@ fn checks(
                 .hint("add one that does, or take the check out of the policy"),
             ),
         }
+    }
+    planned
+}
+
+fn around(
+    inventory: &Inventory,
+    policy: &Policy,
+    component: &Component,
+    errors: &mut Vec<Error>,
+) -> Vec<PlannedBracket> {
+    let mut planned: Vec<PlannedBracket> = Vec::new();
+    let selected = |around: &&Around| around.select.matches(&|key: &str| component.fact(key));
+    for around in policy.around.iter().filter(selected) {
+        let (kind, by) = (around.what.kind(), around.what.by());
+        let can = |kinds: &BTreeSet<BracketKind>| kinds.contains(&kind);
+        if !inventory.brackets.get(by).is_some_and(can) {
+            let others = inventory.brackets.iter().filter(|(_, kinds)| can(kinds));
+            let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
+            errors.push(
+                Error::new(
+                    ErrorKind::Unsupported,
+                    format!(
+                        "{}: {} = \"{by}\" in [[around]], and no provider of that name can do it",
+                        component.id,
+                        kind.slug()
+                    ),
+                )
+                .expected(format!("a provider {by} with that bracket"))
+                .found(match others.as_slice() {
+                    [] => "none of this estate has it".to_owned(),
+                    others => format!("only {} of this estate", others.join(", ")),
+                })
+                .hint(format!(
+                    "add it: Estate::named(…).with({by}), or take it out of the policy"
+                )),
+            );
+            continue;
+        }
+        if planned.iter().any(|p| p.kind == kind && p.by == *by) {
+            continue;
+        }
+        let findings = inventory.findings.get(&component.id).into_iter().flatten();
+        let known_as = findings.filter(|f| f.tool == *by).map(|f| &f.known_as);
+        planned.push(PlannedBracket {
+            kind,
+            by: by.clone(),
+            known_as: known_as.last().unwrap_or(&component.id).clone(),
+            at_least: Duration::ZERO,
+        });
     }
     planned
 }

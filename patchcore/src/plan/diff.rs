@@ -164,6 +164,18 @@ impl<'p> Diff<'p> {
                     then.checks.len()
                 ));
             }
+            if now.around != then.around {
+                let words = |t: &Target| {
+                    super::text::around(&t.around)
+                        .unwrap_or_else(|| "nothing is held around it".to_owned())
+                };
+                match (words(now), words(then)) {
+                    (is, was) if is == was => {
+                        told("what is held around it, for another time".to_owned())
+                    }
+                    (is, was) => told(format!("{is}, was {was}")),
+                }
+            }
             if now.after != then.after {
                 told(format!(
                     "waits for {} others, was {}",
@@ -189,6 +201,7 @@ impl<'p> Diff<'p> {
                 reboot_expected: then.reboot_expected,
                 reboot_first: then.reboot_first,
                 checks: then.checks.clone(),
+                around: then.around.clone(),
                 after: then.after.clone(),
                 takes: then.takes,
                 ..now.clone()

@@ -90,6 +90,7 @@ impl Plan {
                 group.members.len()
             ));
         }
+        lines.extend(text::around(&target.around));
         lines.push(text::way_back(&target.way_back));
         lines.extend(self.why_not(|l| l.component == *id, &times, |l| l.patch.to_string()));
         Explanation {

@@ -11,10 +11,12 @@ mod file;
 mod floors;
 mod left_out;
 mod order;
+mod pieces;
 mod planner;
 mod refuse;
 mod remarks;
 mod select;
+mod shared;
 mod sorted;
 mod target;
 pub(crate) mod text;
@@ -34,10 +36,12 @@ pub use diff::PlanDiff;
 pub use explain::Explanation;
 pub use left_out::{LeftOut, PatchLeftOut, WhyLeftOut, WhyPatchLeftOut};
 pub use planner::{PlanInput, plan};
-pub use target::{PlannedCheck, RebootRule, Target};
+#[cfg(feature = "sqlite")]
+pub(crate) use shared::Seen;
+pub use shared::Shared;
+pub use target::{PlannedBracket, PlannedCheck, RebootRule, Target};
 
 use crate::{
-    digest,
     error::Result,
     estate::{Busy, Tool},
     id::{ComponentId, EstateName, GroupName, PersonId, ProviderName, RingName, WindowName},
@@ -155,9 +159,9 @@ impl Envelope {
     /// The digest that approvals are bound to.
     ///
     /// # Errors
-    /// As [`digest::digest_of`].
+    /// As [`digest::digest_of`](crate::digest::digest_of).
     pub fn digest(&self) -> Result<String> {
-        digest::digest_of(self)
+        self.digest_in_pieces()
     }
 }
 
@@ -308,17 +312,17 @@ impl Plan {
     /// The digest of everything: envelope, schedule and what is left out.
     ///
     /// # Errors
-    /// As [`digest::digest_of`].
+    /// As [`digest::digest_of`](crate::digest::digest_of).
     pub fn digest(&self) -> Result<String> {
-        digest::digest_of(self)
+        self.digest_in_pieces()
     }
 
     /// The stored form.
     ///
     /// # Errors
-    /// As [`digest::canonical_json`].
+    /// As [`digest::canonical_json`](crate::digest::canonical_json).
     pub fn to_json(&self) -> Result<String> {
-        digest::canonical_json(self)
+        self.written()
     }
 
     /// Reads the stored form.
@@ -326,7 +330,7 @@ impl Plan {
     /// # Errors
     /// `InvalidInput`: not JSON, not a plan, or a plan of a newer version.
     pub fn from_json(text: &str) -> Result<Self> {
-        crate::stored::parse(text, Self::SCHEMA, "a plan", "plan.load")
+        crate::stored::parse(text, Self::SCHEMA, "a plan", "plan.load").map(Self::sharing)
     }
 
     /// The JSON Schema of the stored form.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Shared;
 use crate::{
     estate::{Estimate, Patch, WayBack},
     id::{ComponentId, GroupName, ProviderName, RingName},
-    provider::{Change, ProbeKind},
+    provider::{BracketKind, BracketRequest, Change, PortCall, ProbeKind},
 };
 
 /// Whether a component restarts.
@@ -40,6 +41,36 @@ pub struct PlannedCheck {
     pub steady: Duration,
 }
 
+/// Something that is held around the change of a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedBracket {
+    /// What.
+    pub kind: BracketKind,
+    /// Which provider takes it and gives it back.
+    pub by: ProviderName,
+    /// That provider's own name for the component.
+    pub known_as: ComponentId,
+    /// For how long it is taken at least; when that is over, it should have been given back.
+    #[serde(with = "crate::clock::iso")]
+    #[schemars(with = "String")]
+    pub at_least: Duration,
+}
+
+impl PlannedBracket {
+    /// What is asked of the provider to take it.
+    #[must_use]
+    pub fn take(&self) -> PortCall {
+        PortCall::Bracket {
+            by: self.by.clone(),
+            request: BracketRequest::Take {
+                components: vec![self.known_as.clone()],
+                kind: self.kind,
+                at_least: self.at_least,
+            },
+        }
+    }
+}
+
 /// One component's part of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
@@ -53,7 +84,8 @@ pub struct Target {
     /// The tool's own name for it.
     pub known_as: ComponentId,
     /// Exactly what goes in.
-    pub patches: Vec<Patch>,
+    #[schemars(with = "Vec<Patch>")]
+    pub patches: Shared<Patch>,
     /// Whether the tool fetches ahead and keeps the way back.
     pub stages: bool,
     /// Whether the tool can put the earlier versions back.
@@ -67,7 +99,11 @@ pub struct Target {
     /// Its way back.
     pub way_back: WayBack,
     /// What must hold before it counts as healthy.
-    pub checks: Vec<PlannedCheck>,
+    #[schemars(with = "Vec<PlannedCheck>")]
+    pub checks: Shared<PlannedCheck>,
+    /// What is taken before it is changed, in this order, and given back when it is healthy again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<PlannedBracket>,
     /// Who must be back in service first.
     pub after: Vec<ComponentId>,
     /// The redundancy groups it draws on.

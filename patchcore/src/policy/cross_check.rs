@@ -18,6 +18,7 @@ pub(crate) fn cross_check(policy: &Policy, document: &mut Document) {
     rules.orders();
     rules.limits();
     rules.checks();
+    rules.around();
     rules.failures();
 }
 
@@ -234,6 +235,24 @@ impl Rules<'_> {
                     &[&at],
                     format!("order {:?}: steps is empty", order.within),
                 );
+            }
+        }
+    }
+
+    fn around(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (index, around) in self.policy.around.iter().enumerate() {
+            let (word, by) = (around.what.kind().slug(), around.what.by().as_str());
+            if !seen.insert((word, by, around.select.to_string())) {
+                let message = format!(
+                    "around {}: {word} = {by:?} stands around the same components already",
+                    index + 1
+                );
+                let (at, select) = (
+                    format!("/around/{index}/{word}"),
+                    format!("/around/{index}/select"),
+                );
+                self.report(&at, &[&at, &select], message);
             }
         }
     }

@@ -5,6 +5,7 @@
 //! policy plans, and [`Policy::lacks`] says what it needs before a plan made by it may run.
 
 mod approval;
+mod around;
 mod budget;
 mod calendar;
 mod check;
@@ -38,6 +39,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use approval::ApprovalRules;
+pub use around::{Around, AroundWhat};
 pub use budget::{Budget, Tolerance};
 pub use calendar::{Calendar, ClosedBecause, Gate, Opening};
 pub use check::{Check, CheckKind};
@@ -107,6 +109,9 @@ pub struct Policy {
     /// How components show that they are healthy. Default by what the providers observe alone.
     #[serde(rename = "check")]
     pub checks: Vec<Check>,
+    /// What is held around a change, and given back when the component is healthy again. Default nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<Around>,
     /// What happens when a component fails.
     pub on_fail: OnFail,
     /// When components are rebooted.
@@ -138,6 +143,7 @@ impl Policy {
             order: Vec::new(),
             limits: Vec::new(),
             checks: Vec::new(),
+            around: Vec::new(),
             on_fail: OnFail::default(),
             reboot: RebootRules::default(),
             places: Places::default(),
@@ -190,6 +196,13 @@ impl Policy {
     #[must_use]
     pub fn with_ring(mut self, ring: Ring) -> Self {
         self.rings.push(ring);
+        self
+    }
+
+    /// Something more that is held around a change.
+    #[must_use]
+    pub fn with_around(mut self, around: Around) -> Self {
+        self.around.push(around);
         self
     }
 

@@ -229,6 +229,18 @@ pub(crate) const POLICY: Table = Table {
             }),
         ),
         Key::optional(
+            "around",
+            Kind::Tables(&Table {
+                one_of: &["silence", "pause"],
+                later: &[Later::new("move_away", "move_away")],
+                ..Table::of(&[
+                    Key::optional("select", SELECTOR),
+                    Key::optional("silence", Kind::Name),
+                    Key::optional("pause", Kind::Name),
+                ])
+            }),
+        ),
+        Key::optional(
             "on_fail",
             Kind::Table(&Table::of(&[
                 Key::optional("component", Kind::Choice(&["roll_back", "stop", "skip"])),
@@ -266,7 +278,6 @@ pub(crate) const POLICY: Table = Table {
         Later::new("other_patchers", "[other_patchers]"),
         Later::new("deadline", "[deadline]"),
         Later::new("lane", "[[lane]]"),
-        Later::new("around", "[[around]]"),
         Later::new("hook", "[[hook]]"),
         Later::new("ticket", "[ticket]"),
     ],
@@ -369,6 +380,7 @@ mod tests {
             ],
             "order": [{ "within": "app", "steps": ["a = b"] }],
             "check": [{ "http": "http://a/" }],
+            "around": [{ "silence": "alerts" }],
             "limit": [{ "per": "cluster", "down": 1 }],
             "on_fail": { "kind": [{ "kind": "unhealthy" }] },
             "reboot": {},
@@ -415,6 +427,8 @@ mod tests {
             ("/check/0/http", json!("https://a/")),
             ("/check/0/within", json!("2h")),
             ("/check/0/steady", json!("2h")),
+            ("/around/0/select", json!("a = b")),
+            ("/around/0/silence", json!("others")),
             ("/on_fail/component", json!("skip")),
             ("/on_fail/tolerate", json!("1")),
             ("/on_fail/tolerate_in_run", json!("3")),
@@ -477,6 +491,9 @@ mod tests {
         let mut command = base();
         command["check"][0] = json!({ "command": ["true"] });
         assert_ne!(read(&command), unchanged);
+        let mut paused = base();
+        paused["around"][0] = json!({ "pause": "alerts" });
+        assert_ne!(read(&paused), unchanged);
         let mut kept = base();
         kept["limit"][0] = json!({ "per": "cluster", "keep_up": 1 });
         assert_ne!(read(&kept), unchanged);
@@ -493,8 +510,16 @@ mod tests {
                     .join("/")
             })
             .collect();
-        // The one version that there is cannot be changed; these two take the place of another key.
-        changed.extend(["/policy", "/check/command", "/limit/keep_up"].map(str::to_owned));
+        // The one version that there is cannot be changed; these take the place of another key.
+        changed.extend(
+            [
+                "/policy",
+                "/check/command",
+                "/limit/keep_up",
+                "/around/pause",
+            ]
+            .map(str::to_owned),
+        );
         keys.sort();
         changed.sort();
         assert_eq!(keys, changed);

@@ -37,6 +37,24 @@ impl BracketKind {
             Self::Pause => "pause",
         }
     }
+
+    /// What was done, as a sentence begins.
+    #[cfg(feature = "sqlite")]
+    pub(crate) const fn taken_words(self) -> &'static str {
+        match self {
+            Self::Silence => "its alerts were silenced",
+            Self::Pause => "what works on it by itself was paused",
+        }
+    }
+
+    /// What should be seen.
+    #[cfg(feature = "sqlite")]
+    pub(crate) const fn held_words(self) -> &'static str {
+        match self {
+            Self::Silence => "alerts that reach nobody",
+            Self::Pause => "a pause",
+        }
+    }
 }
 
 /// The verbs of a [`Bracket`].

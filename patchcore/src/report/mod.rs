@@ -217,12 +217,20 @@ impl Report {
                     ring: target.ring.clone(),
                     phase: state.phase,
                     since: state.since,
-                    outcome: state.outcome.clone(),
-                    patches: target.patches.clone(),
-                    failures: state.failures.clone(),
-                    why: state.quarantine.clone().or_else(|| state.skipped.clone()),
+                    outcome: (*state.outcome).clone(),
+                    patches: target.patches.to_vec(),
+                    failures: state.failures.to_vec(),
+                    why: state
+                        .quarantine
+                        .as_deref()
+                        .or(state.skipped.as_deref())
+                        .map(str::to_owned),
                     owes: state.owed.iter().map(|o| o.what.clone()).collect(),
-                    reached: state.reached.clone(),
+                    reached: state
+                        .reached
+                        .iter()
+                        .map(|(word, at)| (word.to_owned(), at))
+                        .collect(),
                 })
             })
             .collect();

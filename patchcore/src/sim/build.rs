@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    brackets::SimBrackets,
     clock::VirtualClock,
     guest::GuestSpec,
     history::{Calls, History},
@@ -19,8 +20,8 @@ use crate::{
     clock::{Clock, SharedClock},
     error::Result,
     estate::{ComponentKind, Patch, RedundancyGroup, Relation, RelationKind},
-    id::{ComponentId, OpKey, PatchId, Version},
-    provider::Guarantee,
+    id::{ComponentId, OpKey, PatchId, ProviderName, Version},
+    provider::{BracketKind, Guarantee},
 };
 
 /// A simulated estate: a cheap clone of one world and its time. It outlives every run, so that a run can
@@ -168,6 +169,17 @@ impl Sim {
     #[must_use]
     pub fn provider(&self) -> SimProvider {
         SimProvider::new(self.world.clone())
+    }
+
+    /// A provider of brackets: something that is taken around a change, such as an alert manager or a backup. It knows
+    /// the components of this estate by their names.
+    #[must_use]
+    pub fn brackets(
+        &self,
+        name: impl Into<ProviderName>,
+        kinds: impl IntoIterator<Item = BracketKind>,
+    ) -> SimBrackets {
+        SimBrackets::new(name.into(), kinds.into_iter().collect(), self.world.clone())
     }
 
     /// Its time.

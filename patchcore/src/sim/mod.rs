@@ -32,6 +32,8 @@
 //! # }
 //! ```
 
+mod bracket;
+mod brackets;
 mod build;
 mod catalogue;
 mod chance;
@@ -55,6 +57,8 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use bracket::{BracketChange, BracketEntry};
+pub use brackets::SimBrackets;
 pub use build::Sim;
 pub use clock::VirtualClock;
 pub use guest::GuestSpec;

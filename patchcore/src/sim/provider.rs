@@ -7,14 +7,14 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::world::World;
+use super::{brackets::SimBrackets, world::World};
 use crate::{
     error::{Error, ErrorKind, Result},
     estate::{Available, Sighting},
     id::ComponentId,
     provider::{
-        EvidenceLabel, InventorySource, Listing, OpContext, PatchSource, PerComponent, Ports,
-        Provider, ProviderInfo,
+        BracketKind, EvidenceLabel, InventorySource, Listing, OpContext, PatchSource, PerComponent,
+        Ports, Provider, ProviderInfo,
     },
 };
 
@@ -24,6 +24,7 @@ pub struct SimProvider {
     info: ProviderInfo,
     ports: Arc<SimPorts>,
     locks: bool,
+    brackets: Option<SimBrackets>,
 }
 
 impl SimProvider {
@@ -46,9 +47,18 @@ impl SimProvider {
         });
         Self {
             info,
-            ports: Arc::new(SimPorts { world }),
+            ports: Arc::new(SimPorts::new(world)),
             locks: false,
+            brackets: None,
         }
+    }
+
+    /// With brackets of its own, by the same name.
+    #[must_use]
+    pub fn with_brackets(mut self, kinds: impl IntoIterator<Item = BracketKind>) -> Self {
+        let (name, world) = (self.info.name.clone(), Arc::clone(&self.ports.world));
+        self.brackets = Some(SimBrackets::new(name, kinds.into_iter().collect(), world));
+        self
     }
 
     /// With a lock on each target, as machines have that can make a file if it is not there.
@@ -70,6 +80,10 @@ impl Provider for SimProvider {
             .with_source(self.ports.clone())
             .with_deployer(self.ports.clone())
             .with_probe(self.ports.clone());
+        let ports = match &self.brackets {
+            Some(brackets) => ports.with_bracket(brackets.port()),
+            None => ports,
+        };
         match self.locks {
             true => ports.with_lock(self.ports.clone()),
             false => ports,
@@ -84,6 +98,10 @@ pub(super) struct SimPorts {
 }
 
 impl SimPorts {
+    pub(super) fn new(world: Arc<Mutex<World>>) -> Self {
+        Self { world }
+    }
+
     /// The world as it is at the time of a call.
     pub(super) fn world(&self, ctx: &OpContext) -> Result<MutexGuard<'_, World>> {
         ctx.check()?;

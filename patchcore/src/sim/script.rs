@@ -42,6 +42,7 @@ pub(super) enum Fault {
         patch: PatchId,
     },
     RollBackFails,
+    TakeLies,
     Unreachable {
         from: Timestamp,
         until: Timestamp,
@@ -154,6 +155,12 @@ impl Script {
         })
     }
 
+    /// What is to be taken around the component is said to be taken, and is not.
+    #[must_use]
+    pub fn take_lies() -> Self {
+        Self::of(Fault::TakeLies)
+    }
+
     /// The component does not come back from a restart.
     #[must_use]
     pub fn restart_never_returns() -> Self {
@@ -240,6 +247,7 @@ impl fmt::Display for Script {
             }
             Fault::LiesSuccess { patch } => write!(f, "the tool lies about {patch}"),
             Fault::RollBackFails => f.write_str("roll-back fails"),
+            Fault::TakeLies => f.write_str("what is taken is not taken"),
             Fault::Unreachable { from, until } => write!(f, "unreachable {from} to {until}"),
             Fault::LockHeld { by, from, until } => {
                 write!(f, "package lock held by {by} {from} to {until}")

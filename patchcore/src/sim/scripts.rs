@@ -133,6 +133,11 @@ impl Scripts {
             .is_some()
     }
 
+    pub(super) fn take_lies(&self, on: &ComponentId) -> bool {
+        self.first(on, |f| matches!(f, Fault::TakeLies).then_some(()))
+            .is_some()
+    }
+
     pub(super) fn restart_never_returns(&self, on: &ComponentId) -> bool {
         self.first(on, |f| {
             matches!(f, Fault::RestartNeverReturns).then_some(())

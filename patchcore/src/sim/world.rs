@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
+    bracket::Brackets,
     catalogue::Catalogue,
     guest::{Guest, GuestSpec, Power},
     history::{Calls, History, OutageCause, most_out_of_service},
@@ -33,6 +34,7 @@ pub struct World {
     pub(super) jobs: Jobs,
     pub(super) calls: BTreeMap<OpKey, Calls>,
     pub(super) locks: Locks,
+    pub(super) brackets: Brackets,
     pub(super) arrivals: BTreeMap<ComponentId, Vec<Arrival>>,
     due: BTreeMap<(Timestamp, u64), Due>,
     dues: u64,
@@ -63,6 +65,7 @@ impl World {
             jobs: Jobs::default(),
             calls: BTreeMap::new(),
             locks: Locks::default(),
+            brackets: Brackets::default(),
             arrivals: BTreeMap::new(),
             due: BTreeMap::new(),
             dues: 0,
@@ -265,6 +268,7 @@ impl World {
             }
         }
         self.now = self.now.max(now);
+        self.brackets.lapse(self.now);
     }
 
     /// Mistakes of the description: names that stand for nothing, all at once.

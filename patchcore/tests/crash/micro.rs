@@ -276,7 +276,7 @@ impl Trial {
             key: self.key.clone(),
             subject: ComponentId::from(GUEST),
             request: self.request.clone(),
-            journaled: journal.state.op.clone().map(Box::new),
+            journaled: journal.state.op.clone(),
         };
         let pen = Pen {
             of: Arc::clone(&of),

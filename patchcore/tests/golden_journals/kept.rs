@@ -127,17 +127,8 @@ impl Kept {
 
     /// The same events in a journal of today.
     pub(crate) async fn in_a_journal(&self) -> (Journal, RunId) {
-        let journal = Journal::in_memory().unwrap();
-        let run = journal
-            .start_run(NewRun {
-                plan: self.run.plan.clone(),
-                approvals: self.run.approvals.clone(),
-                plan_digest: self.run.plan_digest.clone(),
-                at: self.run.started_at,
-                events: Vec::new(),
-            })
-            .await
-            .unwrap();
+        let journal = self.empty(Journal::in_memory().unwrap()).await;
+        let run = RunId(1);
         let events = self.events.iter().map(|e| NewEvent {
             stream: e.stream.clone(),
             tseq: e.tseq,
@@ -150,6 +141,19 @@ impl Kept {
             .await
             .unwrap();
         (journal, run)
+    }
+
+    /// Its run in a new journal, before its first event.
+    pub(crate) async fn empty(&self, journal: Journal) -> Journal {
+        let new = NewRun {
+            plan: self.run.plan.clone(),
+            approvals: self.run.approvals.clone(),
+            plan_digest: self.run.plan_digest.clone(),
+            at: self.run.started_at,
+            events: Vec::new(),
+        };
+        assert_eq!(journal.start_run(new).await.unwrap(), RunId(1));
+        journal
     }
 
     /// Compares with the kept state: what stood there once stands there with the same value, and more may stand

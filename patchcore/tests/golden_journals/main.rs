@@ -12,6 +12,7 @@
 #[expect(dead_code, reason = "shared with the tests of whole runs")]
 #[path = "../run/estate.rs"]
 mod estate;
+mod checkpoints;
 mod kept;
 mod making;
 
@@ -29,7 +30,7 @@ use serde_json::json;
 use kept::Kept;
 
 /// The format that is written today.
-const TODAY: &str = "v2";
+const TODAY: &str = "v3";
 
 /// Every kind of event of format 1.
 const KINDS: [&str; 30] = [

@@ -10,13 +10,13 @@ use patchcore::{
         kernel::{Phase, Resolution},
     },
     id::RunId,
-    provider::Guarantee,
+    provider::{BracketKind, Guarantee},
     sim::{Script, Sim},
 };
 
 use super::estate::{self, Folder, approved, plan, policy, sim, start, started};
 
-pub(crate) const ALL: [&str; 16] = [
+pub(crate) const ALL: [&str; 19] = [
     "good",
     "rolled_back_and_denied",
     "denied_and_lifted",
@@ -33,6 +33,9 @@ pub(crate) const ALL: [&str; 16] = [
     "ring_approved_paused_refused",
     "drifted_untouched",
     "two_loans_one_waived",
+    "brackets_given_back",
+    "brackets_rolled_back",
+    "bracket_fought_and_waived",
 ];
 
 pub(crate) async fn make(name: &str) -> (Journal, RunId) {
@@ -59,8 +62,46 @@ pub(crate) async fn make(name: &str) -> (Journal, RunId) {
         "ring_approved_paused_refused" => steered().await,
         "drifted_untouched" => drifted().await,
         "two_loans_one_waived" => two_loans().await,
+        "brackets_given_back" => held(&sim(), None).await,
+        "brackets_rolled_back" => held(&bad("t-1"), None).await,
+        "bracket_fought_and_waived" => held(&sim(), Some("t-1")).await,
         other => panic!("{other} is not made by anybody"),
     }
+}
+
+/// Alerts are silenced around each change and a backup is paused, and somebody switches the alerts of one on again.
+async fn held(sim: &Sim, fights: Option<&str>) -> (Journal, RunId) {
+    let estate = estate::estate(sim)
+        .with(sim.brackets("alerts", [BracketKind::Silence]))
+        .with(sim.brackets("backup", [BracketKind::Pause]));
+    let around = "[[around]]\nsilence = \"alerts\"\n[[around]]\npause = \"backup\"\n[[check]]";
+    let journal = Journal::in_memory().unwrap();
+    let plan = plan(&estate, &policy(&[("[[check]]", around)]), &journal).await;
+    let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
+    let mut events = run.events();
+    while let Some(event) = events.next().await {
+        let Some(component) = event.component.filter(|c| fights.is_some_and(|f| *c == f)) else {
+            continue;
+        };
+        if event.event.to_string().starts_with("applied") {
+            sim.world(|w| w.end_by_hand("alerts", BracketKind::Silence, component.as_str()));
+            break;
+        }
+    }
+    if run.finished().await.unwrap().is_halted() {
+        run.end("maria", "enough for tonight").await.unwrap();
+    } else if let Some(component) = fights {
+        run.resolve(
+            component,
+            Resolution::Abandon,
+            "maria",
+            "jon wants to see its alerts",
+        )
+        .await
+        .unwrap();
+    }
+    run.finished().await.unwrap();
+    (journal, run.id())
 }
 
 fn bad(on: &str) -> Sim {

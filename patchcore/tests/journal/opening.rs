@@ -148,13 +148,13 @@ async fn a_newer_journal_is_refused_and_not_changed() {
     let directory = Directory::new("newer");
     written(&directory.journal()).await;
     sql(&directory.journal())
-        .execute("UPDATE meta SET schema = 2", [])
+        .execute("UPDATE meta SET schema = 3", [])
         .unwrap();
     let error = refused(Journal::open(directory.journal()), ErrorKind::JournalNewer);
     assert!(
         error
             .to_string()
-            .ends_with("expected schema 1 but found schema 2"),
+            .ends_with("expected schema 2 but found schema 3"),
         "{error:?}"
     );
     refused(

@@ -27,6 +27,7 @@ fn wake_at(decision: &mut Decision, at: Option<Timestamp>) {
 
 fn first_step(target: &Target) -> Phase {
     Phase::Doing(match (target.reboot_first, target.stages) {
+        _ if !target.around.is_empty() => Step::Take,
         (true, _) => Step::RebootFirst,
         (false, true) => Step::Stage,
         (false, false) => Step::Apply,
@@ -249,13 +250,11 @@ impl<'a> Context<'a> {
     fn people(&self, decision: &mut Decision) {
         for (component, state) in self.components {
             if state.phase == Phase::Quarantined {
-                let why = state
-                    .quarantine
-                    .clone()
-                    .or_else(|| state.failures.last().map(|f| f.message.clone()));
+                let last = || state.failures.last().map(|f| f.message.as_str());
+                let why = state.quarantine.as_deref().or_else(last);
                 decision.waits.push(Wait::Person {
                     component: component.clone(),
-                    why: why.unwrap_or_default(),
+                    why: why.unwrap_or_default().to_owned(),
                 });
             }
         }
@@ -300,7 +299,10 @@ impl<'a> Context<'a> {
             match self.slot(target, rules.at_once, &taken) {
                 Ok(()) => {
                     taken.push(&target.component);
-                    let next = Phase::Doing(Step::RollBack);
+                    let next = Phase::Doing(match target.around.is_empty() {
+                        true => Step::RollBack,
+                        false => Step::Take,
+                    });
                     decision.components.push((
                         target.component.clone(),
                         ComponentEvent::WayBackOpened { next },

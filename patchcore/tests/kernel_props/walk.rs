@@ -13,8 +13,12 @@ use patchcore::{
     },
     id::{ComponentId, OpKey, RunId},
     judge::CheckResult,
+    plan::{PlannedBracket, Target},
     policy::{Calendar, Gate},
-    provider::{Baseline, DeployRequest, Evidence, Guarantee, PortCall, ProbeVerdict, Undo},
+    provider::{
+        Baseline, BracketKind, BracketRequest, DeployRequest, Evidence, Guarantee, PortCall,
+        ProbeVerdict, Undo,
+    },
 };
 
 use super::reference;
@@ -60,6 +64,7 @@ impl Walk {
             seen: BTreeSet::new(),
         };
         walk.bend();
+        walk.hold();
         // The schedule may be another one now.
         let envelope = &walk.plan.envelope;
         walk.index = Index::new(envelope, &walk.plan.schedule, &walk.components);
@@ -119,6 +124,25 @@ impl Walk {
         if self.draw(3) == 0 {
             let hours = self.draw(200);
             self.plan.envelope.expires = self.now + jiff::SignedDuration::from_hours(hours as i64);
+        }
+    }
+
+    /// Something is held around some of them.
+    fn hold(&mut self) {
+        for at in 0..self.plan.envelope.targets.len() {
+            let number = self.draw(5).saturating_sub(2);
+            let target = &mut self.plan.envelope.targets[at];
+            let bracket = |(kind, by): (BracketKind, &str)| PlannedBracket {
+                kind,
+                by: by.into(),
+                known_as: target.known_as.clone(),
+                at_least: std::time::Duration::from_secs(3600),
+            };
+            let all = [
+                (BracketKind::Silence, "alerts"),
+                (BracketKind::Pause, "backup"),
+            ];
+            target.around = all.into_iter().take(number).map(bracket).collect();
         }
     }
 
@@ -195,6 +219,7 @@ impl Walk {
         let target = self.plan.envelope.target(component).unwrap().clone();
         self.something_is_noted(component);
         let effect = self.components[component].effect(&target, component, "j", RunId(1));
+        self.is_held_around(&target, component);
         let good = self.draw(10) > 1;
         let input = match effect {
             Effect::Ensure {
@@ -229,10 +254,22 @@ impl Walk {
                                 staged: key.clone(),
                             }))
                         }
+                        PortCall::Bracket {
+                            by,
+                            request: BracketRequest::Take { kind, .. },
+                        } => Undo::By(PortCall::Bracket {
+                            by: by.clone(),
+                            request: BracketRequest::GiveBack {
+                                components: vec![target.known_as.clone()],
+                                kind: *kind,
+                                taken: key.clone(),
+                            },
+                        }),
                         _ => Undo::Nothing,
                     };
-                    let owes = (step == Step::Stage).then(|| "old packages".to_owned());
-                    if step == Step::Stage {
+                    let borrows = matches!(step, Step::Stage | Step::Take);
+                    let owes = borrows.then(|| "something".to_owned());
+                    if borrows {
                         let kept = self.kept.entry(component.clone()).or_default();
                         kept.insert(key.clone());
                     }
@@ -255,10 +292,14 @@ impl Walk {
                 if good && matches!(step, Step::Reboot | Step::RebootFirst | Step::RebootBack) {
                     *self.boots.entry(component.clone()).or_default() += 1;
                 }
-                if let (true, PortCall::Deploy(DeployRequest::Discard { staged, .. })) =
-                    (good, &request)
+                if let PortCall::Deploy(DeployRequest::Discard { staged: taken, .. })
+                | PortCall::Bracket {
+                    request: BracketRequest::GiveBack { taken, .. },
+                    ..
+                } = &request
+                    && good
                 {
-                    self.given_back(component, staged);
+                    self.given_back(component, taken);
                 }
                 let result = match (good, self.draw(4)) {
                     (true, _) => OpResult::Done(Evidence::observed(self.now, "done")),
@@ -315,6 +356,27 @@ impl Walk {
             other => panic!("{other:?} comes back"),
         };
         self.answer(component, input);
+    }
+
+    /// Nothing is done to a component before all of its brackets are taken, and none is held while it is watched.
+    fn is_held_around(&self, target: &Target, component: &ComponentId) {
+        let state = &self.components[component];
+        if matches!(
+            state.phase,
+            Phase::Doing(Step::RebootFirst | Step::Stage | Step::Apply)
+        ) {
+            assert_eq!(state.taken, target.around.len(), "{component}: {state:?}");
+        }
+        if matches!(
+            state.phase,
+            Phase::InService | Phase::ConfirmVersions | Phase::ConfirmHealth | Phase::AwaitWayBack
+        ) {
+            let held = state
+                .owed
+                .iter()
+                .any(patchcore::execute::kernel::Owed::is_around);
+            assert!(!held, "{component}: {state:?}");
+        }
     }
 
     /// What is only noted while an effect is in flight changes neither where the component is nor what must be done.
@@ -534,12 +596,14 @@ impl Walk {
     fn tell(&mut self, component: &ComponentId, event: &ComponentEvent) {
         let json = serde_json::to_value(event).unwrap();
         self.note(&json);
-        if let ComponentEvent::Resolved {
-            gives: Some(gives), ..
-        } = event
-        {
-            // The person saw that it is given back.
-            self.given_back(component, gives);
+        if let ComponentEvent::Resolved { gives, only, .. } = event {
+            if let Some(gives) = gives {
+                // The person saw that it is given back.
+                self.given_back(component, gives);
+            }
+            if only.is_some() {
+                self.seen.insert("waives one".to_owned());
+            }
         }
         let known = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(*event, known, "an event is read back as it was written");

@@ -25,7 +25,7 @@ use patchcore::{
     judge::CheckResult,
     plan::{Plan, PlanInput, RebootRule, WhyLeftOut, plan},
     policy::{self, Policy},
-    provider::{ProbeKind, ProbeVerdict},
+    provider::{BracketKind, PortCall, ProbeKind, ProbeVerdict},
 };
 use serde_json::Value;
 
@@ -111,6 +111,13 @@ steady = "1m"
 select = "tier = db"
 command = ["is-up", "a"]
 
+[[around]]
+select = "tier in (web)"
+silence = "alerts"
+[[around]]
+select = "tier in (db)"
+pause = "backup"
+
 [on_fail]
 component = "roll_back"
 tolerate = "1"
@@ -186,6 +193,14 @@ fn inventory() -> Inventory {
     );
     for kind in ["http", "command"] {
         inventory.probes.insert(kind.to_owned(), "linux".into());
+    }
+    for (name, kind) in [
+        ("alerts", BracketKind::Silence),
+        ("pager", BracketKind::Silence),
+        ("backup", BracketKind::Pause),
+        ("vault", BracketKind::Pause),
+    ] {
+        inventory.brackets.insert(name.into(), [kind].into());
     }
     let of = |stage, tier, app| [("stage", stage), ("tier", tier), ("app", app)];
     add(&mut inventory, "canary-1", of("canary", "x", "x"), &["a"]);
@@ -292,6 +307,22 @@ fn target_check(plan: &Plan, component: &str) -> String {
             })
             .collect(),
         _ => "no check".to_owned(),
+    }
+}
+
+/// What is asked for before anything is done to a component.
+fn taken(plan: &Plan, component: &str) -> String {
+    let target = plan.envelope.target(&component.into()).unwrap();
+    let taking = ComponentState {
+        phase: Phase::Doing(Step::Take),
+        ..ComponentState::default()
+    };
+    match taking.effect(target, &target.component, "j", RunId(1)) {
+        Effect::Ensure {
+            request: PortCall::Bracket { by, request },
+            ..
+        } => format!("{} by {by}", request.kind().slug()),
+        _ => "nothing".to_owned(),
     }
 }
 

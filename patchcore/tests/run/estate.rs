@@ -64,10 +64,12 @@ pub(crate) fn sim() -> Sim {
 
 pub(crate) const ALL: [&str; 4] = ["t-1", "w-1", "w-2", "w-3"];
 
+/// Its runs keep checkpoints all the time, so that whatever is tried here is tried with them.
 pub(crate) fn estate(sim: &Sim) -> Estate {
     Estate::named("test")
         .with(sim.provider())
         .with_clock(sim.shared_clock())
+        .with_checkpoint_every(4)
 }
 
 /// One whose targets keep locks.

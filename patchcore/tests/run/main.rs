@@ -6,6 +6,8 @@
 )]
 
 mod blocking;
+mod brackets;
+mod checkpoints;
 mod crash;
 mod driving;
 mod ensuring;

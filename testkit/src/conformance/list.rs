@@ -95,6 +95,21 @@ macro_rules! __checks {
         lock_lives_by_the_calls_of_its_holder = "a lock that is lost while a long job runs and is asked after",
         lock_refuses_the_begin_of_who_lost_it = "a lock that nobody obeys: an orchestrator that slept through a takeover begins all the same",
     } } };
+    (bracket $($to:tt)*) => { $crate::__make! { $($to)* bracket Bracket {
+        bracket_take_is_there_and_read_back = "a silence that was only asked for: a night of alerts, or a backup that runs into the change",
+        bracket_held_reads_the_target = "what the provider remembers told for what is there: a change under a silence that somebody ended",
+        bracket_held_answers_every_component_asked = "a component that is dropped from the answer, or one that nobody asked for",
+        bracket_take_twice_has_one_effect = "a key that the target forgets: one silence is given back, and the other stays",
+        bracket_is_found_again_by_a_new_process = "what was taken before a crash is lost: a person is asked, or it is taken twice",
+        bracket_undo_is_the_give_back_that_names_it = "nothing on the ledger, or another's loan: what was taken stays for ever",
+        bracket_given_back_is_gone = "alerts that stay silenced after the change, and nobody knows",
+        bracket_give_back_may_be_repeated = "giving back twice fails, and a run that was interrupted never ends with an empty ledger",
+        bracket_of_others_stays = "the silence of somebody else ended with ours",
+        bracket_change_by_others_is_a_fight = "what somebody changed on purpose is overwritten or passed over in silence",
+        bracket_unclaimed_kinds_are_unsupported = "a kind that is not claimed and is taken, or refused by another kind of error than Unsupported",
+        bracket_questions_change_nothing = "a question that already acts: it has no entry in the ledger",
+        bracket_holds_as_long_as_asked = "a silence that ends in the middle of the change",
+    } } };
 }
 
 /// Makes tests, or the table, from a list of checks.
@@ -118,7 +133,8 @@ macro_rules! __make {
     };
 }
 
-/// Writes one `#[test]` per check of a port: `inventory`, `source`, `deployer` (with its operations), `probe` or `lock`.
+/// Writes one `#[test]` per check of a port: `inventory`, `source`, `deployer` (with its operations), `probe`,
+/// `lock` or `bracket`.
 ///
 /// The second argument is an `async fn() -> Result<F, NoFixture>` that makes a fresh outside; it is called
 /// once per check.
@@ -153,5 +169,8 @@ macro_rules! conformance {
     };
     (lock, $fixture:expr) => {
         $crate::__checks! { lock tests [$fixture] }
+    };
+    (bracket, $fixture:expr) => {
+        $crate::__checks! { bracket tests [$fixture] }
     };
 }

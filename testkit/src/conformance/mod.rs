@@ -1,5 +1,6 @@
 //! The checks, one module per port. [`list`] is the table of contents.
 
+mod bracket;
 mod deployer;
 mod failure;
 mod inventory;
@@ -20,12 +21,13 @@ static FAILURE: &[Check] = crate::__checks!(failure table []);
 static OPERATIONS: &[Check] = crate::__checks!(operations table []);
 static PROBE: &[Check] = crate::__checks!(probe table []);
 static LOCK: &[Check] = crate::__checks!(lock table []);
+static BRACKET: &[Check] = crate::__checks!(bracket table []);
 
 /// Every check there is, for those who run them without the macro: a table of faults, or a provider written
 /// in another language.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     [
-        INVENTORY, SOURCE, SCAN, DEPLOYER, FAILURE, OPERATIONS, PROBE, LOCK,
+        INVENTORY, SOURCE, SCAN, DEPLOYER, FAILURE, OPERATIONS, PROBE, LOCK, BRACKET,
     ]
     .into_iter()
     .flatten()

@@ -9,11 +9,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use patchcore::{
-    Result, Secret,
+    Result, Secret, Timestamp,
     clock::SharedClock,
     estate::{PatchChange, Pin},
     id::{ComponentId, PatchId, Version},
-    provider::{Change, ProbeKind, ProbeRequest, Provider, ProviderInfo, Simple},
+    provider::{BracketKind, Change, ProbeKind, ProbeRequest, Provider, ProviderInfo, Simple},
+    sim::Sim,
 };
 
 use self::{
@@ -29,8 +30,12 @@ const PASSWORD: &str = "correct-horse-battery";
 #[derive(Debug, Clone)]
 pub struct Reference {
     outside: Outside,
+    /// Where alerts about the machines are silenced.
+    alerts: Sim,
     way: Way,
 }
+
+const ALERTS: &str = "alerts";
 
 #[derive(Debug, Clone, Copy)]
 enum Way {
@@ -44,6 +49,7 @@ impl Reference {
     pub fn new() -> Self {
         Self {
             outside: Outside::new(machines()),
+            alerts: alerts(),
             way: Way::Full,
         }
     }
@@ -53,6 +59,7 @@ impl Reference {
     pub fn simple(quiet_after: Option<Duration>) -> Self {
         Self {
             outside: Outside::new(machines()),
+            alerts: alerts(),
             way: Way::Short { quiet_after },
         }
     }
@@ -68,6 +75,11 @@ impl Default for Reference {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn alerts() -> Sim {
+    let names: Vec<ComponentId> = machines().into_keys().collect();
+    Sim::starting(Timestamp::UNIX_EPOCH, 1).guests(names, |machine| machine)
 }
 
 fn machines() -> BTreeMap<ComponentId, Machine> {
@@ -142,7 +154,11 @@ impl Fixture for Reference {
     async fn connect(&self) -> Result<Arc<dyn Provider>> {
         let outside = self.outside.clone();
         Ok(match self.way {
-            Way::Full => Arc::new(FullProvider::new(outside, Secret::new(PASSWORD))),
+            Way::Full => {
+                let brackets = self.alerts.brackets(ALERTS, [BracketKind::Silence]);
+                let password = Secret::new(PASSWORD);
+                Arc::new(FullProvider::new(outside, password, brackets.port()))
+            }
             Way::Short { quiet_after } => Arc::new(Simple::new(
                 ProviderInfo::new("reference-short", "1.0.0"),
                 ShortProvider {
@@ -172,7 +188,16 @@ impl Fixture for Reference {
             Trouble::ToolLies(component) => state.machine_mut(component)?.tool_lies = true,
             Trouble::LockTaken(component) => state.machine_mut(component)?.locked = true,
             Trouble::LockGivenBack(component) => state.machine_mut(component)?.locked = false,
+            Trouble::BracketEnded(component) => self.alerts.world(|world| {
+                world.end_by_hand(ALERTS, BracketKind::Silence, component.as_str());
+            }),
         }
         Ok(Made::Yes)
+    }
+
+    async fn held(&self, component: &ComponentId, kind: BracketKind) -> Result<usize> {
+        Ok(self
+            .alerts
+            .world(|w| w.holders(ALERTS, kind, component.as_str())))
     }
 }

@@ -9,11 +9,11 @@ use patchcore::{
     estate::{Available, ComponentKind, IdentityKind, Scan, Sighting},
     id::{ComponentId, PatchId, Version},
     provider::{
-        Baseline, Begun, Blocker, Change, Claim, DeployRequest, Deployer, DeployerCapabilities,
-        Evidence, Guarantee, Handle, HealthProbe, Held, InventorySource, Listing, Located,
-        Observed, Op, OpContext, Operations, PatchSource, PerComponent, PortRequest, Ports,
-        Prepared, ProbeAnswer, ProbeKind, ProbeRequest, ProbeVerdict, Progress, Provider,
-        ProviderInfo, Readiness, Taken, TargetLock, Undo,
+        Baseline, Begun, Blocker, Bracket, Change, Claim, DeployRequest, Deployer,
+        DeployerCapabilities, Evidence, Guarantee, Handle, HealthProbe, Held, InventorySource,
+        Listing, Located, Observed, Op, OpContext, Operations, PatchSource, PerComponent,
+        PortRequest, Ports, Prepared, ProbeAnswer, ProbeKind, ProbeRequest, ProbeVerdict, Progress,
+        Provider, ProviderInfo, Readiness, Taken, TargetLock, Undo,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(super) struct FullProvider {
     info: ProviderInfo,
     ports: Arc<FullPorts>,
+    brackets: Arc<dyn Bracket>,
 }
 
 #[derive(Debug)]
@@ -40,10 +41,11 @@ struct FullPorts {
 }
 
 impl FullProvider {
-    pub(super) fn new(outside: Outside, password: Secret) -> Self {
+    pub(super) fn new(outside: Outside, password: Secret, brackets: Arc<dyn Bracket>) -> Self {
         Self {
             info: ProviderInfo::new("reference", "1.0.0"),
             ports: Arc::new(FullPorts { outside, password }),
+            brackets,
         }
     }
 }
@@ -60,6 +62,7 @@ impl Provider for FullProvider {
             .with_deployer(self.ports.clone())
             .with_probe(self.ports.clone())
             .with_lock(self.ports.clone())
+            .with_bracket(self.brackets.clone())
     }
 }
 

@@ -16,7 +16,7 @@ use patchcore::{
     estate::{Available, Identity, IdentityKind, Scan},
     id::{ComponentId, OpKey, PatchId, Version},
     provider::{
-        Baseline, DeployRequest, Deployer, DeployerCapabilities, Handle, HealthProbe,
+        Baseline, BracketKind, DeployRequest, Deployer, DeployerCapabilities, Handle, HealthProbe,
         InventorySource, Listing, OpContext, PatchSource, PerComponent, Ports, ProbeAnswer,
         ProbeRequest, ProbeVerdict, Provider, ProviderInfo, Settled,
     },
@@ -31,6 +31,7 @@ pub(crate) struct Traces {
     pub(crate) applied: bool,
     pub(crate) salts: BTreeMap<OpKey, (DeployRequest, u32)>,
     pub(crate) results: Vec<(DeployRequest, Settled)>,
+    pub(crate) brackets: Vec<OpKey>,
 }
 
 /// The reference's outside behind a faulty provider.
@@ -90,6 +91,10 @@ impl Fixture for FaultyFixture {
     async fn trouble(&self, trouble: &Trouble) -> Result<Made> {
         self.outside.trouble(trouble).await
     }
+
+    async fn held(&self, component: &ComponentId, kind: BracketKind) -> Result<usize> {
+        self.outside.held(component, kind).await
+    }
 }
 
 #[derive(Debug)]
@@ -110,6 +115,7 @@ impl Provider for FaultyProvider {
             .with_deployer(self.ports.clone())
             .with_probe(self.ports.clone())
             .with_lock(self.ports.clone())
+            .with_bracket(self.ports.clone())
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod faulty;
+mod faulty_bracket;
 mod faulty_lock;
 mod faulty_operations;
 mod plant;

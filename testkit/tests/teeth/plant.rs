@@ -192,4 +192,31 @@ plants! {
     FenceIgnored => lock_refuses_the_begin_of_who_lost_it,
     /// A fence counts while somebody holds the lock, and not after.
     FenceForgottenAfterwards => lock_refuses_the_begin_of_who_lost_it,
+
+    /// What is taken is said to be taken.
+    BracketOnlySaid => bracket_take_is_there_and_read_back,
+    /// Whoever took it says that it is there.
+    BracketFromMemory => bracket_held_reads_the_target,
+    /// Of several components the last is dropped.
+    BracketDropsAComponent => bracket_held_answers_every_component_asked,
+    /// Each begin takes anew.
+    BracketTakenAnew => bracket_take_twice_has_one_effect,
+    /// Nothing is found again.
+    BracketNotFound => bracket_is_found_again_by_a_new_process,
+    /// What is taken has no way back.
+    BracketWithoutUndo => bracket_undo_is_the_give_back_that_names_it,
+    /// What is given back is said to be given back.
+    BracketBackOnlySaid => bracket_given_back_is_gone,
+    /// What is not there cannot be given back.
+    BracketBackOnce => bracket_give_back_may_be_repeated,
+    /// Everybody's is given back.
+    BracketOfAll => bracket_of_others_stays,
+    /// What somebody else ended counts as given back.
+    BracketFightPassedOver => bracket_change_by_others_is_a_fight,
+    /// Every kind is taken.
+    BracketUnclaimedTaken => bracket_unclaimed_kinds_are_unsupported,
+    /// A question takes it.
+    BracketAskedIsTaken => bracket_questions_change_nothing,
+    /// It is taken for half as long.
+    BracketForHalf => bracket_holds_as_long_as_asked,
 }

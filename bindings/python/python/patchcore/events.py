@@ -288,6 +288,8 @@ class Resolved(ComponentEvent):
     """What is still owed and will not be given back by us."""
     gives: str | None = None
     """The operation whose loan this takes for given back; none where it does so with everything that is owed."""
+    only: str | None = None
+    """The operation whose loan alone is waived; none where all are."""
     next: Json
     """Where it goes."""
 

@@ -122,6 +122,7 @@ class Resolution(_Word):
 class Step(_Word):
     """A step that a run can be paused before."""
 
+    TAKE = "take"
     REBOOT_FIRST = "reboot-first"
     STAGE = "stage"
     APPLY = "apply"

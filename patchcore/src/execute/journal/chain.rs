@@ -1,7 +1,8 @@
 //! The chain of hashes that makes tampering visible.
 //!
 //! Every run has its own chain. It begins with the digest of the run's canonical JSON
-//! (`approvals, epoch, first_seq, id, plan, plan_digest, started_at`); every event adds
+//! (`approvals, epoch, first_seq, id, plan, plan_digest, started_at`; the parts of the plan that have rows of their
+//! own stand in it at their place); every event adds
 //! `SHA-256(previous hash ‖ canonical JSON of the event)`, whose keys are
 //! `at, body, epoch, kind, run, seq, stream, tseq`. Times are nanoseconds since 1970.
 //! Whoever can write the file can also compute the whole chain anew, and can cut its end off with
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use super::cause::Place;
 use crate::{
-    digest::{hex, sha256},
+    digest::{Digesting, hex, sha256},
     error::{Error, Result},
     id::RunId,
 };
@@ -29,12 +30,22 @@ pub(super) struct Header<'a> {
     pub(super) started_at: i64,
     pub(super) first_seq: i64,
     pub(super) plan: &'a str,
+    /// Where in the plan its parts stand; none where it is whole.
+    pub(super) hole: Option<usize>,
     pub(super) approvals: &'a str,
 }
 
+/// The hash before the first event, as far as it is computed. Written by hand because the parts are canonical
+/// already, and piece by piece because a plan may be large.
+pub(super) struct Genesis {
+    digest: Digesting,
+    parts: u64,
+    rest: String,
+}
+
 impl Header<'_> {
-    /// The hash before the first event.
-    pub(super) fn hash(&self) -> Hash {
+    /// Begins the hash before the first event; none where the plan has no such place for parts.
+    pub(super) fn genesis(&self) -> Option<Genesis> {
         let Self {
             id,
             epoch,
@@ -42,15 +53,38 @@ impl Header<'_> {
             started_at,
             first_seq,
             plan,
+            hole,
             approvals,
         } = self;
-        // Written by hand because the parts are canonical already, and must not be read and written
-        // again for every event.
-        let text = format!(
-            r#"{{"approvals":{approvals},"epoch":{epoch},"first_seq":{first_seq},"id":{id},"plan":{plan},"plan_digest":{},"started_at":{started_at}}}"#,
-            quoted(plan_digest)
-        );
-        sha256(&[text.as_bytes()])
+        let (before, after) = plan.split_at_checked(hole.unwrap_or(plan.len()))?;
+        let mut digest = Digesting::default();
+        digest.take(&format!(
+            r#"{{"approvals":{approvals},"epoch":{epoch},"first_seq":{first_seq},"id":{id},"plan":"#
+        ));
+        digest.take(before);
+        let plan_digest = quoted(plan_digest);
+        Some(Genesis {
+            digest,
+            parts: 0,
+            rest: format!(r#"{after},"plan_digest":{plan_digest},"started_at":{started_at}}}"#),
+        })
+    }
+}
+
+impl Genesis {
+    /// Takes the next part of the plan.
+    pub(super) fn part(&mut self, part: &str) {
+        if self.parts > 0 {
+            self.digest.take(",");
+        }
+        self.parts += 1;
+        self.digest.take(part);
+    }
+
+    /// The hash.
+    pub(super) fn finish(mut self) -> Hash {
+        self.digest.take(&self.rest);
+        self.digest.finish()
     }
 }
 
@@ -245,12 +279,12 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(header: &Header<'_>) -> Self {
+    pub(super) fn new(run: i64, first: i64, genesis: Hash) -> Self {
         Self {
-            run: header.id,
-            next: header.first_seq,
-            first: header.first_seq,
-            hash: header.hash(),
+            run,
+            next: first,
+            first,
+            hash: genesis,
             fault: None,
         }
     }
@@ -333,20 +367,29 @@ mod tests {
     #[test]
     fn the_hash_is_that_of_the_canonical_json() {
         // Computed from the documented form alone, as an auditor would.
-        let header = json!({"id": 1, "epoch": 2, "plan_digest": "d\"", "started_at": 3, "first_seq": 4, "plan": {"b": 1},
+        let header = json!({"id": 1, "epoch": 2, "plan_digest": "d\"", "started_at": 3, "first_seq": 4, "plan": {"b": [1, {}], "c": 2},
             "approvals": ["maria"]});
         let genesis = sha256_hex(canonical_json(&header).unwrap());
-        let ours = Header {
-            id: 1,
-            epoch: 2,
-            plan_digest: "d\"",
-            started_at: 3,
-            first_seq: 4,
-            plan: r#"{"b":1}"#,
-            approvals: r#"["maria"]"#,
-        }
-        .hash();
+        let hashed = |plan: &str, hole: Option<usize>, parts: &[&str]| {
+            let header = Header {
+                id: 1,
+                epoch: 2,
+                plan_digest: "d\"",
+                started_at: 3,
+                first_seq: 4,
+                plan,
+                hole,
+                approvals: r#"["maria"]"#,
+            };
+            let mut genesis = header.genesis().unwrap();
+            parts.iter().for_each(|part| genesis.part(part));
+            genesis.finish()
+        };
+        let ours = hashed(r#"{"b":[1,{}],"c":2}"#, None, &[]);
         assert_eq!(hex(&ours), genesis);
+        // In pieces it is the same plan.
+        assert_eq!(hashed(r#"{"b":[],"c":2}"#, Some(6), &["1", "{}"]), ours);
+        assert_ne!(hashed(r#"{"b":[],"c":2}"#, Some(6), &["{}", "1"]), ours);
 
         let event = json!({"seq": 4, "epoch": 2, "run": 1, "stream": "run\n", "tseq": 1, "at": -5, "kind": "k", "body": {"a": 1}});
         let mut bytes = ours.to_vec();

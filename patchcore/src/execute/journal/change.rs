@@ -6,7 +6,7 @@ use super::{
     cause::Place,
     chain::{Hash, Header, Link},
     query,
-    record::{CommandId, EventText},
+    record::{Checkpoint, CommandId, EventText, PlanText},
     schema::Head,
     writer::Writer,
 };
@@ -20,6 +20,8 @@ pub(super) enum Change {
     Bind(EstateName),
     Start(Start),
     Append(Append),
+    /// Keeps what events come to; no event is lost with it.
+    Checkpoint(Keep),
     /// Writes the lazy events that wait.
     Flush,
     /// Looks whether the epoch is still ours.
@@ -27,7 +29,7 @@ pub(super) enum Change {
 }
 
 pub(super) struct Start {
-    pub(super) plan: String,
+    pub(super) plan: PlanText,
     pub(super) approvals: String,
     pub(super) plan_digest: String,
     pub(super) at: i64,
@@ -40,6 +42,13 @@ pub(super) struct Append {
     pub(super) answers: Vec<CommandId>,
     pub(super) close_at: Option<i64>,
     pub(super) lazy: bool,
+}
+
+pub(super) struct Keep {
+    pub(super) run: RunId,
+    pub(super) rows: Vec<Checkpoint>,
+    /// Up to where everything is in checkpoints now; none where more are to come.
+    pub(super) upto: Option<u64>,
 }
 
 /// What a change has led to.
@@ -82,6 +91,7 @@ impl Writer {
             Change::Bind(estate) => self.bind(&estate),
             Change::Start(start) => self.start(start),
             Change::Append(append) => self.append(append),
+            Change::Checkpoint(keep) => self.keep(keep),
             // The transaction has looked at the epoch.
             Change::Flush | Change::Confirm => Ok(Receipt::default()),
         };
@@ -130,17 +140,19 @@ impl Writer {
                 row.get(0)
             })
             .map_err(failed)?;
+        let PlanText { text, hole, parts } = start.plan;
         let header = Header {
             id: run,
             epoch: self.epoch,
             plan_digest: &start.plan_digest,
             started_at: start.at,
             first_seq: self.head.seq + 1,
-            plan: &start.plan,
+            plan: &text,
+            hole,
             approvals: &start.approvals,
         };
-        let sql = "INSERT INTO run(id, epoch, plan_digest, started_at, first_seq, plan, approvals)
-                   VALUES(?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO run(id, epoch, plan_digest, started_at, first_seq, plan, plan_hole, approvals)
+                   VALUES(?, ?, ?, ?, ?, ?, ?, ?)";
         let row = (
             run,
             self.epoch,
@@ -148,10 +160,27 @@ impl Writer {
             start.at,
             header.first_seq,
             header.plan,
+            hole.and_then(|hole| i64::try_from(hole).ok()),
             header.approvals,
         );
         self.connection.execute(sql, row).map_err(failed)?;
-        self.head.hash = header.hash();
+        let mut genesis = header.genesis().ok_or_else(|| {
+            Refusal::Alone(
+                self.place
+                    .damaged("the parts of a plan have no place in it"),
+            )
+        })?;
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO plan_part(run, nth, body) VALUES(?, ?, ?)")
+            .map_err(failed)?;
+        for (nth, part) in (1i64..).zip(parts) {
+            let part = part.map_err(Refusal::Alone)?;
+            genesis.part(&part);
+            insert.execute((run, nth, &part)).map_err(failed)?;
+        }
+        drop(insert);
+        self.head.hash = genesis.finish();
         self.open_run = Some(run);
         let seqs = self.write_events(run, start.events)?;
         Ok(Receipt {
@@ -177,6 +206,42 @@ impl Writer {
             self.open_run = None;
         }
         Ok(Receipt { run: None, seqs })
+    }
+
+    fn keep(&self, keep: Keep) -> Result<Receipt, Refusal> {
+        let run = self.check_open(keep.run).map_err(Refusal::Alone)?;
+        let failed = |error| self.place.sqlite("keep a checkpoint", error);
+        let number = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+        let sql = "INSERT INTO checkpoint(run, stream, seq, body, sum) VALUES(?, ?, ?, ?, ?)
+                   ON CONFLICT DO UPDATE SET seq = excluded.seq, body = excluded.body, sum = excluded.sum";
+        let mut insert = self.connection.prepare_cached(sql).map_err(failed)?;
+        for row in keep.rows {
+            let (seq, sum) = (number(row.seq), row.sum(keep.run));
+            if seq > self.head.seq {
+                let error = self
+                    .place
+                    .error(
+                        ErrorKind::InvalidInput,
+                        format_args!(
+                            "a checkpoint of {:?} holds events that are not there",
+                            row.stream
+                        ),
+                    )
+                    .expected(format!("events up to {}", self.head.seq))
+                    .found(format!("up to {seq}"));
+                return Err(Refusal::Alone(error));
+            }
+            insert
+                .execute((run, &row.stream, seq, &row.body, &sum[..]))
+                .map_err(failed)?;
+        }
+        if let Some(upto) = keep.upto {
+            self.connection
+                .prepare_cached("UPDATE run SET checkpoint = ? WHERE id = ?")
+                .and_then(|mut statement| statement.execute((number(upto), run)))
+                .map_err(failed)?;
+        }
+        Ok(Receipt::default())
     }
 
     /// Marks a command as answered by the event that begins its effect.

@@ -54,22 +54,22 @@ pub use self::{
     read::ReadJournal,
     reader::JournalReader,
     record::{
-        CommandFate, CommandId, CommandRow, Durability, JournalIdentity, JournalStats, NewCommand,
-        NewEvent, NewRun, RunRow, StoredEvent,
+        Checkpoint, CommandFate, CommandId, CommandRow, Durability, JournalIdentity, JournalStats,
+        NewCommand, NewEvent, NewRun, RunRow, RunText, StoredEvent,
     },
 };
 
-pub(crate) use self::driving::Driving;
 #[cfg(not(feature = "crash"))]
 use self::fault::Faults;
 use self::{
     cause::Place,
-    change::{Append, Change, Receipt, Start},
+    change::{Append, Change, Keep, Receipt, Start},
     lock::Lock,
     look::Looks,
     record::{EventText, nanoseconds},
     writer::{Message, Shared},
 };
+pub(crate) use self::{driving::Driving, record::PlanText};
 use crate::{
     digest::canonical_json,
     error::{ErrorKind, Result},
@@ -179,6 +179,7 @@ impl Journal {
             committed: watch::Sender::new(opened.head.seq.unsigned_abs()),
             commits: AtomicU64::new(0),
             events: AtomicU64::new(0),
+            checkpoints_read: AtomicU64::new(0),
             fatal: OnceLock::new(),
         });
         let (path, lock) = file.map_or((None, None), |(path, lock)| (Some(path), Some(lock)));
@@ -266,8 +267,14 @@ impl Journal {
     /// # Errors
     /// `RunOpen` if a run is open (the fact `run` names it); else as [`append`](Self::append).
     pub async fn start_run(&self, new: NewRun) -> Result<RunId> {
+        let plan = PlanText::whole(canonical_json(&new.plan)?);
+        self.start_run_of(plan, new).await
+    }
+
+    /// The same with this plan, whatever the new run has as one.
+    pub(crate) async fn start_run_of(&self, plan: PlanText, new: NewRun) -> Result<RunId> {
         let start = Start {
-            plan: canonical_json(&new.plan)?,
+            plan,
             approvals: canonical_json(&new.approvals)?,
             plan_digest: new.plan_digest,
             at: nanoseconds("the start of the run", new.at)?,
@@ -301,8 +308,7 @@ impl Journal {
             self.0.shared.check()?;
             return Ok(Vec::new());
         }
-        let lazy = durability == Durability::Lazy;
-        self.write(run, events, &[], None, lazy).await
+        self.record(run, events, &[], None, durability).await
     }
 
     /// Appends events durably and marks commands as answered, in one transaction, so that a command
@@ -317,7 +323,8 @@ impl Journal {
         events: Vec<NewEvent>,
         commands: &[CommandId],
     ) -> Result<Vec<u64>> {
-        self.write(run, events, commands, None, false).await
+        self.record(run, events, commands, None, Durability::Durable)
+            .await
     }
 
     /// Appends the last events of a run, answers the commands that led to them, and ends the run.
@@ -331,7 +338,8 @@ impl Journal {
         commands: &[CommandId],
         at: Timestamp,
     ) -> Result<Vec<u64>> {
-        self.write(run, events, commands, Some(at), false).await
+        self.record(run, events, commands, Some(at), Durability::Durable)
+            .await
     }
 
     /// Returns when it is sure that this handle was not taken over. Writes nothing.
@@ -347,19 +355,21 @@ impl Journal {
     /// # Errors
     /// As [`append`](Self::append).
     pub async fn close_run(&self, run: RunId, at: Timestamp) -> Result<()> {
-        self.write(run, Vec::new(), &[], Some(at), false)
+        self.record(run, Vec::new(), &[], Some(at), Durability::Durable)
             .await
             .map(drop)
     }
 
-    async fn write(
+    /// Appends events that are made one by one: many of them are never held at once.
+    pub(crate) async fn record(
         &self,
         run: RunId,
-        events: Vec<NewEvent>,
+        events: impl IntoIterator<Item = NewEvent>,
         commands: &[CommandId],
         close_at: Option<Timestamp>,
-        lazy: bool,
+        durability: Durability,
     ) -> Result<Vec<u64>> {
+        let events = EventText::all(events)?;
         if events.is_empty() && !commands.is_empty() {
             return Err(self
                 .0
@@ -374,14 +384,47 @@ impl Journal {
         }
         let append = Append {
             run,
-            events: EventText::all(events)?,
+            events,
             answers: commands.to_vec(),
             close_at: close_at
                 .map(|at| nanoseconds("the end of the run", at))
                 .transpose()?,
-            lazy,
+            lazy: durability == Durability::Lazy,
         };
         Ok(self.change(Change::Append(append)).await?.seqs)
+    }
+
+    /// Keeps what the events of some streams of the open run come to, so that who opens it reads fewer of them. Nothing
+    /// else depends on it. `upto` says that the events of every stream up to there are in checkpoints from now on;
+    /// none: more are to come.
+    ///
+    /// # Errors
+    /// `InvalidInput` where one holds events that were not appended; else as [`append`](Self::append).
+    pub async fn checkpoint(
+        &self,
+        run: RunId,
+        rows: Vec<Checkpoint>,
+        upto: Option<u64>,
+    ) -> Result<()> {
+        self.change(Change::Checkpoint(Keep { run, rows, upto }))
+            .await
+            .map(drop)
+    }
+
+    /// Checkpoints of a run after a stream, in the order of their streams; empty after the last. None where one is
+    /// not as it was written: then the events are what counts.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn checkpoints(&self, run: RunId, after: &str) -> Result<Option<Vec<Checkpoint>>> {
+        let after = after.to_owned();
+        let rows = self
+            .look(move |c, p| query::checkpoints(c, p, run, &after))
+            .await?;
+        let read = rows.as_ref().map_or(0, Vec::len) as u64;
+        let counted = &self.0.shared.checkpoints_read;
+        counted.fetch_add(read, Ordering::Relaxed);
+        Ok(rows)
     }
 
     /// Writes the lazy events that wait.
@@ -422,6 +465,12 @@ impl Journal {
         shared.check()
     }
 
+    /// The number of the run that has not ended.
+    pub(crate) async fn open_run_id(&self) -> Result<Option<RunId>> {
+        let runs = self.look(query::list).await?;
+        Ok(runs.iter().find(|(_, open)| *open).map(|(id, _)| *id))
+    }
+
     /// The run that has not ended.
     ///
     /// # Errors
@@ -436,6 +485,23 @@ impl Journal {
     /// `JournalDamaged`, `Io`.
     pub async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
         self.look(move |c, p| query::run(c, p, run)).await
+    }
+
+    /// One run, its plan as the text that is stored.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn run_text(&self, run: RunId) -> Result<Option<RunText>> {
+        self.look(move |c, p| query::run_text(c, p, run)).await
+    }
+
+    /// Parts of a run's plan that have rows of their own, after a number counted from 1, in order; empty after the
+    /// last.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn parts(&self, run: RunId, after: u64) -> Result<Vec<String>> {
+        self.look(move |c, p| query::parts(c, p, run, after)).await
     }
 
     /// All runs, in order.
@@ -516,6 +582,7 @@ impl Journal {
         JournalStats {
             commits: self.0.shared.commits.load(Ordering::Relaxed),
             events: self.0.shared.events.load(Ordering::Relaxed),
+            checkpoints_read: self.0.shared.checkpoints_read.load(Ordering::Relaxed),
         }
     }
 

@@ -6,8 +6,11 @@ use serde_json::Value;
 
 use super::{
     cause::Place,
-    chain::{Follower, Header, Link, Span},
-    record::{CommandFate, CommandId, CommandRow, JournalIdentity, RunRow, StoredEvent},
+    chain::{Follower, Hash, Header, Link, Span},
+    record::{
+        Checkpoint, CommandFate, CommandId, CommandRow, JournalIdentity, RunRow, RunText,
+        StoredEvent,
+    },
 };
 use crate::{
     error::{ErrorKind, Result},
@@ -17,43 +20,176 @@ use crate::{
 /// How many events one look of the chain check takes, so that it never blocks other readers for long.
 const STRIDE: i64 = 5000;
 
-const RUN: &str =
-    "SELECT id, plan, approvals, plan_digest, started_at, ended_at, first_seq, last_seq FROM run";
 const EVENT: &str = "SELECT seq, run, stream, tseq, at, kind, body, epoch FROM event";
+
+/// How many parts of a plan one look takes.
+const PARTS: usize = 1000;
 
 /// All runs, in order.
 pub(super) fn runs(connection: &Connection, place: &Place) -> Result<Vec<RunRow>> {
-    all(
-        connection,
-        place,
-        &format!("{RUN} ORDER BY id"),
-        (),
-        run_row,
-    )
+    let texts = run_texts(connection, place, "ORDER BY id", ())?;
+    let rows = texts.into_iter().map(|text| whole(connection, place, text));
+    rows.collect()
+}
+
+/// All runs, in order: their numbers, and whether they are open.
+pub(super) fn list(connection: &Connection, place: &Place) -> Result<Vec<(RunId, bool)>> {
+    let sql = "SELECT id, ended_at IS NULL FROM run ORDER BY id";
+    all(connection, place, sql, (), |place, row| {
+        let id = get::<i64>(place, row, 0)?.unsigned_abs();
+        Ok((RunId(id), get(place, row, 1)?))
+    })
 }
 
 /// One run.
 pub(super) fn run(connection: &Connection, place: &Place, run: RunId) -> Result<Option<RunRow>> {
-    Ok(all(
-        connection,
-        place,
-        &format!("{RUN} WHERE id = ?"),
-        (bounded(run.0),),
-        run_row,
-    )?
-    .pop())
+    let text = run_text(connection, place, run)?;
+    text.map(|text| whole(connection, place, text)).transpose()
+}
+
+/// One run, its plan as it is stored.
+pub(super) fn run_text(
+    connection: &Connection,
+    place: &Place,
+    run: RunId,
+) -> Result<Option<RunText>> {
+    Ok(run_texts(connection, place, "WHERE id = ?", (bounded(run.0),))?.pop())
 }
 
 /// The run that has not ended.
 pub(super) fn open_run(connection: &Connection, place: &Place) -> Result<Option<RunRow>> {
-    Ok(all(
+    let text = run_texts(connection, place, "WHERE ended_at IS NULL", ())?.pop();
+    text.map(|text| whole(connection, place, text)).transpose()
+}
+
+/// Whether this journal is of a schema that has parts of plans: who only reads meets older ones.
+fn has_parts(connection: &Connection, place: &Place) -> Result<bool> {
+    connection
+        .query_row("SELECT schema >= 2 FROM meta WHERE id = 1", [], |row| {
+            row.get(0)
+        })
+        .map_err(|error| place.sqlite("read its version", error))
+}
+
+fn run_texts(
+    connection: &Connection,
+    place: &Place,
+    which: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<RunText>> {
+    let added = match has_parts(connection, place)? {
+        true => "plan_hole, checkpoint",
+        false => "NULL, NULL",
+    };
+    let sql = format!(
+        "SELECT id, plan, approvals, plan_digest, started_at, ended_at, first_seq, last_seq, {added} FROM run {which}"
+    );
+    all(connection, place, &sql, values, run_text_row)
+}
+
+/// A run with its plan put together.
+fn whole(connection: &Connection, place: &Place, run: RunText) -> Result<RunRow> {
+    let plan = match run.hole {
+        None => json(place, &run.plan)?,
+        Some(hole) => {
+            let (before, after) = split(place, &run.plan, hole)?;
+            let mut plan = before.to_owned();
+            each_part(connection, place, run.id, |part| {
+                if plan.len() > before.len() {
+                    plan.push(',');
+                }
+                plan.push_str(part);
+            })?;
+            plan.push_str(after);
+            json(place, &plan)?
+        }
+    };
+    Ok(RunRow {
+        id: run.id,
+        plan,
+        approvals: run.approvals,
+        plan_digest: run.plan_digest,
+        started_at: run.started_at,
+        ended_at: run.ended_at,
+        first_seq: run.first_seq,
+        last_seq: run.last_seq,
+    })
+}
+
+fn split<'a>(place: &Place, plan: &'a str, hole: usize) -> Result<(&'a str, &'a str)> {
+    plan.split_at_checked(hole)
+        .ok_or_else(|| place.damaged("the parts of a plan have no place in it"))
+}
+
+/// The parts of a plan after a number, counted from 1, in order.
+pub(super) fn parts(
+    connection: &Connection,
+    place: &Place,
+    run: RunId,
+    after: u64,
+) -> Result<Vec<String>> {
+    if !has_parts(connection, place)? {
+        return Ok(Vec::new());
+    }
+    let sql = format!("{PART} AND nth > ? ORDER BY nth LIMIT {PARTS}");
+    let values = (bounded(run.0), bounded(after));
+    all(connection, place, &sql, values, |place, row| {
+        text(place, row, 0).map(str::to_owned)
+    })
+}
+
+/// The checkpoints of a run after a stream, in the order of their streams; empty after the last. None where one is not
+/// as it was written: then the events are what counts.
+pub(super) fn checkpoints(
+    connection: &Connection,
+    place: &Place,
+    run: RunId,
+    after: &str,
+) -> Result<Option<Vec<Checkpoint>>> {
+    if !has_parts(connection, place)? {
+        return Ok(Some(Vec::new()));
+    }
+    let sql = format!(
+        "SELECT stream, seq, body, sum FROM checkpoint WHERE run = ? AND stream > ? ORDER BY stream LIMIT {PARTS}"
+    );
+    let rows = all(
         connection,
         place,
-        &format!("{RUN} WHERE ended_at IS NULL"),
-        (),
-        run_row,
-    )?
-    .pop())
+        &sql,
+        (bounded(run.0), after),
+        |place, row| {
+            let kept = Checkpoint {
+                stream: lossy(place, row, 0)?,
+                seq: get::<i64>(place, row, 1)?.unsigned_abs(),
+                body: lossy(place, row, 2)?,
+            };
+            let sum: Vec<u8> = get(place, row, 3)?;
+            Ok((sum == kept.sum(run)).then_some(kept))
+        },
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
+const PART: &str = "SELECT body FROM plan_part WHERE run = ?";
+
+fn each_part(
+    connection: &Connection,
+    place: &Place,
+    run: RunId,
+    mut take: impl FnMut(&str),
+) -> Result<()> {
+    if !has_parts(connection, place)? {
+        return Ok(());
+    }
+    let failed = |error| place.sqlite("read a plan", error);
+    let mut statement = connection
+        .prepare_cached(&format!("{PART} ORDER BY nth"))
+        .map_err(failed)?;
+    let mut rows = statement.query((bounded(run.0),)).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        take(text(place, row, 0)?);
+    }
+    Ok(())
 }
 
 /// The events of a run after a number, in order.
@@ -188,31 +324,38 @@ pub(super) fn head(connection: &Connection, place: &Place) -> Result<u64> {
         .map_err(|error| place.sqlite("read its head", error))
 }
 
-/// Hands over what the chain of a run begins with.
-pub(super) fn header<T>(
-    connection: &Connection,
-    place: &Place,
-    run: i64,
-    take: impl FnOnce(&Header<'_>) -> T,
-) -> Result<T> {
+/// Where the chain of a run begins: the number of its first event, and the hash before it.
+pub(super) fn genesis(connection: &Connection, place: &Place, run: i64) -> Result<(i64, Hash)> {
     let failed = |error| place.sqlite(&format!("read run {run}"), error);
-    let sql =
-        "SELECT epoch, plan_digest, started_at, first_seq, plan, approvals FROM run WHERE id = ?";
-    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let hole = match has_parts(connection, place)? {
+        true => "plan_hole",
+        false => "NULL",
+    };
+    let sql = format!(
+        "SELECT epoch, plan_digest, started_at, first_seq, plan, approvals, {hole} FROM run WHERE id = ?"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
     let mut rows = statement.query((run,)).map_err(failed)?;
     let row = rows
         .next()
         .map_err(failed)?
         .ok_or_else(|| place.damaged(format_args!("run {run} is missing")))?;
-    Ok(take(&Header {
+    let header = Header {
         id: run,
         epoch: get(place, row, 0)?,
         plan_digest: text(place, row, 1)?,
         started_at: get(place, row, 2)?,
         first_seq: get(place, row, 3)?,
         plan: text(place, row, 4)?,
+        hole: hole_in(place, row, 6)?,
         approvals: text(place, row, 5)?,
-    }))
+    };
+    let mut genesis = header
+        .genesis()
+        .ok_or_else(|| place.damaged("the parts of a plan have no place in it"))?;
+    let id = RunId(run.unsigned_abs());
+    each_part(connection, place, id, |part| genesis.part(part))?;
+    Ok((header.first_seq, genesis.finish()))
 }
 
 /// Refuses a file whose pages or indexes are damaged, also where no record of a run is touched.
@@ -248,7 +391,8 @@ pub(super) fn spans(connection: &Connection, place: &Place) -> Result<(Vec<Span>
 
 /// Begins to follow the chain of a run.
 pub(super) fn follower(connection: &Connection, place: &Place, run: i64) -> Result<Follower> {
-    header(connection, place, run, Follower::new)
+    let (first, genesis) = genesis(connection, place, run)?;
+    Ok(Follower::new(run, first, genesis))
 }
 
 /// Follows the chain of a run for one stride; `true` when it has come to its end.
@@ -337,10 +481,10 @@ fn all<T>(
     Ok(found)
 }
 
-fn run_row(place: &Place, row: &Row<'_>) -> Result<RunRow> {
-    Ok(RunRow {
+fn run_text_row(place: &Place, row: &Row<'_>) -> Result<RunText> {
+    Ok(RunText {
         id: RunId(get::<i64>(place, row, 0)?.unsigned_abs()),
-        plan: json(place, text(place, row, 1)?)?,
+        plan: get(place, row, 1)?,
         approvals: json(place, text(place, row, 2)?)?,
         plan_digest: get(place, row, 3)?,
         started_at: time(place, get(place, row, 4)?)?,
@@ -349,7 +493,15 @@ fn run_row(place: &Place, row: &Row<'_>) -> Result<RunRow> {
             .transpose()?,
         first_seq: get::<i64>(place, row, 6)?.unsigned_abs(),
         last_seq: get::<Option<i64>>(place, row, 7)?.map(i64::unsigned_abs),
+        hole: hole_in(place, row, 8)?,
+        checkpoint: get::<Option<i64>>(place, row, 9)?.map(i64::unsigned_abs),
     })
+}
+
+fn hole_in(place: &Place, row: &Row<'_>, column: usize) -> Result<Option<usize>> {
+    let hole = get::<Option<i64>>(place, row, column)?;
+    hole.map(|hole| usize::try_from(hole).map_err(|_| place.damaged("a place in a plan is none")))
+        .transpose()
 }
 
 fn event_row(place: &Place, row: &Row<'_>) -> Result<StoredEvent> {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Journal, JournalReader, RunRow, StoredEvent};
+use super::{Checkpoint, Journal, JournalReader, RunRow, RunText, StoredEvent};
 use crate::{error::Result, id::RunId};
 
 mod sealed {
@@ -19,6 +19,30 @@ pub trait ReadJournal: sealed::Sealed + Sync {
     /// # Errors
     /// `JournalDamaged`, `Io`.
     fn run(&self, run: RunId) -> impl Future<Output = Result<Option<RunRow>>> + Send;
+
+    /// One run, its plan as the text that is stored.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    fn run_text(&self, run: RunId) -> impl Future<Output = Result<Option<RunText>>> + Send;
+
+    /// Parts of a run's plan that have rows of their own, after a number counted from 1, in order; empty after the
+    /// last.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    fn parts(&self, run: RunId, after: u64) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// Checkpoints of a run after a stream, in the order of their streams; empty after the last. None where one is
+    /// not as it was written: then the events are what counts.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    fn checkpoints(
+        &self,
+        run: RunId,
+        after: &str,
+    ) -> impl Future<Output = Result<Option<Vec<Checkpoint>>>> + Send;
 
     /// At most `limit` events of a run after number `after`, in order: those that are committed.
     ///
@@ -46,6 +70,22 @@ macro_rules! reads {
         impl ReadJournal for $what {
             async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
                 $what::run(self, run).await
+            }
+
+            async fn run_text(&self, run: RunId) -> Result<Option<RunText>> {
+                $what::run_text(self, run).await
+            }
+
+            async fn parts(&self, run: RunId, after: u64) -> Result<Vec<String>> {
+                $what::parts(self, run, after).await
+            }
+
+            async fn checkpoints(
+                &self,
+                run: RunId,
+                after: &str,
+            ) -> Result<Option<Vec<Checkpoint>>> {
+                $what::checkpoints(self, run, after).await
             }
 
             async fn events(

@@ -17,8 +17,8 @@ use super::{
     look::Looks,
     query,
     record::{
-        CommandFate, CommandId, CommandRow, JournalIdentity, NewCommand, RunRow, StoredEvent,
-        nanoseconds,
+        Checkpoint, CommandFate, CommandId, CommandRow, JournalIdentity, NewCommand, RunRow,
+        RunText, StoredEvent, nanoseconds,
     },
     schema,
 };
@@ -84,6 +84,46 @@ impl JournalReader {
     /// `JournalDamaged`, `Io`.
     pub async fn runs(&self) -> Result<Vec<RunRow>> {
         self.looks()?.look(&self.0.place, query::runs).await
+    }
+
+    /// All runs, in order: their numbers, and whether they are open.
+    pub(crate) async fn list(&self) -> Result<Vec<(RunId, bool)>> {
+        self.looks()?.look(&self.0.place, query::list).await
+    }
+
+    /// One run, its plan as the text that is stored.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn run_text(&self, run: RunId) -> Result<Option<RunText>> {
+        self.looks()?
+            .look(&self.0.place, move |c, p| query::run_text(c, p, run))
+            .await
+    }
+
+    /// Parts of a run's plan that have rows of their own, after a number counted from 1, in order; empty after the
+    /// last.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn parts(&self, run: RunId, after: u64) -> Result<Vec<String>> {
+        self.looks()?
+            .look(&self.0.place, move |c, p| query::parts(c, p, run, after))
+            .await
+    }
+
+    /// Checkpoints of a run after a stream, in the order of their streams; empty after the last. None where one is
+    /// not as it was written: then the events are what counts.
+    ///
+    /// # Errors
+    /// `JournalDamaged`, `Io`.
+    pub async fn checkpoints(&self, run: RunId, after: &str) -> Result<Option<Vec<Checkpoint>>> {
+        let after = after.to_owned();
+        self.looks()?
+            .look(&self.0.place, move |c, p| {
+                query::checkpoints(c, p, run, &after)
+            })
+            .await
     }
 
     /// One run.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::lock::Holder;
 use crate::{
-    digest::canonical_json,
+    digest::{canonical_json, sha256},
     error::{Error, ErrorKind, Result},
     id::{EstateName, PersonId, RunId},
 };
@@ -74,6 +74,74 @@ pub struct NewRun {
     pub at: Timestamp,
     /// Its first events, written in the same transaction.
     pub events: Vec<NewEvent>,
+}
+
+/// A plan as a run keeps it: a text, and parts of it in rows of their own. So one that is large is never one value.
+pub(crate) struct PlanText {
+    /// Canonical JSON, without the parts.
+    pub(crate) text: String,
+    /// Where in it the parts stand, separated by commas; none where it is whole.
+    pub(crate) hole: Option<usize>,
+    /// Canonical JSON of each part, in order.
+    pub(crate) parts: Parts,
+}
+
+/// Parts of a plan, made one by one while they are written.
+pub(crate) type Parts = Box<dyn Iterator<Item = Result<String>> + Send>;
+
+impl PlanText {
+    pub(super) fn whole(text: String) -> Self {
+        Self {
+            text,
+            hole: None,
+            parts: Box::new(std::iter::empty()),
+        }
+    }
+}
+
+/// A run as it is in the journal, its plan as the text that is stored.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RunText {
+    /// Its number, from 1.
+    pub id: RunId,
+    /// The plan that it carries out, without the parts that have rows of their own.
+    pub plan: String,
+    /// Where in the plan its parts stand, in bytes; none where it is whole.
+    pub hole: Option<usize>,
+    /// Who approved it, and what exactly.
+    pub approvals: Value,
+    /// The digest that the approvals are bound to.
+    pub plan_digest: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it is open.
+    pub ended_at: Option<Timestamp>,
+    /// The number that its first event has, or will have.
+    pub first_seq: u64,
+    /// The number of its last event; `None` while it is open.
+    pub last_seq: Option<u64>,
+    /// The event up to which everything is in its checkpoints; none where it has none.
+    pub checkpoint: Option<u64>,
+}
+
+/// What the events of one stream come to, up to a place in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// Whose events.
+    pub stream: String,
+    /// The events of the stream up to here are in it.
+    pub seq: u64,
+    /// What they come to.
+    pub body: String,
+}
+
+impl Checkpoint {
+    /// What shows that a row is as it was written. It is no seal: whoever can write the file can write this too.
+    pub(super) fn sum(&self, run: RunId) -> [u8; 32] {
+        let place = format!("{run} {} {:?} ", self.seq, self.stream);
+        sha256(&[place.as_bytes(), self.body.as_bytes()])
+    }
 }
 
 /// A run as it is in the journal.
@@ -179,6 +247,8 @@ pub struct JournalStats {
     pub commits: u64,
     /// Events in them.
     pub events: u64,
+    /// Rows of checkpoints that were read.
+    pub checkpoints_read: u64,
 }
 
 /// An event in the form of its row, made outside the writer's thread.
@@ -191,7 +261,7 @@ pub(super) struct EventText {
 }
 
 impl EventText {
-    pub(super) fn all(events: Vec<NewEvent>) -> Result<Vec<Self>> {
+    pub(super) fn all(events: impl IntoIterator<Item = NewEvent>) -> Result<Vec<Self>> {
         events.into_iter().map(Self::new).collect()
     }
 

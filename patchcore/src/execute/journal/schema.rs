@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavio
 
 use super::{
     cause::Place,
-    chain::{Hash, Header, hash_from},
+    chain::{Hash, hash_from},
     lock::Holder,
     query,
     record::nanoseconds,
@@ -16,8 +16,11 @@ use crate::{
     id::EstateName,
 };
 
-/// The version of the tables that this build reads and writes.
-const SCHEMA: i64 = 1;
+/// The version of the tables that this build writes.
+const SCHEMA: i64 = 2;
+
+/// The oldest version that it reads, and makes into its own when it opens it for writing.
+const OLDEST: i64 = 1;
 
 /// Marks the file as ours in SQLite's header (`PRAGMA application_id`): "pcjl" in ASCII.
 const APPLICATION: i64 = 0x7063_6a6c;
@@ -138,11 +141,11 @@ pub(super) fn open(
         transaction
             .execute(
                 "INSERT INTO meta(id, schema, epoch, owner, opened_at, head_seq) VALUES(1, ?, 0, ?, ?, 0)",
-                (SCHEMA, &owner, since),
+                (OLDEST, &owner, since),
             )
             .map_err(failed)?;
     }
-    check_version(&transaction, place)?;
+    upgrade(&transaction, check_version(&transaction, place)?).map_err(failed)?;
     let opened = read_head(&transaction, place)?;
     transaction
         .execute(
@@ -157,6 +160,18 @@ pub(super) fn open(
     })
 }
 
+/// Makes the tables of an older version into those of this one. What they hold stays as it is, the chain included: a
+/// plan that was stored whole is read so.
+fn upgrade(transaction: &Connection, found: i64) -> rusqlite::Result<()> {
+    if found < 2 {
+        transaction.execute_batch(include_str!("schema_2.sql"))?;
+    }
+    if found < SCHEMA {
+        transaction.execute("UPDATE meta SET schema = ? WHERE id = 1", (SCHEMA,))?;
+    }
+    Ok(())
+}
+
 /// Refuses an existing file that is no journal of this version, before anything is made beside it.
 pub(super) fn check_existing(path: &Path, place: &Place) -> Result<()> {
     let length = std::fs::metadata(path).map_or(0, |file| file.len());
@@ -165,10 +180,9 @@ pub(super) fn check_existing(path: &Path, place: &Place) -> Result<()> {
     }
     let connection = connect_for_reading(path, place)?;
     if is_journal(&connection, place)? {
-        check_version(&connection, place)
-    } else {
-        Ok(())
+        check_version(&connection, place)?;
     }
+    Ok(())
 }
 
 /// Whether a process was killed while it made the file: SQLite's rollback journal still lies beside it. A connection that
@@ -182,7 +196,7 @@ fn is_half_made(path: &Path) -> bool {
 /// Refuses what this build cannot read: no journal, a damaged one, a newer one.
 pub(super) fn check(connection: &Connection, place: &Place) -> Result<()> {
     if is_journal(connection, place)? {
-        check_version(connection, place)
+        check_version(connection, place).map(drop)
     } else {
         Err(place.damaged("it is empty, so it is no journal"))
     }
@@ -209,12 +223,13 @@ fn is_journal(connection: &Connection, place: &Place) -> Result<bool> {
     }
 }
 
-fn check_version(connection: &Connection, place: &Place) -> Result<()> {
+/// The version of the tables, where this build can read it.
+fn check_version(connection: &Connection, place: &Place) -> Result<i64> {
     let found: i64 = connection
         .query_row("SELECT schema FROM meta WHERE id = 1", [], |row| row.get(0))
         .map_err(|error| place.sqlite("read its version", error))?;
     match found {
-        SCHEMA => Ok(()),
+        known @ OLDEST..=SCHEMA => Ok(known),
         newer if newer > SCHEMA => Err(place
             .error(ErrorKind::JournalNewer, "it was written by a newer version of patchcore")
             .expected(format!("schema {SCHEMA}"))
@@ -268,10 +283,17 @@ fn read_head(connection: &Connection, place: &Place) -> Result<Opened> {
         .map_err(failed)?;
     let hash = match open_run {
         None => Hash::default(),
-        Some(run) => query::header(connection, place, run, |header: &Header<'_>| match newest {
-            Some((newest, hash)) if newest >= header.first_seq => hash_from(place, &hash),
-            _ => Ok(header.hash()),
-        })??,
+        Some(run) => {
+            let first: i64 = connection
+                .query_row("SELECT first_seq FROM run WHERE id = ?", [run], |row| {
+                    row.get(0)
+                })
+                .map_err(failed)?;
+            match newest {
+                Some((newest, hash)) if newest >= first => hash_from(place, &hash)?,
+                _ => query::genesis(connection, place, run)?.1,
+            }
+        }
     };
     Ok(Opened {
         epoch,

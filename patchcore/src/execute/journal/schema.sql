@@ -1,4 +1,4 @@
--- The journal, schema 1. Times are nanoseconds since 1970-01-01T00:00:00Z; JSON is canonical text.
+-- The journal as schema 1 has it; schema_2.sql adds the rest, to a new journal as to an old one. Times are nanoseconds since 1970-01-01T00:00:00Z; JSON is canonical text.
 
 -- `schema` keeps its place in every later version: it is how a version recognises a newer one.
 CREATE TABLE meta(

@@ -53,6 +53,7 @@ pub(super) struct Shared {
     pub(super) committed: watch::Sender<u64>,
     pub(super) commits: AtomicU64,
     pub(super) events: AtomicU64,
+    pub(super) checkpoints_read: AtomicU64,
     /// Why the handle refuses everything.
     pub(super) fatal: OnceLock<Error>,
 }
@@ -162,7 +163,7 @@ impl Writer {
                     commit |= match &change {
                         Change::Append(append) => !append.lazy,
                         Change::Flush => !self.waiting.is_empty(),
-                        Change::Bind(_) | Change::Start(_) => true,
+                        Change::Bind(_) | Change::Start(_) | Change::Checkpoint(_) => true,
                         Change::Confirm => false,
                     };
                     changes.push((change, answer));

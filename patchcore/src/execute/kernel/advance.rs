@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::{
     budget::Slots,
     component::ComponentState,
-    decide::first_step,
+    decide::{first_step, way_back},
     event::{ComponentEvent, RunEvent},
     index::{Index, RingIndex, WaveIndex},
-    phase::{End, Phase, RunVerdict, Step},
+    phase::{End, Phase, RunVerdict},
     run::{Components, Decision, RingPhase, RunState, RunStatus, Wait},
     stop,
 };
@@ -24,6 +24,10 @@ use crate::{
 
 /// A window that stays open for longer than this has no end that anybody needs to know.
 const ALWAYS: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
+
+/// How many are let in by one decision, where only its events are asked for: more are let in by the next, and an
+/// estate of any size is never one decision.
+const LET_IN: usize = 4096;
 
 /// Everything that a decision is made from.
 #[derive(Debug, Clone, Copy)]
@@ -237,13 +241,11 @@ impl<'a> Context<'a, '_> {
             let Some((target, state)) = self.moment.component(at) else {
                 continue;
             };
-            let why = state
-                .quarantine
-                .clone()
-                .or_else(|| state.failures.last().map(|f| f.message.clone()));
+            let last = || state.failures.last().map(|f| f.message.as_str());
+            let why = state.quarantine.as_deref().or_else(last);
             decision.waits.push(Wait::Person {
                 component: target.component.clone(),
-                why: why.unwrap_or_default(),
+                why: why.unwrap_or_default().to_owned(),
             });
         }
     }
@@ -288,7 +290,7 @@ impl<'a> Context<'a, '_> {
             };
             if slots.may_go(at, rules.at_once) {
                 slots.take(at);
-                let next = Phase::Doing(Step::RollBack);
+                let next = way_back(target);
                 decision.components.push((
                     target.component.clone(),
                     ComponentEvent::WayBackOpened { next },
@@ -481,8 +483,9 @@ impl<'a> Context<'a, '_> {
         let mut slots = Slots::new(self.moment, self.index);
         let mut from = 0;
         for &place in &wave.waiting {
-            if !self.tells && slots.is_full(rules.at_once) {
-                // Nobody else can be let in.
+            let enough = slots.is_full(rules.at_once) || decision.components.len() >= LET_IN;
+            if !self.tells && enough {
+                // Nobody else can be let in now.
                 break;
             }
             from = place + 1;

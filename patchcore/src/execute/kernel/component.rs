@@ -1,13 +1,12 @@
 //! The state of one component in one run.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
     event::ComponentEvent,
     phase::{End, Phase, Step},
+    small::{Generations, Reached, Seldom},
 };
 use crate::{
     error::Failure,
@@ -56,6 +55,14 @@ pub struct Owed {
     /// When it should have been given back; later it is overdue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub give_back_by: Option<Timestamp>,
+}
+
+impl Owed {
+    /// Whether it is held around the change, and given back as soon as that is over.
+    #[must_use]
+    pub const fn is_around(&self) -> bool {
+        matches!(self.give_back, PortCall::Bracket { .. })
+    }
 }
 
 /// Something borrowed that will not be given back by us, because a person said so.
@@ -108,6 +115,7 @@ pub struct Lock {
 
 /// One component, as a fold over its events.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ComponentState {
     /// Where it is.
     pub phase: Phase,
@@ -118,43 +126,46 @@ pub struct ComponentState {
     /// When it was back in service for the first time, or its part was over.
     pub back: Option<Timestamp>,
     /// The operation that is not settled, if one is.
-    pub op: Option<OpState>,
+    pub op: Option<Box<OpState>>,
     /// How often each step was begun anew.
-    pub generations: BTreeMap<Step, u32>,
+    pub generations: Generations,
     /// Whether the component may have been changed.
     pub changed: bool,
     /// Its boot id when it was scanned last.
-    pub boot_before: Option<String>,
+    pub boot_before: Option<Box<str>>,
     /// What observation says.
-    pub outcome: Outcome,
+    pub outcome: Seldom<Outcome>,
     /// Why it failed, first reason first; empty while it has not.
-    pub failures: Vec<Failure>,
+    pub failures: Seldom<Vec<Failure>>,
     /// Whether its failure was forgiven by lifting a halt.
     pub forgiven: bool,
+    /// How many of its brackets are taken; none once it is back in service.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken: usize,
     /// What it owes.
-    pub owed: Vec<Owed>,
+    pub owed: Seldom<Vec<Owed>>,
     /// What it owed until a person waived it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waived: Vec<Waived>,
+    #[serde(default, skip_serializing_if = "Seldom::is_at_first")]
+    pub waived: Seldom<Vec<Waived>>,
     /// How far the running operation is, where whoever holds its run was told.
-    pub progress: Option<Progress>,
+    pub progress: Seldom<Option<Progress>>,
     /// Why a person must decide.
-    pub quarantine: Option<String>,
+    pub quarantine: Option<Box<str>>,
     /// The phase in which it was quarantined.
     pub quarantined_in: Option<Phase>,
     /// Why it had no turn.
-    pub skipped: Option<String>,
+    pub skipped: Option<Box<str>>,
     /// When each step of the auditor's clock was reached: `staged`, `applied`, `in_effect`, `verified`.
-    pub reached: BTreeMap<String, Timestamp>,
+    pub reached: Reached,
     /// What does not get on, if something does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalled: Option<Box<Stall>>,
     /// What was borrowed and changed by somebody else meanwhile.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fights: Vec<Fight>,
+    #[serde(default, skip_serializing_if = "Seldom::is_at_first")]
+    pub fights: Seldom<Vec<Fight>>,
     /// The lock of its target, while we hold it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lock: Option<Lock>,
+    #[serde(default, skip_serializing_if = "Seldom::is_at_first")]
+    pub lock: Seldom<Option<Lock>>,
     /// The number of events so far: the next one's place in the stream.
     pub events: u64,
 }
@@ -204,6 +215,59 @@ impl ComponentState {
         }
     }
 
+    /// Where it goes when it is healthy: into service, or first to giving back what was held around the change.
+    #[must_use]
+    pub(super) fn into_service(&self) -> Phase {
+        if self.holds_around() && !mutant::is(Mutant::GiveBackForgotten) {
+            Phase::Doing(Step::GiveBack)
+        } else {
+            Phase::InService
+        }
+    }
+
+    /// Where it goes to be left as it is: what was held around the change is given back, and what leads back stays for
+    /// the person who looks at it.
+    #[must_use]
+    pub(super) fn left_as_is(&self) -> Phase {
+        if self.holds_around() {
+            self.giving_back(End::LeftAsIs)
+        } else {
+            Phase::Ended(End::LeftAsIs)
+        }
+    }
+
+    fn holds_around(&self) -> bool {
+        self.owed.iter().any(Owed::is_around)
+    }
+
+    /// What is held around the change.
+    pub(crate) fn around(&self) -> Vec<Owed> {
+        self.owed
+            .iter()
+            .filter(|o| o.is_around())
+            .cloned()
+            .collect()
+    }
+
+    /// The phase in which something is given back, also while a person decides about it.
+    pub(super) fn giving_in(&self) -> Phase {
+        match (self.phase, self.quarantined_in) {
+            (Phase::Quarantined, Some(phase)) => phase,
+            (phase, _) => phase,
+        }
+    }
+
+    /// The loans that are given back now, newest last.
+    fn loans(&self) -> impl DoubleEndedIterator<Item = &Owed> {
+        let only_around = match self.giving_in() {
+            Phase::Doing(_) => true,
+            Phase::GivingBack(End::LeftAsIs) => self.holds_around(),
+            _ => false,
+        };
+        let given = move |owed: &&Owed| !only_around || owed.is_around();
+        self.owed.iter().filter(given)
+    }
+
     /// The loan that is being given back: the one that the operation in flight is for, else the newest.
     #[must_use]
     pub(super) fn giving(&self) -> Option<&Owed> {
@@ -211,16 +275,16 @@ impl ComponentState {
             let back = |owed: &&Owed| owed.give_back == op.request;
             self.owed.iter().rev().find(back)
         });
-        meant.or(self.owed.last())
+        meant.or_else(|| self.loans().next_back())
     }
 
-    /// Where it goes when that loan is given back: to the next one, or to its end.
+    /// Where it goes when that loan is given back: to the next one, back into service, or to its end.
     #[must_use]
-    pub(super) fn given_back(&self, end: End) -> Phase {
-        if self.owed.len() > 1 {
-            Phase::GivingBack(end)
-        } else {
-            Phase::Ended(end)
+    pub(super) fn given_back(&self) -> Phase {
+        match self.giving_in() {
+            phase if self.loans().nth(1).is_some() => phase,
+            Phase::GivingBack(end) => Phase::Ended(end),
+            _ => Phase::InService,
         }
     }
 
@@ -258,7 +322,7 @@ impl ComponentState {
                 owes,
                 give_back_by,
             } => {
-                self.op = Some(OpState {
+                self.op = Some(Box::new(OpState {
                     step: *step,
                     key: key.clone(),
                     request: request.clone(),
@@ -268,15 +332,15 @@ impl ComponentState {
                     since: at,
                     handle: None,
                     stalled: false,
-                });
-                self.progress = None;
+                }));
+                self.progress = Seldom::default();
                 if matches!(step, Step::Apply | Step::RollBack) {
                     self.changed = true;
                 }
                 if let (Some(what), Undo::By(give_back)) = (owes, undo)
                     && !mutant::is(Mutant::UndoAfterAct)
                 {
-                    self.owed.push(Owed {
+                    self.owed.add(Owed {
                         what: what.clone(),
                         since: at,
                         taken_by: key.clone(),
@@ -301,14 +365,14 @@ impl ComponentState {
                 failures,
                 next,
             } => {
-                *self.generations.entry(*step).or_default() += 1;
+                self.generations.count(*step);
                 self.op = None;
-                self.failures.extend(failures.iter().cloned());
+                self.failures.extend_from_slice(failures);
                 self.phase = *next;
                 match next {
                     // What a person may do again is the step that failed.
                     Phase::Quarantined => {
-                        self.quarantine = failures.last().map(|f| f.message.clone());
+                        self.quarantine = failures.last().map(|f| f.message.as_str().into());
                         self.quarantined_in = Some(before);
                     }
                     // It was intended and surely never begun.
@@ -326,7 +390,7 @@ impl ComponentState {
                 boot_id,
                 next,
             } => {
-                self.boot_before = boot_id.clone();
+                self.boot_before = boot_id.as_deref().map(Into::into);
                 self.scanned(*phase, patched, in_effect, rebooted, at);
                 self.phase = *next;
             }
@@ -337,17 +401,17 @@ impl ComponentState {
             } => {
                 self.outcome.healthy = healthy.clone();
                 if healthy.is_bad() && matches!(phase, Phase::Checking | Phase::ConfirmHealth) {
-                    self.failures.push(failure("health check", healthy));
+                    self.failures.add(failure("health check", healthy));
                 }
                 self.phase = *next;
             }
             ComponentEvent::Skipped { why } => {
-                self.skipped = Some(why.clone());
+                self.skipped = Some(why.as_str().into());
                 self.phase = Phase::Ended(End::Skipped);
             }
             ComponentEvent::Forgiven => self.forgiven = true,
             ComponentEvent::Quarantined { why } => {
-                self.quarantine = Some(why.clone());
+                self.quarantine = Some(why.as_str().into());
                 self.quarantined_in = Some(self.phase);
                 self.phase = Phase::Quarantined;
             }
@@ -356,25 +420,32 @@ impl ComponentState {
                 reason,
                 how,
                 waives,
+                only,
                 gives,
                 next,
             } => {
                 match self.op.take() {
                     Some(op) if how == "adopt-done" => self.settle(op.step, gives.as_ref(), at),
-                    Some(op) => *self.generations.entry(op.step).or_default() += 1,
+                    Some(op) => self.generations.count(op.step),
                     None => {}
                 }
                 if let Some(gives) = gives {
-                    self.owed.retain(|owed| owed.taken_by != *gives);
+                    self.given(gives);
                 }
                 if *waives {
-                    self.waived.extend(self.owed.drain(..).map(|owed| Waived {
-                        what: owed.what,
-                        taken_by: owed.taken_by,
-                        by: by.clone(),
-                        reason: reason.clone(),
-                        at,
-                    }));
+                    for owed in std::mem::take(&mut self.owed).iter() {
+                        if only.as_ref().is_some_and(|only| owed.taken_by != *only) {
+                            self.owed.add(owed.clone());
+                            continue;
+                        }
+                        self.waived.add(Waived {
+                            what: owed.what.clone(),
+                            taken_by: owed.taken_by.clone(),
+                            by: by.clone(),
+                            reason: reason.clone(),
+                            at,
+                        });
+                    }
                 }
                 self.quarantine = None;
                 self.quarantined_in = None;
@@ -402,19 +473,19 @@ impl ComponentState {
                 taken_by,
                 expected,
                 found,
-            } => self.fights.push(Fight {
+            } => self.fights.add(Fight {
                 taken_by: taken_by.clone(),
                 expected: expected.clone(),
                 found: found.clone(),
                 at,
             }),
             ComponentEvent::Locked { fence, .. } => {
-                self.lock = Some(Lock {
+                self.lock.set(Some(Lock {
                     fence: *fence,
                     since: at,
-                });
+                }));
             }
-            ComponentEvent::Unlocked { .. } => self.lock = None,
+            ComponentEvent::Unlocked { .. } => self.lock = Seldom::default(),
         }
         if self.phase != before {
             self.since = Some(at);
@@ -424,18 +495,21 @@ impl ComponentState {
         if matches!(event, ComponentEvent::Admitted { .. }) {
             self.begun = Some(at);
         }
+        if self.phase == Phase::InService {
+            self.taken = 0;
+        }
         if self.begun.is_some() && self.phase.is_settled() {
             self.back.get_or_insert(at);
         }
     }
 
     fn settle(&mut self, step: Step, gives: Option<&OpKey>, at: Timestamp) {
-        *self.generations.entry(step).or_default() += 1;
+        self.generations.count(step);
         if mutant::is(Mutant::UndoAfterAct)
             && let Some(op) = &self.op
             && let Undo::By(give_back) = &op.undo
         {
-            self.owed.push(Owed {
+            self.owed.add(Owed {
                 what: "what was kept".to_owned(),
                 give_back_by: None,
                 since: at,
@@ -444,22 +518,29 @@ impl ComponentState {
             });
         }
         self.op = None;
-        self.progress = None;
+        self.progress = Seldom::default();
         self.stalled = None;
         match (step, gives) {
-            (Step::GiveBack, Some(gives)) => self.owed.retain(|owed| owed.taken_by != *gives),
-            (Step::GiveBack, None) => self.owed.clear(),
+            (Step::GiveBack, Some(gives)) => self.given(gives),
+            (Step::GiveBack, None) => self.owed = Seldom::default(),
             _ => {}
         }
         match step {
+            Step::Take => self.taken += 1,
             Step::Stage => {
-                self.reached.insert("staged".to_owned(), at);
+                self.reached.insert("staged", at);
             }
             Step::Apply => {
-                self.reached.insert("applied".to_owned(), at);
+                self.reached.insert("applied", at);
             }
             _ => {}
         }
+    }
+
+    /// What this operation took is given back.
+    fn given(&mut self, gives: &OpKey) {
+        self.owed.retain(|owed| owed.taken_by != *gives);
+        self.owed.tidy();
     }
 
     fn scanned(
@@ -483,16 +564,16 @@ impl ComponentState {
             return;
         }
         if patched.is_yes() {
-            self.reached.insert("verified".to_owned(), at);
+            self.reached.insert("verified", at);
         } else {
-            self.failures.push(failure("scan", patched));
+            self.failures.add(failure("scan", patched));
         }
-        if in_effect.is_yes() {
-            self.reached.entry("in_effect".to_owned()).or_insert(at);
+        if in_effect.is_yes() && self.reached.get("in_effect").is_none() {
+            self.reached.insert("in_effect", at);
         }
         if matches!(phase, Phase::VerifyRebooted) {
             if rebooted.is_bad() {
-                self.failures.push(failure("restart", rebooted));
+                self.failures.add(failure("restart", rebooted));
             }
             self.outcome.rebooted = rebooted.clone();
         }
@@ -517,10 +598,10 @@ impl ComponentState {
             | Phase::ConfirmVersions
             | Phase::VerifyBack => Effect::Scan,
             Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack => {
-                Effect::Check(target.checks.clone())
+                Effect::Check(target.checks.to_vec())
             }
             // Nothing is done to it for a while, or never again: others may.
-            Phase::InService | Phase::Ended(_) => match self.lock {
+            Phase::InService | Phase::Ended(_) => match *self.lock {
                 Some(Lock { fence, .. }) => Effect::Unlock { fence },
                 None => Effect::None,
             },
@@ -541,26 +622,40 @@ impl ComponentState {
                 step: op.step,
                 key: op.key.clone(),
                 request: op.request.clone(),
-                journaled: Some(Box::new(op.clone())),
+                journaled: Some(op.clone()),
             };
         }
-        let generation = |step: Step| self.generations.get(&step).copied().unwrap_or(0) + 1;
+        let generation = |step: Step| self.generations.of(step) + 1;
         let key = OpKey::of(journal, run, component, step.slug(), generation(step));
         // What was staged last is what is put in, rolled back or given back.
-        let staged = self.owed.last().map_or_else(
-            || {
-                OpKey::of(
-                    journal,
-                    run,
-                    component,
-                    Step::Stage.slug(),
-                    generation(Step::Stage).saturating_sub(1).max(1),
-                )
-            },
-            |owed| owed.taken_by.clone(),
-        );
+        let staged = self
+            .owed
+            .iter()
+            .rfind(|owed| !owed.is_around())
+            .map_or_else(
+                || {
+                    OpKey::of(
+                        journal,
+                        run,
+                        component,
+                        Step::Stage.slug(),
+                        generation(Step::Stage).saturating_sub(1).max(1),
+                    )
+                },
+                |owed| owed.taken_by.clone(),
+            );
         let components = vec![target.known_as.clone()];
+        let calls = |request: PortCall| Effect::Ensure {
+            step,
+            key: key.clone(),
+            request,
+            journaled: None,
+        };
         let deploys = match step {
+            Step::Take => {
+                let around = target.around.get(self.taken);
+                return around.map_or(Effect::None, |around| calls(around.take()));
+            }
             Step::RebootFirst | Step::Reboot | Step::RebootBack => {
                 DeployRequest::Reboot { components }
             }
@@ -575,25 +670,21 @@ impl ComponentState {
                 changes: vec![target.change().reversed()],
                 staged,
             },
-            Step::GiveBack => match self.owed.last() {
-                Some(owed) => {
-                    return Effect::Ensure {
-                        step,
-                        key,
-                        request: owed.give_back.clone(),
-                        journaled: None,
-                    };
-                }
+            Step::GiveBack => match self.loans().next_back() {
+                Some(owed) => return calls(owed.give_back.clone()),
                 None => DeployRequest::Discard { components, staged },
             },
         };
-        Effect::Ensure {
-            step,
-            key,
-            request: deploys.into(),
-            journaled: None,
-        }
+        calls(deploys.into())
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes what it may skip by reference"
+)]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn failure(what: &str, answer: &crate::judge::Answer) -> Failure {

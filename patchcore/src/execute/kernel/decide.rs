@@ -68,11 +68,12 @@ pub fn decide(
     input: &Input,
 ) -> Vec<ComponentEvent> {
     match (state.phase, input) {
+        (
+            Phase::Doing(Step::GiveBack) | Phase::GivingBack(_),
+            Input::Operation(Step::GiveBack, result),
+        ) => given_back(state, result),
         (Phase::Doing(expected), Input::Operation(step, result)) if expected == *step => {
             vec![operation(target, on_fail, state, *step, result)]
-        }
-        (Phase::GivingBack(end), Input::Operation(Step::GiveBack, result)) => {
-            given_back(state, end, result)
         }
         (
             Phase::VerifyApplied | Phase::VerifyRebooted | Phase::ConfirmVersions,
@@ -99,6 +100,40 @@ pub fn decide(
 
 /// Where a component goes when it gets its slot.
 pub(super) fn first_step(target: &Target) -> Phase {
+    around(target, 0, first_change(target))
+}
+
+/// Where a component goes when it gets a slot to be rolled back in.
+pub(super) fn way_back(target: &Target) -> Phase {
+    around(target, 0, Phase::Doing(Step::RollBack))
+}
+
+/// What is held around a change is taken before it.
+fn around(target: &Target, taken: usize, change: Phase) -> Phase {
+    if taken < target.around.len() {
+        Phase::Doing(Step::Take)
+    } else {
+        change
+    }
+}
+
+/// Where a component goes when it has one more of its brackets: to the next one, or to what they are for. Who takes
+/// them after it was changed is on the way back.
+pub(super) fn one_more_taken(target: &Target, state: &ComponentState) -> Phase {
+    let change = if state.changed {
+        Phase::Doing(Step::RollBack)
+    } else {
+        first_change(target)
+    };
+    around(target, state.taken + 1, change)
+}
+
+/// The first step of the change itself, or taking what is still missing around it.
+pub(super) fn begin_again(target: &Target, state: &ComponentState) -> Phase {
+    around(target, state.taken, first_change(target))
+}
+
+fn first_change(target: &Target) -> Phase {
     if target.reboot_first {
         Phase::Doing(Step::RebootFirst)
     } else if target.stages {
@@ -109,13 +144,18 @@ pub(super) fn first_step(target: &Target) -> Phase {
 }
 
 /// Where a component goes that failed after something may have been changed.
-fn after_failure(target: &Target, on_fail: &OnFail, has_slot: bool) -> Phase {
+fn after_failure(
+    target: &Target,
+    on_fail: &OnFail,
+    state: &ComponentState,
+    has_slot: bool,
+) -> Phase {
     let can_go_back = target.rolls_back && !matches!(target.way_back, WayBack::None { .. });
     match on_fail.component {
         OnComponentFailure::RollBack if can_go_back && has_slot => Phase::Doing(Step::RollBack),
         OnComponentFailure::RollBack if can_go_back => Phase::AwaitWayBack,
         // Left as it is, its old packages stay too, for the person who looks at it.
-        _ => Phase::Ended(End::LeftAsIs),
+        _ => state.left_as_is(),
     }
 }
 
@@ -133,6 +173,7 @@ fn operation(
             held_already: matches!(result, OpResult::HeldAlready(_)),
             gives: None,
             next: match step {
+                Step::Take => one_more_taken(target, state),
                 Step::RebootFirst if target.stages => Phase::Doing(Step::Stage),
                 Step::RebootFirst | Step::Stage => Phase::Doing(Step::Apply),
                 Step::Apply => Phase::VerifyApplied,
@@ -145,10 +186,11 @@ fn operation(
             step,
             failures: failures.clone(),
             next: match step {
-                Step::RebootFirst | Step::Stage => state.giving_back(End::Untouched),
+                Step::Take if state.changed => Phase::Quarantined,
+                Step::Take | Step::RebootFirst | Step::Stage => state.giving_back(End::Untouched),
                 // A refusal before the effect changed nothing.
                 Step::Apply if !state.changed => state.giving_back(End::Untouched),
-                Step::Apply | Step::Reboot => after_failure(target, on_fail, true),
+                Step::Apply | Step::Reboot => after_failure(target, on_fail, state, true),
                 Step::RollBack | Step::RebootBack | Step::GiveBack => Phase::Quarantined,
             },
         },
@@ -156,12 +198,13 @@ fn operation(
             step,
             failures: failures.clone(),
             next: match step {
-                Step::RebootFirst | Step::Stage => state.giving_back(End::Untouched),
+                Step::Take if state.changed => Phase::Quarantined,
+                Step::Take | Step::RebootFirst | Step::Stage => state.giving_back(End::Untouched),
                 // Only an earlier try may have changed something; this one did not.
-                Step::Apply if !state.generations.contains_key(&Step::Apply) => {
+                Step::Apply if state.generations.of(Step::Apply) == 0 => {
                     state.giving_back(End::Untouched)
                 }
-                Step::Apply | Step::Reboot => after_failure(target, on_fail, true),
+                Step::Apply | Step::Reboot => after_failure(target, on_fail, state, true),
                 Step::RollBack | Step::RebootBack | Step::GiveBack => Phase::Quarantined,
             },
         },
@@ -172,7 +215,7 @@ fn operation(
     }
 }
 
-fn given_back(state: &ComponentState, end: End, result: &OpResult) -> Vec<ComponentEvent> {
+fn given_back(state: &ComponentState, result: &OpResult) -> Vec<ComponentEvent> {
     let giving = state.giving().map(|owed| &owed.taken_by);
     let why = match result {
         OpResult::Done(evidence) | OpResult::HeldAlready(evidence) => {
@@ -181,7 +224,7 @@ fn given_back(state: &ComponentState, end: End, result: &OpResult) -> Vec<Compon
                 evidence: evidence.clone(),
                 held_already: matches!(result, OpResult::HeldAlready(_)),
                 gives: giving.cloned(),
-                next: state.given_back(end),
+                next: state.given_back(),
             }];
         }
         OpResult::Failed(failures) | OpResult::NotStarted(failures) => format!(
@@ -233,7 +276,7 @@ fn verified(
                 in_effect: Answer::NotAsked,
                 rebooted: Answer::NotAsked,
                 boot_id: None,
-                next: after_failure(target, on_fail, has_slot),
+                next: after_failure(target, on_fail, state, has_slot),
             };
         }
     };
@@ -260,7 +303,7 @@ fn verified(
     let ok = patched.is_yes() && !rebooted.is_bad();
     let next = match at {
         Phase::VerifyApplied if wants_reboot && (ok || flashed) => Phase::Doing(Step::Reboot),
-        _ if !ok => after_failure(target, on_fail, has_slot),
+        _ if !ok => after_failure(target, on_fail, state, has_slot),
         Phase::ConfirmVersions => Phase::ConfirmHealth,
         _ => Phase::Checking,
     };
@@ -304,7 +347,7 @@ fn verified_back(
         .reboot_wanted
         .as_ref()
         .is_some_and(|wants| !wants.is_empty());
-    let restarted = state.generations.contains_key(&Step::RebootBack);
+    let restarted = state.generations.of(Step::RebootBack) > 0;
     let next = match target.reboot {
         RebootRule::Never => Phase::CheckingBack,
         _ if again && !restarted => Phase::Doing(Step::RebootBack),
@@ -349,8 +392,8 @@ fn checked(
             };
         }
         (Phase::ConfirmHealth, false) => state.giving_back(End::Done),
-        (_, false) => Phase::InService,
-        (_, true) => after_failure(target, on_fail, at == Phase::Checking),
+        (_, false) => state.into_service(),
+        (_, true) => after_failure(target, on_fail, state, at == Phase::Checking),
     };
     ComponentEvent::Checked { at, healthy, next }
 }

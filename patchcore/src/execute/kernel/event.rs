@@ -141,6 +141,9 @@ pub enum ComponentEvent {
         how: String,
         /// What is still owed and will not be given back by us.
         waives: bool,
+        /// The operation whose loan alone is waived; none where all are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<OpKey>,
         /// The operation whose loan this takes for given back; none where it does so with everything that is owed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gives: Option<OpKey>,

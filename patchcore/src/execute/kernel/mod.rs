@@ -12,6 +12,7 @@ mod event;
 mod index;
 mod phase;
 mod run;
+mod small;
 mod steer;
 mod stop;
 #[cfg(feature = "sqlite")]
@@ -25,6 +26,7 @@ pub use index::Index;
 pub use phase::{End, Phase, RunVerdict, Step};
 pub(crate) use run::before;
 pub use run::{Components, Decision, PausePoint, RingPhase, RunState, RunStatus, Wait};
+pub use small::{AtFirst, Generations, Reached, Seldom};
 pub use steer::{Command, Resolution, Steered, steer};
 #[cfg(feature = "sqlite")]
 pub(crate) use upcast::{Read, read, stored};

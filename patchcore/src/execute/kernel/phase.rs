@@ -13,6 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
+    /// Take what is to be held around it: alerts silenced, another patcher paused.
+    Take,
     /// The restart before anything is applied.
     RebootFirst,
     /// Fetch, and keep the way back.
@@ -25,7 +27,7 @@ pub enum Step {
     RollBack,
     /// The restart after rolling back.
     RebootBack,
-    /// Give back what `Stage` kept.
+    /// Give back what was borrowed: what `Take` took, what `Stage` kept.
     GiveBack,
 }
 
@@ -34,6 +36,7 @@ impl Step {
     #[must_use]
     pub const fn slug(self) -> &'static str {
         match self {
+            Self::Take => "take",
             Self::RebootFirst => "reboot-first",
             Self::Stage => "stage",
             Self::Apply => "apply",
@@ -44,8 +47,26 @@ impl Step {
         }
     }
 
+    /// Every step, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Take,
+        Self::RebootFirst,
+        Self::Stage,
+        Self::Apply,
+        Self::Reboot,
+        Self::RollBack,
+        Self::RebootBack,
+        Self::GiveBack,
+    ];
+
     /// Those that a run can be paused before. What restores service or gives something back is never held up.
-    pub const PAUSABLE: [Self; 4] = [Self::RebootFirst, Self::Stage, Self::Apply, Self::Reboot];
+    pub const PAUSABLE: [Self; 5] = [
+        Self::Take,
+        Self::RebootFirst,
+        Self::Stage,
+        Self::Apply,
+        Self::Reboot,
+    ];
 }
 
 impl FromStr for Step {
@@ -113,7 +134,7 @@ pub enum Phase {
     /// It waits for its turn.
     #[default]
     Waiting,
-    /// An operation.
+    /// An operation. To give back here is to give back what was held around it: it is back in service after that.
     Doing(Step),
     /// Read what is there after applying.
     VerifyApplied,
@@ -135,7 +156,8 @@ pub enum Phase {
     CheckingBack,
     /// A person must decide.
     Quarantined,
-    /// Give back what is owed, then end.
+    /// Give back what is owed, then end. What is left as it is gives back only what was held around it, if there is
+    /// something.
     GivingBack(End),
     /// It ended.
     Ended(End),

@@ -81,6 +81,7 @@ pub enum RingPhase {
 
 /// The run as a whole, as a fold over its events.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunState {
     /// How it stands.
     pub status: RunStatus,
@@ -296,7 +297,9 @@ impl RunState {
             self.status,
             RunStatus::Ending { .. } | RunStatus::Ended { .. }
         );
-        if ends || state.op.is_some() {
+        // What restores service is never held up, nor is what is taken around it.
+        let restores = step == Step::Take && state.changed;
+        if ends || restores || state.op.is_some() {
             return None;
         }
         self.pause_points

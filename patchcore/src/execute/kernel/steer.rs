@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     component::ComponentState,
-    decide::first_step,
+    decide::{begin_again, one_more_taken, way_back},
     event::{ComponentEvent, RunEvent},
     phase::{End, Phase, RunVerdict, Step},
     run::{Components, PausePoint, RunState, RunStatus, before},
@@ -344,12 +344,15 @@ fn resolve(
         Some(Phase::GivingBack(end)) => Some(end),
         _ => None,
     };
-    // That one loan is given back says nothing of the others.
-    let gives = match (state.phase, how, giving_back) {
-        (Phase::Quarantined, Resolution::AdoptDone, Some(_)) => {
-            state.giving().map(|owed| owed.taken_by.clone())
+    let returning = state.quarantined_in == Some(Phase::Doing(Step::GiveBack));
+    let loan = || state.giving().map(|owed| owed.taken_by.clone());
+    // That one loan is given back says nothing of the others, and what leads back is still needed by what is good.
+    let (gives, only) = match (state.phase, how) {
+        (Phase::Quarantined, Resolution::AdoptDone) if returning || giving_back.is_some() => {
+            (loan(), None)
         }
-        _ => None,
+        (Phase::Quarantined, Resolution::Abandon) if returning => (None, loan()),
+        _ => (None, None),
     };
     let decided = |next| {
         Ok(ComponentEvent::Resolved {
@@ -357,6 +360,7 @@ fn resolve(
             reason: reason.clone(),
             how: how.word().to_owned(),
             waives,
+            only: only.clone(),
             gives: gives.clone(),
             next,
         })
@@ -365,7 +369,7 @@ fn resolve(
         (Phase::Quarantined, _) => {}
         // Whoever holds the slots may never give them back: a person may go beyond the budget, we do not.
         (Phase::AwaitWayBack, Resolution::RollBack) => {
-            return decided(Phase::Doing(Step::RollBack));
+            return decided(way_back(target));
         }
         (Phase::AwaitWayBack, Resolution::Abandon) => return decided(Phase::Ended(End::LeftAsIs)),
         // Left as it is, it keeps its slot until a person says that it is in service.
@@ -376,6 +380,7 @@ fn resolve(
     }
     let step = state.op.as_ref().map(|op| op.step);
     let next = match (how, step) {
+        (Resolution::Abandon, _) if returning => state.given_back(),
         // What it owes has nothing to do with how its part ended.
         (Resolution::Abandon, _) => Phase::Ended(giving_back.unwrap_or(End::LeftAsIs)),
         (Resolution::RollBack, _) if target.rolls_back => Phase::Doing(Step::RollBack),
@@ -387,7 +392,7 @@ fn resolve(
             _ => Phase::Doing(step),
         },
         (Resolution::Retry, None) => match state.quarantined_in {
-            Some(Phase::Quarantined) | None => first_step(target),
+            Some(Phase::Quarantined) | None => begin_again(target, state),
             Some(phase) => phase,
         },
         (Resolution::AdoptDone, Some(Step::RebootFirst)) if target.stages => {
@@ -397,12 +402,10 @@ fn resolve(
         (Resolution::AdoptDone, Some(Step::Apply)) => Phase::VerifyApplied,
         (Resolution::AdoptDone, Some(Step::Reboot)) => Phase::VerifyRebooted,
         (Resolution::AdoptDone, Some(Step::RollBack | Step::RebootBack)) => Phase::VerifyBack,
-        (Resolution::AdoptDone, Some(Step::GiveBack)) => match giving_back {
-            Some(end) => state.given_back(end),
-            None => Phase::Ended(End::LeftAsIs),
-        },
+        (Resolution::AdoptDone, Some(Step::Take)) => one_more_taken(target, state),
+        (Resolution::AdoptDone, Some(Step::GiveBack)) => state.given_back(),
         (Resolution::AdoptDone, None) => match state.quarantined_in {
-            Some(Phase::GivingBack(end)) => state.given_back(end),
+            Some(Phase::GivingBack(_) | Phase::Doing(Step::GiveBack)) => state.given_back(),
             Some(Phase::Doing(Step::RollBack | Step::RebootBack)) => Phase::VerifyBack,
             Some(Phase::VerifyBack | Phase::CheckingBack) => state.giving_back(End::RolledBack),
             _ => return Err("there is no operation whose result could be adopted".to_owned()),

@@ -15,13 +15,36 @@ use serde_json::Value;
 /// The field of a body that holds the version of its kind.
 const VERSION: &str = "v";
 
-/// The version in which a kind is written today.
-fn written(kind: &str) -> u64 {
+/// The highest version of a kind that is known.
+fn newest(kind: &str) -> u64 {
     match kind {
         // 2: names the loan that is given back. A reader of 1 would take all of them for given back.
-        "settled" | "resolved" => 2,
+        // 3: says something of brackets.
+        "settled" | "resolved" => 3,
+        // 2: says something of brackets.
+        "admitted" | "intended" | "failed" | "scanned" | "checked" | "way_back_opened" => 2,
         _ => 1,
     }
+}
+
+/// The version in which a body is written: no higher than what it says needs, so that who knows no brackets reads the
+/// journals that have none.
+fn written(kind: &str, body: &Value) -> u64 {
+    let newest = newest(kind);
+    if newest > 1 && !says_brackets(body) {
+        newest - 1
+    } else {
+        newest
+    }
+}
+
+/// Whether a body says what only readers that know brackets understand.
+fn says_brackets(body: &Value) -> bool {
+    let next = &body["next"];
+    body["request"]["port"].is_string()
+        || body["step"] == "take"
+        || body["only"].is_string()
+        || (next["at"] == "doing" && (next["then"] == "take" || next["then"] == "give_back"))
 }
 
 /// A body of an earlier version, brought to today's.
@@ -52,7 +75,7 @@ pub(crate) fn stored(event: &impl Serialize) -> (String, Value) {
         .and_then(Value::as_str)
         .unwrap_or("unknown")
         .to_owned();
-    let version = written(&kind);
+    let version = written(&kind, &body);
     if version > 1
         && let Some(fields) = body.as_object_mut()
     {
@@ -73,7 +96,7 @@ pub(crate) fn read<E: DeserializeOwned>(kind: &str, body: Value) -> Read<E> {
             _ => return Read::Damaged(format!("expected a version but found {version}")),
         },
     };
-    if version > written(kind) {
+    if version > newest(kind) {
         return Read::Newer(body);
     }
     match body.get("kind").and_then(Value::as_str) {
@@ -127,10 +150,13 @@ impl serde::de::Error for Misread {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::{Read, read, stored};
-    use crate::execute::kernel::{ComponentEvent, RunEvent};
+    use crate::{
+        execute::kernel::{ComponentEvent, Phase, RunEvent, Step},
+        id::OpKey,
+    };
 
     #[test]
     fn a_known_kind_that_cannot_be_read_is_damaged_and_an_unknown_one_is_newer() {
@@ -165,6 +191,34 @@ mod tests {
             read::<RunEvent>("paused", body),
             Read::Known(RunEvent::Paused { .. })
         ));
+    }
+
+    #[test]
+    fn only_what_says_something_of_brackets_has_their_version() {
+        let admitted = |then| ComponentEvent::Admitted {
+            ring: "all".into(),
+            wave: 1,
+            next: Phase::Doing(then),
+        };
+        for (step, version) in [(Step::Stage, None), (Step::Take, Some(2))] {
+            let (kind, body) = stored(&admitted(step));
+            assert_eq!(body.get("v").and_then(Value::as_u64), version, "{body}");
+            let again = read::<ComponentEvent>(&kind, body);
+            assert!(matches!(again, Read::Known(event) if event == admitted(step)));
+        }
+        let resolved = |only: Option<OpKey>| ComponentEvent::Resolved {
+            by: "maria".into(),
+            reason: "it is on again".to_owned(),
+            how: "abandon".to_owned(),
+            waives: true,
+            only,
+            gives: None,
+            next: Phase::InService,
+        };
+        for (only, version) in [(None, 2), (Some(OpKey::from("k")), 3)] {
+            let (_, body) = stored(&resolved(only));
+            assert_eq!(body["v"], version, "{body}");
+        }
     }
 
     #[test]

@@ -64,10 +64,15 @@ pub(crate) fn said(event: &ComponentEvent, component: Option<&ComponentId>) -> V
             reason,
             how,
             waives,
+            only,
             ..
         } => {
             let mut said = vec![format!("{how} by {by}: {reason}")];
-            said.extend(waives.then(|| "what it owed is waived".to_owned()));
+            let what = match only {
+                Some(_) => "what was not given back is waived",
+                None => "what it owed is waived",
+            };
+            said.extend(waives.then(|| what.to_owned()));
             said
         }
         ComponentEvent::Stalled { why, holder, .. } => {
@@ -162,6 +167,7 @@ pub(crate) fn without<'a>(text: &'a str, component: Option<&ComponentId>) -> &'a
 
 const fn doing(step: Step) -> &'static str {
     match step {
+        Step::Take => "taking what is held around it",
         Step::RebootFirst => "restarting before it is patched",
         Step::Reboot => "restarting",
         Step::RebootBack => "restarting after rolling back",
@@ -174,6 +180,7 @@ const fn doing(step: Step) -> &'static str {
 
 const fn done(step: Step) -> &'static str {
     match step {
+        Step::Take => "taken",
         Step::RebootFirst | Step::Reboot | Step::RebootBack => "restarted",
         Step::Stage => "staged",
         Step::Apply => "applied",
@@ -214,6 +221,7 @@ pub(crate) const fn end(end: End) -> &'static str {
 pub(crate) const fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Waiting => "waits for its turn",
+        Phase::Doing(Step::Take) => "takes what is held around it",
         Phase::Doing(Step::RebootFirst) => "restarts before it is patched",
         Phase::Doing(Step::Stage) => "fetches its patches and keeps the way back",
         Phase::Doing(Step::Apply) => "is being patched",

@@ -31,7 +31,7 @@ reading:
 steering, each with --because TEXT, and --by NAME (by default who is logged in):
   pause                           nothing new starts
   unpause                         a paused run goes on
-  pause-before STEP [COMPONENT]   a step does not begin, of one or of all: reboot-first, stage, apply or reboot
+  pause-before STEP [COMPONENT]   a step does not begin, of one or of all: take, reboot-first, stage, apply or reboot
   unpause-before STEP [COMPONENT] it may begin
   approve RING                    a ring that needs an approval of its own may start (the reason may be left out)
   resolve COMPONENT adopt-done | retry | roll-back | abandon

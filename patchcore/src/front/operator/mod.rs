@@ -14,7 +14,7 @@ use crate::{
     clock::{SharedClock, SystemClock, later},
     error::{Error, ErrorKind, Result},
     execute::{
-        DrivenBy, Story, denials,
+        DrivenBy, Story, checkpoint_fault, denials,
         journal::{Anchor, ChainReport, Holder, JournalReader},
     },
     id::RunId,
@@ -70,7 +70,7 @@ impl Operator {
     /// # Errors
     /// `JournalDamaged`, `Io`.
     pub async fn runs(&self) -> Result<Vec<RunId>> {
-        Ok(self.reader.runs().await?.iter().map(|r| r.id).collect())
+        Ok(self.reader.list().await?.iter().map(|r| r.0).collect())
     }
 
     /// One run as it stands now; where none is named, the open one, else the last.
@@ -78,15 +78,15 @@ impl Operator {
     /// # Errors
     /// `NotFound`: no such run, or none at all. As [`Story::read`] and [`Story::standing`].
     pub async fn run(&self, run: Option<RunId>) -> Result<RunView> {
-        let rows = self.reader.runs().await?;
+        let rows = self.reader.list().await?;
         let row = match run {
-            Some(run) => rows.iter().find(|r| r.id == run),
-            None => rows.iter().find(|r| r.is_open()).or(rows.last()),
+            Some(run) => rows.iter().find(|(id, _)| *id == run),
+            None => rows.iter().find(|(_, open)| *open).or(rows.last()),
         };
-        let Some(row) = row else {
-            return Err(self.no_such_run(run, &rows.iter().map(|r| r.id).collect::<Vec<_>>()));
+        let Some((id, _)) = row else {
+            return Err(self.no_such_run(run, &rows.iter().map(|r| r.0).collect::<Vec<_>>()));
         };
-        let story = Story::read(&self.reader, row.id).await?;
+        let story = Story::read(&self.reader, *id).await?;
         let (driven, identity) = (self.driven_by(&story).await?, self.reader.identity().await?);
         let inbox = self.reader.open_commands().await?;
         let (open, now) = (story.ended_at.is_none(), self.now(&story));
@@ -105,13 +105,13 @@ impl Operator {
         denials(&self.reader).await
     }
 
-    /// Checks the hash chain of every run. The answer names the first record of each that is not as it was written;
+    /// Checks the hash chain of every run, and that what is kept beside its events is what they come to. The answer names the first record of each that is not as it was written;
     /// [`ChainReport::into_result`] makes an error of it.
     ///
     /// # Errors
     /// `JournalDamaged` if the tables cannot be read at all, `Io`.
     pub async fn verify(&self) -> Result<ChainReport> {
-        self.reader.verify().await
+        self.verify_against(&[]).await
     }
 
     /// The same, and whether everything that anchors saw is there as they saw it: only so is an end found that was cut off
@@ -120,7 +120,11 @@ impl Operator {
     /// # Errors
     /// As [`verify`](Self::verify), and `InvalidInput` for an anchor of another journal.
     pub async fn verify_against(&self, anchors: &[Anchor]) -> Result<ChainReport> {
-        self.reader.verify_against(anchors).await
+        let mut report = self.reader.verify_against(anchors).await?;
+        for chain in report.runs.iter_mut().filter(|c| c.fault.is_none()) {
+            chain.fault = checkpoint_fault(&self.reader, chain.run).await;
+        }
+        Ok(report)
     }
 
     /// Where the journal ends, to be kept elsewhere; none before the first event.

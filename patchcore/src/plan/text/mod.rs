@@ -15,8 +15,8 @@ pub(super) use foot::catalogues;
 pub(super) use head::scanned;
 pub(super) use left_out::{NOT_COVERED, NOT_SELECTED};
 pub(crate) use left_out::{obstacle, patch_reason};
+pub(super) use patches::{around, one as patch, reboot, sorted, way_back};
 pub(crate) use patches::{count, listed};
-pub(super) use patches::{one as patch, reboot, sorted, way_back};
 pub(super) use ring::condition;
 pub(crate) use times::{Times, duration};
 

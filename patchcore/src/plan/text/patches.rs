@@ -3,7 +3,8 @@
 use crate::{
     estate::{Impact, Patch, Pin, WayBack},
     id::PatchId,
-    plan::{RebootRule, Target},
+    plan::{PlannedBracket, RebootRule, Target},
+    provider::BracketKind,
 };
 
 /// `1 patch`, `12 patches`.
@@ -100,6 +101,18 @@ pub(in crate::plan) fn reboot(target: &Target) -> Option<String> {
         (Some(first), Some(after)) => Some(format!("{first} · {after}")),
         (first, after) => first.or(after),
     }
+}
+
+/// What is held around it: `alerts silenced in alertmanager, backup paused`; none where nothing is.
+pub(in crate::plan) fn around(around: &[PlannedBracket]) -> Option<String> {
+    let held: Vec<String> = around
+        .iter()
+        .map(|bracket| match bracket.kind {
+            BracketKind::Silence => format!("alerts silenced in {}", bracket.by),
+            BracketKind::Pause => format!("{} paused", bracket.by),
+        })
+        .collect();
+    (!held.is_empty()).then(|| format!("around it: {}", held.join(", ")))
 }
 
 /// `way back: old packages kept`.

@@ -115,6 +115,7 @@ fn targets<'p>(
             target.patches == other.patches
                 && target.way_back == other.way_back
                 && patches::reboot(target) == patches::reboot(other)
+                && patches::around(&target.around) == patches::around(&other.around)
         };
         match rows.iter_mut().find(|row| same(row)) {
             Some((_, names)) => names.push(&target.component),
@@ -127,6 +128,7 @@ fn targets<'p>(
         let (what, each) = contents(target, detail, told);
         let mut parts = vec![what];
         parts.extend(patches::reboot(target));
+        parts.extend(patches::around(&target.around));
         parts.push(patches::way_back(&target.way_back));
         table.row(
             names(members.iter().copied(), detail.names()),

@@ -97,12 +97,12 @@ fn clauses(component: &ComponentId, events: &[&ComponentEvent]) -> Vec<String> {
         let scanned_next = matches!(events.get(at + 1), Some(ComponentEvent::Scanned { .. }));
         let mut said = words::said(event, Some(component));
         match event {
-            // That it began is seen by what it does; that it gives back, by what it gave back; that its soak is
-            // over, by the same word on its ring.
+            // That it began is seen by what it does; that it takes or gives back, by what it took or gave back; that
+            // its soak is over, by the same word on its ring.
             ComponentEvent::Begun { .. }
             | ComponentEvent::SoakOver { .. }
             | ComponentEvent::Intended {
-                step: Step::GiveBack,
+                step: Step::Take | Step::GiveBack,
                 ..
             } => said.clear(),
             // What is kept for the way back is told when it is there.

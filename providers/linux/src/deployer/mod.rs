@@ -257,9 +257,7 @@ impl Machine {
         if matches!(op.request, DeployRequest::Reboot { .. }) {
             return self.located_restart(ctx, op, id).await;
         }
-        let status = self
-            .poll(ctx, &id, until_over(ctx, Duration::ZERO))
-            .await?;
+        let status = self.poll(ctx, &id, until_over(ctx, Duration::ZERO)).await?;
         Ok(match status.phase {
             // A start that is still on its way makes the same job as the one that follows, and only one of the
             // two runs it.

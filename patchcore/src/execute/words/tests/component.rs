@@ -69,6 +69,7 @@ fn every_event_of_a_component_is_a_sentence() {
         next,
     };
     let resolved = |waives| ComponentEvent::Resolved {
+        only: None,
         by: "maria".into(),
         reason: "looked at it".to_owned(),
         how: "abandon".to_owned(),
