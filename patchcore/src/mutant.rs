@@ -48,6 +48,14 @@ pub enum Mutant {
     SlotTwice,
     /// The floors of groups are not asked.
     FloorIgnored,
+    /// An operation begins without the lock of its target.
+    LockNotTaken,
+    /// That the lock was taken is not journaled.
+    LockNotJournaled,
+    /// The lock of a target is not given back.
+    UnlockForgotten,
+    /// A step begins although somebody set a pause point before it.
+    PausePointIgnored,
 }
 
 /// Whether this fault is planted.
@@ -75,7 +83,7 @@ pub fn plant(mutant: Option<Mutant>) {
 #[cfg(feature = "crash")]
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::NoLocate,
         Self::NoIntent,
         Self::NoBaseline,
@@ -90,5 +98,9 @@ impl Mutant {
         Self::GiveBackForgotten,
         Self::SlotTwice,
         Self::FloorIgnored,
+        Self::LockNotTaken,
+        Self::LockNotJournaled,
+        Self::UnlockForgotten,
+        Self::PausePointIgnored,
     ];
 }

@@ -174,7 +174,11 @@ fn page(wish: Wish, table: &str, day: &str, commit: &str) -> String {
          A cell is one operation: its verb, what its target promises (with a memory that lasts, or has ended), where the first life ends, what the target then answers, and which life asks.\n\
          It is hit when that answer was given after that point.\n\
          A whole run is crashed at each of its points, and its first process is put to sleep there and woken up again at three moments; with `--full` each crash is followed by each second one.\n\
-         The journal here is a list in memory, and commits are whole; the real one is killed and damaged by tests of its own.\n\n"
+         The journal here is a list in memory, and commits are whole; the real one is killed and damaged by tests of its own.\n\n\
+         The seeds run the driver itself, `Estate::run`, in virtual time and on one thread, over the same world and under the same judge, with a journal in a file.\n\
+         A seed gives an estate, a policy, what goes wrong with which guest and with which call, what people want, when the clock is set, and for each process its end: at a call, by its disk, or parked; the next one opens the same journal.\n\
+         Where nothing of that may change the end, it must be the end of the same estate undisturbed.\n\
+         A seed that fails names the command that runs it again and tells everything.\n\n"
     );
     let mut lines = table.trim_end().lines().collect::<Vec<_>>();
     let counts = lines.pop().unwrap_or_default();

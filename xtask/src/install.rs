@@ -29,6 +29,10 @@ const PACKAGES: &[(&str, &str)] = &[
         "python3",
         "its web server is one that checks by HTTP are tried on",
     ),
+    (
+        "python3-venv",
+        "an environment that the Python package is installed and tested in",
+    ),
     ("shellcheck", "checks shell scripts"),
     (
         "strace",

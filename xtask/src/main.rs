@@ -10,6 +10,7 @@
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`mutants`] plants small faults that tests must catch.
 //! - [`install`] brings the tools that the steps need.
+//! - [`python`] builds and tests the Python package.
 //! - [`tidy`] holds the rules that no compiler checks.
 
 mod bench;
@@ -24,6 +25,7 @@ mod ladder;
 mod light;
 mod mutants;
 mod outcome;
+mod python;
 mod shell;
 mod step;
 mod tidy;

@@ -174,6 +174,9 @@ impl Driver {
         let (progress, heard) = watch::channel(BTreeMap::new());
         let targets = (0..).zip(&envelope.targets);
         let acts = |component| story.components.get(component).is_some_and(|s| s.acts());
+        let workers = Workers::start_in_this_runtime();
+        #[cfg(feature = "crash")]
+        let workers = workers.in_place(journal.is_in_step());
         let driver = Self {
             index: Index::new(envelope, &story.plan.schedule, &story.components),
             next: targets
@@ -188,7 +191,7 @@ impl Driver {
             turn: Turn::default(),
             keeper: Keeper::new(&story, tools.checkpoint_every.unwrap_or(checkpoint::EVERY))?,
             unwritten: false,
-            workers: Workers::start_in_this_runtime(),
+            workers,
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
             parking: false,

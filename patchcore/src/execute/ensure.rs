@@ -40,6 +40,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// takes half an hour.
 const SILENCE: Duration = Duration::from_secs(2 * 3600);
 
+/// The clock may be set back by so much while nobody is there, and then an operation is older than it looks: the memory of a
+/// target counts as shorter by this, or by half where it is short.
+const ASTRAY: Duration = Duration::from_secs(3600);
+
 /// How often one operation is begun when its target surely has not got it.
 const BEGINS: u32 = 3;
 
@@ -356,7 +360,8 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                 continue;
             }
             let age = Duration::try_from(self.ctx.now().duration_since(since)).unwrap_or_default();
-            if age >= memory && !mutant::is(Mutant::MemoryIgnored) {
+            let trusted = memory.saturating_sub(ASTRAY.min(memory / 2));
+            if age >= trusted && !mutant::is(Mutant::MemoryIgnored) {
                 let why = "it was interrupted, and its target forgets after so long: not found means nothing";
                 return Ok(OpResult::Unknown {
                     why: why.to_owned(),

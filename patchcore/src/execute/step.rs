@@ -9,17 +9,19 @@ use async_trait::async_trait;
 
 use super::{
     ensure::{self, Ask, Record},
-    kernel::{ComponentEvent, Effect, Input, OpResult, OpState, Step},
+    kernel::{ComponentEvent, Effect, Input, Lock, OpResult, OpState, Step},
+    lock::Locker,
     looks,
     port::Port,
     supervise::Caller,
 };
 use crate::{
-    error::Result,
+    Timestamp,
+    error::{Error, Result},
     id::{ComponentId, OpKey, ProviderName},
     provider::{
-        Begun, Change, DeployRequest, Deployer, Guarantee, HealthProbe, Located, Observed,
-        OpContext, PortCall, Progress, SubjectResult,
+        Begun, Change, Claim, DeployRequest, Deployer, Guarantee, HealthProbe, Held, Located,
+        Observed, OpContext, PortCall, Progress, SubjectResult, Taken, TargetLock,
     },
 };
 
@@ -242,6 +244,143 @@ impl Answer {
     }
 }
 
+/// Whether a run can be paused before a step: a new step does not build until that is decided.
+#[must_use]
+pub const fn can_be_paused_before(step: Step) -> bool {
+    match step {
+        Step::Take | Step::RebootFirst | Step::Stage | Step::Apply | Step::Reboot => true,
+        Step::RollBack | Step::RebootBack | Step::GiveBack => false,
+    }
+}
+
+axis! {
+    /// The calls of a target's lock.
+    LockCall {
+        /// `take`, by whom does not hold it.
+        Take,
+        /// `take`, by whom holds it: a sign of life.
+        Renew,
+        /// `give_back`.
+        GiveBack,
+        /// `look`.
+        Look,
+    }
+}
+
+axis! {
+    /// What the lock of a target says.
+    LockAnswer {
+        /// `take`: it is ours, and nobody else's before.
+        Ours,
+        /// `take`: it is ours, and was somebody else's.
+        TakenOver,
+        /// `take`: somebody else has it.
+        HeldBy,
+        /// `give_back` and `look`: it was heard.
+        Heard,
+        /// An error that passes.
+        ErrorPasses,
+        /// An error that does not pass.
+        Error,
+    }
+}
+
+impl LockAnswer {
+    /// What `take` said.
+    #[must_use]
+    pub fn of_take(answer: &Result<Taken>) -> Self {
+        match answer {
+            Ok(Taken::Ours { .. }) => Self::Ours,
+            Ok(Taken::TakenOver { .. }) => Self::TakenOver,
+            Ok(Taken::HeldBy(_)) => Self::HeldBy,
+            Err(error) => Self::of_error(error),
+        }
+    }
+
+    /// What a call said that has no answer of its own.
+    #[must_use]
+    pub fn of<T>(answer: &Result<T>) -> Self {
+        match answer {
+            Ok(_) => Self::Heard,
+            Err(error) => Self::of_error(error),
+        }
+    }
+
+    fn of_error(error: &Error) -> Self {
+        if error.is_retryable() {
+            Self::ErrorPasses
+        } else {
+            Self::Error
+        }
+    }
+}
+
+/// Whoever is told of each call of a lock, before and after it.
+#[async_trait]
+pub trait LockWatch: std::fmt::Debug + Send + Sync + 'static {
+    /// Which call of `take` this is.
+    fn is_renewed(&self, component: &ComponentId, claim: &Claim) -> bool;
+    /// Before a call is sent. An error is its answer.
+    async fn before(&self, call: LockCall) -> Result<()>;
+    /// Before its answer arrives. An error takes its place.
+    async fn after(&self, call: LockCall, answer: LockAnswer) -> Result<()>;
+}
+
+/// A lock each of whose calls is watched. A call that the port gains does not build until it is watched here.
+#[derive(Debug)]
+pub struct WatchedLock<L, W> {
+    /// The lock.
+    pub lock: L,
+    /// Who watches.
+    pub watch: W,
+}
+
+#[async_trait]
+impl<L: TargetLock, W: LockWatch> TargetLock for WatchedLock<L, W> {
+    async fn take(&self, ctx: &OpContext, component: &ComponentId, claim: &Claim) -> Result<Taken> {
+        let call = || match self.watch.is_renewed(component, claim) {
+            true => LockCall::Renew,
+            false => LockCall::Take,
+        };
+        self.watch.before(call()).await?;
+        // Whoever slept may have lost it meanwhile.
+        let call = call();
+        let answer = self.lock.take(ctx, component, claim).await;
+        let said = LockAnswer::of_take(&answer);
+        self.watch.after(call, said).await?;
+        answer
+    }
+
+    async fn give_back(&self, ctx: &OpContext, component: &ComponentId, fence: u64) -> Result<()> {
+        self.watch.before(LockCall::GiveBack).await?;
+        let answer = self.lock.give_back(ctx, component, fence).await;
+        let said = LockAnswer::of(&answer);
+        self.watch.after(LockCall::GiveBack, said).await?;
+        answer
+    }
+
+    async fn look(&self, ctx: &OpContext, component: &ComponentId) -> Result<Option<Held>> {
+        self.watch.before(LockCall::Look).await?;
+        let answer = self.lock.look(ctx, component).await;
+        let said = LockAnswer::of(&answer);
+        self.watch.after(LockCall::Look, said).await?;
+        answer
+    }
+}
+
+/// The lock of a component's target, for one effect.
+#[derive(Debug)]
+pub struct Locked {
+    /// The port.
+    pub port: Arc<dyn TargetLock>,
+    /// On whose behalf.
+    pub claim: Claim,
+    /// What the journal says that is held.
+    pub held: Option<Lock>,
+    /// When this incarnation took the run over.
+    pub taken_over: Timestamp,
+}
+
 /// Where a test keeps what is recorded.
 #[async_trait]
 pub trait Recorder: Send + Sync {
@@ -302,7 +441,7 @@ pub async fn ensure(
     ensure::ensure(&Port::deploy(port), &caller, &ctx, ask, &Told(&*to)).await
 }
 
-/// What the driver does for an effect of a component whose tool keeps no locks.
+/// What the driver does for an effect of a component, under the lock of its target where that keeps one.
 ///
 /// # Errors
 /// The recorder's.
@@ -310,10 +449,18 @@ pub async fn carry_out(
     effect: Effect,
     port: Arc<dyn Deployer>,
     probe: Arc<dyn HealthProbe>,
+    lock: Option<Locked>,
     ctx: OpContext,
     subject: ComponentId,
     to: Arc<dyn Recorder>,
 ) -> Result<Option<Input>> {
+    let caller = Caller::here(&ProviderName::from("world"));
+    let lock = lock.map(|lock| Locker {
+        port: lock.port,
+        claim: Arc::new(lock.claim),
+        held: lock.held,
+        taken_over: lock.taken_over,
+    });
     Ok(match effect {
         Effect::Ensure {
             step,
@@ -321,6 +468,18 @@ pub async fn carry_out(
             request: PortCall::Deploy(request),
             journaled,
         } => {
+            let held = match &lock {
+                Some(lock) => {
+                    let journaled = journaled.as_deref();
+                    let to = Told(&*to);
+                    lock.hold(&caller, &ctx, &subject, journaled, &to).await?
+                }
+                None => Ok(ctx),
+            };
+            let ctx = match held {
+                Ok(ctx) => ctx,
+                Err(result) => return Ok(Some(Input::Operation(step, result))),
+            };
             let asked = Asked {
                 step,
                 key,
@@ -331,12 +490,9 @@ pub async fn carry_out(
             let result = ensure(port, ctx, asked, to).await?;
             Some(Input::Operation(step, result))
         }
-        Effect::Scan => {
-            let caller = Caller::here(&ProviderName::from("world"));
-            Some(Input::Scan(
-                looks::scan(&port, &caller, &ctx, &subject).await,
-            ))
-        }
+        Effect::Scan => Some(Input::Scan(
+            looks::scan(&port, &caller, &ctx, &subject).await,
+        )),
         Effect::Check(checks) => {
             let probes: BTreeMap<ProviderName, Arc<dyn HealthProbe>> = checks
                 .iter()
@@ -345,12 +501,14 @@ pub async fn carry_out(
             let results = looks::checks(&probes, &Caller::here, &ctx, &subject, &checks).await;
             Some(Input::Checks(results))
         }
-        // The world of this test keeps no locks, so that none is held.
-        Effect::Unlock { fence } => Some(Input::Unlocked {
-            fence,
-            lapses: Some("the tool keeps no locks any more".to_owned()),
-        }),
-        // Nor is anything taken around a change in it.
+        Effect::Unlock { fence } => {
+            let lapses = match &lock {
+                Some(lock) => lock.give_back(&caller, &ctx, &subject, fence).await,
+                None => Some("the tool keeps no locks any more".to_owned()),
+            };
+            Some(Input::Unlocked { fence, lapses })
+        }
+        // Nothing is taken around a change in it.
         Effect::None
         | Effect::Ensure {
             request: PortCall::Bracket { .. },

@@ -32,7 +32,7 @@ impl Caller {
             #[cfg(not(feature = "crash"))]
             workers: workers.clone(),
             #[cfg(feature = "crash")]
-            workers: Some(workers.clone()),
+            workers: (!workers.are_in_place()).then(|| workers.clone()),
             provider: provider.clone(),
         }
     }

@@ -1,6 +1,6 @@
 //! The axes of the matrix that are the test's own; those of the ports stand in the crate.
 
-use patchcore::execute::step::{Answer, Promise, Verb};
+use patchcore::execute::step::{Answer, LockCall, Promise, Verb};
 
 /// Where a process dies, a call fails, or a zombie falls asleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +35,22 @@ pub(crate) enum Class {
     /// What the kernels decided did not become durable.
     DecisionLost,
     DecisionDurable,
+    /// Before the lock of a target is taken, and when it is taken and the answer did not arrive.
+    BeforeTake,
+    AfterTake,
+    /// That it is taken did not become durable.
+    LockedLost,
+    LockedDurable,
+    /// The same where we hold it already.
+    BeforeRenew,
+    AfterRenew,
+    BeforeGive,
+    AfterGive,
+    /// That it is given back did not become durable.
+    UnlockedLost,
+    UnlockedDurable,
+    BeforeLook,
+    AfterLook,
 }
 
 impl Class {
@@ -66,6 +82,30 @@ impl Class {
         Self::DecisionLost,
         Self::DecisionDurable,
     ];
+
+    /// The boundaries of a target's lock.
+    pub(crate) const OF_LOCKS: [Self; 10] = [
+        Self::BeforeTake,
+        Self::AfterTake,
+        Self::LockedLost,
+        Self::LockedDurable,
+        Self::BeforeRenew,
+        Self::AfterRenew,
+        Self::BeforeGive,
+        Self::AfterGive,
+        Self::UnlockedLost,
+        Self::UnlockedDurable,
+    ];
+
+    /// Before and after a call of a lock.
+    pub(crate) const fn of_lock(call: LockCall) -> (Self, Self) {
+        match call {
+            LockCall::Take => (Self::BeforeTake, Self::AfterTake),
+            LockCall::Renew => (Self::BeforeRenew, Self::AfterRenew),
+            LockCall::GiveBack => (Self::BeforeGive, Self::AfterGive),
+            LockCall::Look => (Self::BeforeLook, Self::AfterLook),
+        }
+    }
 
     /// Nothing was intended yet, as far as the next life knows.
     pub(crate) const fn is_fresh(self) -> bool {

@@ -9,12 +9,12 @@ use patchcore::{
     Plan, Policy, Timestamp,
     discover::{Answers, discover},
     estate::{
-        Available, ComponentKind, Estimate, Patch, PatchClass, Scan, Sighting, Tool, WayBack,
-        WayBackKind,
+        Available, ComponentKind, Estimate, Patch, PatchClass, RedundancyGroup, Scan, Sighting,
+        Tool, WayBack, WayBackKind,
     },
     execute::{
-        kernel::Resolution,
-        step::{Promise, Verb},
+        kernel::{Resolution, Step},
+        step::{self, LockCall, Promise, Verb},
     },
     id::{ComponentId, ProviderName},
     plan::{GroupFloor, PlanInput, PlannedCheck, RebootRule, plan},
@@ -24,7 +24,7 @@ use patchcore::{
 
 use super::{
     micro::start,
-    world::{Fault, NEW, OLD, PATCH, World},
+    world::{Fault, LockFault, NEW, OLD, PATCH, World},
 };
 
 const POLICY: &str = r#"
@@ -51,13 +51,23 @@ pub(crate) struct Case {
     faults: Vec<(&'static str, Verb, Fault)>,
     pub(crate) resolution: Resolution,
     pub(crate) lifts: bool,
+    /// Whether the targets keep locks, and what goes wrong with those.
+    pub(crate) locks: bool,
+    lock_fault: Option<(LockCall, LockFault)>,
+    /// For how long somebody else wants the locks.
+    rival: Duration,
+    rival_dies: bool,
+    /// How long applying takes, where it is not the usual.
+    applying: Option<Duration>,
+    /// Before which steps somebody holds the run, of whom.
+    pub(crate) pauses: Vec<(Step, Option<&'static str>)>,
     /// Whether the end must be as without the crash: not where a person had to decide more often.
     pub(crate) same_end: bool,
 }
 
 impl Case {
     fn new(name: &'static str, guests: &[&str], promise: Promise) -> Self {
-        let plan = plan_of(guests);
+        let plan = plan_of(POLICY, guests, Vec::new());
         Self {
             name,
             calendar: Calendar::new(&plan.envelope.windows, &plan.envelope.blackouts)
@@ -68,6 +78,12 @@ impl Case {
             faults: Vec::new(),
             resolution: Resolution::Retry,
             lifts: false,
+            locks: false,
+            lock_fault: None,
+            rival: Duration::ZERO,
+            rival_dies: false,
+            applying: None,
+            pauses: Vec::new(),
             same_end: true,
         }
     }
@@ -109,6 +125,30 @@ impl Case {
         self
     }
 
+    fn locked(mut self) -> Self {
+        self.locks = true;
+        self
+    }
+
+    fn lock_fails(mut self, call: LockCall, how: LockFault) -> Self {
+        self.lock_fault = Some((call, how));
+        self.locked()
+    }
+
+    /// Somebody else has the locks for so many minutes.
+    fn rival(mut self, minutes: u64) -> Self {
+        self.rival = Duration::from_secs(60 * minutes);
+        self.locked()
+    }
+
+    fn held_before(mut self, step: Step, of: Option<&'static str>) -> Self {
+        self.pauses.push((step, of));
+        for target in &mut self.plan.envelope.targets {
+            target.reboot_first |= step == Step::RebootFirst;
+        }
+        self
+    }
+
     fn resolved(mut self, how: Resolution) -> Self {
         self.resolution = how;
         self.same_end = false;
@@ -126,6 +166,12 @@ impl Case {
             .collect();
         let mut world = World::new(now, &names, self.promise);
         world.promises.extend(self.promises.clone());
+        world.locks = self.locks.then(Default::default);
+        world.script.lock_fault = self.lock_fault;
+        world.script.rival_until = (!self.rival.is_zero()).then(|| now + self.rival);
+        world.script.rival_dies = self.rival_dies;
+        let applying = self.applying.map(|takes| (Verb::Apply, takes));
+        world.script.takes_of = applying.into_iter().collect();
         for (guest, verb, fault) in &self.faults {
             let faults = &mut world.script.faults;
             let of_verb = faults
@@ -189,6 +235,20 @@ pub(crate) fn cases() -> Vec<Case> {
     );
     mixed.promises.insert(Verb::Reboot, Promise::StateOnly);
     cases.push(mixed);
+    cases.extend(of_locks());
+    for step in Step::PAUSABLE {
+        assert!(step::can_be_paused_before(step), "{step:?}");
+        let (all, one) = match step.slug() {
+            "reboot-first" => ("held before the first restart", "the same, of one"),
+            "stage" => ("held before staging", "the same, of one"),
+            "apply" => ("held before applying", "the same, of one"),
+            "reboot" => ("held before a restart", "the same, of one"),
+            // Nothing is taken around a change in this world.
+            _ => continue,
+        };
+        cases.push(Case::new(all, &two, Promise::Keyed).held_before(step, None));
+        cases.push(Case::new(one, &two, Promise::Keyed).held_before(step, Some("b")));
+    }
     for how in Resolution::ALL {
         let (blind, unclear) = match how {
             Resolution::AdoptDone => ("blind, adopted", "unclear, adopted"),
@@ -207,7 +267,46 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-fn plan_of(guests: &[&str]) -> Plan {
+/// Targets that keep locks.
+fn of_locks() -> Vec<Case> {
+    let case = |name| Case::new(name, &["b"], Promise::Keyed).locked();
+    let mut slow = case("locked, and applying takes twenty minutes");
+    slow.applying = Some(Duration::from_secs(20 * 60));
+    let mut lapses = case("locked, and somebody else died with it").rival(1);
+    lapses.rival_dies = true;
+    let mut slow_fails = case("locked, slow, and taking it again fails once")
+        .lock_fails(LockCall::Renew, LockFault::FailsOnce);
+    slow_fails.applying = slow.applying;
+    let mut slow_refused = case("locked, slow, and taking it again fails")
+        .lock_fails(LockCall::Renew, LockFault::Fails)
+        .resolved(Resolution::Retry);
+    slow_refused.applying = slow.applying;
+    vec![
+        Case::new("locked", &["a", "b"], Promise::Keyed).locked(),
+        Case::new("locked, by state", &["b"], Promise::StateOnly).locked(),
+        Case::new("locked, and the patch fails", &["b"], Promise::Keyed)
+            .fault("b", Verb::Apply, Fault::Fails)
+            .locked(),
+        case("locked, and somebody else has it for five minutes").rival(5),
+        case("locked, and somebody else keeps it").rival(60 * 24 * 30),
+        lapses,
+        slow,
+        slow_fails,
+        slow_refused,
+        case("locked, and taking it fails once").lock_fails(LockCall::Take, LockFault::FailsOnce),
+        case("locked, and taking it fails").lock_fails(LockCall::Take, LockFault::Fails),
+        case("locked, and taking it is never answered")
+            .lock_fails(LockCall::Take, LockFault::NeverOnce),
+        case("locked, and giving it back fails once")
+            .lock_fails(LockCall::GiveBack, LockFault::FailsOnce),
+        case("locked, and giving it back fails").lock_fails(LockCall::GiveBack, LockFault::Fails),
+        case("locked, and giving it back is never answered")
+            .lock_fails(LockCall::GiveBack, LockFault::NeverOnce),
+    ]
+}
+
+/// A plan for guests that all have the same patch; the first of them carries the label `ring = test`.
+pub(crate) fn plan_of(policy: &str, guests: &[&str], groups: Vec<RedundancyGroup>) -> Plan {
     let mut tool = Answers {
         tool: Some(Tool {
             version: "1".to_owned(),
@@ -220,10 +319,12 @@ fn plan_of(guests: &[&str]) -> Plan {
         ..Answers::default()
     };
     let mut listing = Listing::default();
-    for guest in guests {
+    listing.groups = groups;
+    for (nth, guest) in guests.iter().enumerate() {
         let id = ComponentId::from(*guest);
         let sighting = Sighting::new(id.clone(), ComponentKind::Guest, start());
-        listing.sightings.push(sighting);
+        let ring = if nth == 0 { "test" } else { "rest" };
+        listing.sightings.push(sighting.with_label("ring", ring));
         let installed = BTreeMap::from([(PATCH.into(), OLD.into())]);
         let mut scan = Scan::new(start(), installed);
         scan.reboot_wanted = Some(Vec::new());
@@ -243,7 +344,7 @@ fn plan_of(guests: &[&str]) -> Plan {
     let inventory = discover("crash".into(), start(), &answers).expect("an inventory");
     let mut plan = plan(&PlanInput {
         inventory: &inventory,
-        policy: &Policy::from_toml(POLICY, "policy.toml").expect("a policy"),
+        policy: &Policy::from_toml(policy, "policy.toml").expect("a policy"),
         requested_by: &"sam".into(),
         now: start(),
         denials: &[],
@@ -265,7 +366,8 @@ fn plan_of(guests: &[&str]) -> Plan {
             by: "world".into(),
             within: Duration::from_secs(60),
             steady: Duration::from_secs(10),
-        }];
+        }]
+        .into();
         if target.component.as_str() == "b" {
             target.reboot = RebootRule::Always;
         }

@@ -1,13 +1,18 @@
 //! What must hold, judged by what the world's own log says and never by the journal.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use patchcore::{
     execute::{
-        kernel::OpResult,
+        kernel::{Components, OpResult, RunState, Step},
         step::{Answer, Promise, Verb},
     },
-    id::OpKey,
+    id::{ComponentId, OpKey},
+    plan::Envelope,
 };
 
 use super::{
@@ -28,6 +33,10 @@ pub(crate) enum Invariant {
     OneKeyOneContent,
     /// A call with a stale fence changes nothing.
     StaleFenceIdle,
+    /// Nothing begins but under the lock of its target.
+    LockHeld,
+    /// Nothing begins that somebody set a pause point before.
+    PausePointKept,
     /// Whoever was taken over sets out no new effect.
     NoEffectAfterTakeover,
     /// What is said of an operation is so.
@@ -52,6 +61,8 @@ pub(crate) enum Invariant {
     SameEnd,
     /// A patch that nobody tried is not denied.
     DeniedOnlyIfTried,
+    /// The chain of the journal is whole, whatever its disk did.
+    JournalIntact,
 }
 
 /// One thing that did not hold.
@@ -107,6 +118,11 @@ pub(crate) fn operations(
                 !(call.stale && world.checks_fences),
                 Invariant::StaleFenceIdle,
                 || format!("{key} was begun by {:?} with a stale fence", call.who),
+            );
+            to.must(
+                call.locked || call.stale && !world.checks_fences,
+                Invariant::LockHeld,
+                || format!("{key} was begun by {:?} without the lock", call.who),
             );
         }
         for call in calls.iter().filter(|c| c.call == "begin") {
@@ -241,4 +257,158 @@ pub(crate) fn result(
         }
         _ => {}
     }
+}
+
+/// A run as its journal tells it, beside what people took upon themselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) state: &'a RunState,
+    pub(crate) components: &'a Components,
+    /// A person said of these that they are done, or that they stay as they are: no longer for us to know.
+    pub(crate) attested: &'a BTreeSet<ComponentId>,
+    /// How often a person decided.
+    pub(crate) resolved: usize,
+}
+
+/// What the world holds beside what the journal tells, at one moment.
+pub(crate) fn explained(world: &World, told: &Told<'_>, to: &mut Verdict) {
+    for (component, guest) in &world.guests {
+        let Some(state) = told.components.get(component) else {
+            continue;
+        };
+        if told.attested.contains(component) {
+            continue;
+        }
+        for key in &guest.kept {
+            let owed = state.owed.iter().any(|o| o.taken_by == *key);
+            to.must(owed, Invariant::LedgerExplains, || {
+                format!(
+                    "{component} keeps what {key} took, and nobody owes it: {:?}",
+                    state.phase
+                )
+            });
+        }
+        for job in world.jobs.iter().filter(|j| !j.over) {
+            if job.subject != *component {
+                continue;
+            }
+            let known = state.op.as_ref().is_some_and(|op| op.key == job.key);
+            to.must(known, Invariant::LedgerExplains, || {
+                format!("{} works on {component}, and nobody knows of it", job.key)
+            });
+        }
+        let out = guest.broken_from.is_some_and(|at| at <= world.now);
+        let ours = state.phase.holds_slot() || guest.by_itself;
+        to.must(!out || ours, Invariant::LedgerExplains, || {
+            format!("{component} is out of service in {:?}", state.phase)
+        });
+    }
+}
+
+/// What must hold when a run has ended, beside what holds of each operation.
+pub(crate) fn at_the_end(world: &World, told: &Told<'_>, to: &mut Verdict) {
+    for (component, guest) in &world.guests {
+        let applied: Vec<_> = world
+            .log
+            .iter()
+            .filter(|c| c.started && c.subject == *component && c.verb == Verb::Apply)
+            .collect();
+        // The keys differ where a person said `retry`.
+        let keys: BTreeSet<_> = applied.iter().map(|c| &c.key).collect();
+        to.must(keys.len() <= 1 + told.resolved, Invariant::DoneOnce, || {
+            format!("{component} was patched under {} keys", keys.len())
+        });
+        let state = &told.components[component];
+        to.must(state.owed.is_empty(), Invariant::NothingLeft, || {
+            format!("{component} owes {:?}", state.owed)
+        });
+        let kept = guest.kept.is_empty() || told.attested.contains(component);
+        to.must(kept, Invariant::NothingLeft, || {
+            format!("{component} keeps {:?} at the end", guest.kept)
+        });
+        let denied = told.state.denials.iter().any(|d| d.component == *component);
+        to.must(
+            !denied || !applied.is_empty() || told.resolved > 0,
+            Invariant::DeniedOnlyIfTried,
+            || format!("the patch of {component} is denied, and nobody tried it"),
+        );
+    }
+}
+
+/// Nothing was begun that is held before its step.
+pub(crate) fn paused(world: &World, held: &[(Step, Option<ComponentId>)], to: &mut Verdict) {
+    for call in world.log.iter().filter(|c| c.call == "begin") {
+        let key = call.key.to_string();
+        let of_it = held.iter().find(|(step, component)| {
+            key.contains(&format!("/{}/", step.slug()))
+                && component.as_ref().is_none_or(|c| *c == call.subject)
+        });
+        to.must(of_it.is_none(), Invariant::PausePointKept, || {
+            format!("{key} was begun, and somebody holds it: {of_it:?}")
+        });
+    }
+}
+
+/// At the end every lock is given back, or the journal says that its holding is left to lapse.
+pub(crate) fn locks(
+    world: &World,
+    told: &Told<'_>,
+    lapsing: &BTreeSet<ComponentId>,
+    zombie: Option<u64>,
+    to: &mut Verdict,
+) {
+    for (component, state) in told.components {
+        let lock = *state.lock;
+        to.must(lock.is_none(), Invariant::NothingLeft, || {
+            format!("{component} is said to be locked: {lock:?}")
+        });
+        // What one that slept takes when it wakes up lapses by itself.
+        let held = world
+            .ours(component)
+            .filter(|held| zombie != Some(held.claim.epoch));
+        let lapses = lapsing.contains(component);
+        to.must(held.is_none() || lapses, Invariant::NothingLeft, || {
+            format!("the lock of {component} is still held: {held:?}")
+        });
+    }
+}
+
+/// No more of a ring are out of service than its budget says, and no group is below its floor, at any instant; but for those
+/// of `exempt`, who are out by themselves or because a person wanted it.
+pub(crate) fn budgets(
+    world: &World,
+    envelope: &Envelope,
+    exempt: &BTreeSet<ComponentId>,
+    to: &mut Verdict,
+) {
+    for (at, out) in &world.out {
+        let out: BTreeSet<_> = out.difference(exempt).collect();
+        for ring in &envelope.rings {
+            let of_ring = envelope.targets.iter().filter(|t| t.ring == ring.name);
+            let down = of_ring.filter(|t| out.contains(&t.component)).count();
+            to.must(down <= ring.at_once, Invariant::BudgetKept, || {
+                format!(
+                    "{at}: {out:?} are out of service, and {} may be",
+                    ring.at_once
+                )
+            });
+        }
+        for group in &envelope.groups {
+            let up = group.members.iter().filter(|m| !out.contains(m)).count();
+            to.must(up >= group.keep_up, Invariant::FloorKept, || {
+                format!("{at}: {up} of {} are up", group.name)
+            });
+        }
+    }
+}
+
+/// Versions, restarts and phases.
+pub(crate) fn end(world: &World, components: &Components) -> Vec<String> {
+    let guests = world.guests.iter();
+    guests
+        .map(|(c, g)| {
+            let phase = components[c].phase;
+            format!("{c} at {} after {} boots: {phase:?}", g.version, g.boot)
+        })
+        .collect()
 }

@@ -1,6 +1,8 @@
 //! The crash matrix: production code in a world whose own log is the judge.
 //!
 //! `cargo xtask test crash` runs it and shows what it prints; `--full` among its arguments goes deeper.
+//! `--seed N` runs one seed of the driver and tells everything, `--seeds N` so many, `--clocks` what becomes of waits when
+//! the clock is set; `--mutant NAME` before one of these plants a fault.
 #![expect(
     clippy::expect_used,
     reason = "a test says what went wrong by panicking"
@@ -8,6 +10,7 @@
 
 mod axes;
 mod cases;
+mod driver;
 mod judge;
 mod micro;
 mod rules;
@@ -21,11 +24,41 @@ use std::process::ExitCode;
 
 use patchcore::mutant::{Mutant, plant};
 
+use driver::{ClockRow, Clocks, again, replay, rows, seeds};
 use sweep::{Depth, sweep};
-use table::Caught;
+use table::{Caught, CaughtBySeeds};
+
+/// So many seeds drive the real driver.
+const SEEDS: u64 = 400;
+const SEEDS_IN_FULL: u64 = 6000;
+
+/// So many are given a mutant before it counts as not caught by seeds.
+const SEEDS_OF_A_MUTANT: u64 = 120;
 
 fn main() -> ExitCode {
-    let full = std::env::args().any(|a| a == "--full");
+    driver::keep_planted_panics_quiet();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let full = words.iter().any(|word| word == "--full");
+    let number_after = |what: &str| {
+        let at = words.iter().position(|word| word == what)?;
+        words.get(at + 1)?.parse::<u64>().ok()
+    };
+    if let Some(at) = words.iter().position(|word| word == "--mutant") {
+        let wanted = words.get(at + 1).cloned().unwrap_or_default();
+        let mut all = Mutant::ALL.into_iter();
+        plant(all.find(|mutant| format!("{mutant:?}") == wanted));
+    }
+    if let Some(seed) = number_after("--seed") {
+        return one(seed);
+    }
+    if let Some(number) = number_after("--seeds") {
+        return only_seeds(number);
+    }
+    if words.iter().any(|word| word == "--clocks") {
+        let rows = rows();
+        print!("{}", Clocks(&rows));
+        return code(rows.iter().all(ClockRow::holds));
+    }
     let cases = cases::cases();
     let ends: Vec<Vec<String>> = cases
         .iter()
@@ -52,11 +85,59 @@ fn main() -> ExitCode {
         });
     }
     plant(None);
-    let told = table::Told { seen, caught };
+    let driven = seeds(0, if full { SEEDS_IN_FULL } else { SEEDS }, false);
+    let told = table::Told {
+        seen,
+        caught,
+        clocks: rows(),
+        driven,
+        by_seeds: by_seeds(),
+    };
     print!("{told}");
-    if told.holds() {
+    code(told.holds())
+}
+
+fn code(holds: bool) -> ExitCode {
+    if holds {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Runs one seed, tells everything that happened, and says whether it held.
+fn one(seed: u64) -> ExitCode {
+    let seeded = replay(seed);
+    for line in &seeded.trace {
+        println!("{line}");
+    }
+    for violation in &seeded.violations {
+        println!("FAILED: {violation}");
+    }
+    println!("{}", again(seed));
+    code(seeded.violations.is_empty())
+}
+
+/// Runs seeds and nothing else: as they are, and each mutant until one of them catches it.
+fn only_seeds(number: u64) -> ExitCode {
+    let driven = seeds(0, number, false);
+    println!("{driven}{}in {:?}", driven.failures(), driven.took);
+    for (mutant, by) in Mutant::ALL.into_iter().zip(by_seeds()) {
+        println!("{mutant:?}: {:?}", by.by);
+    }
+    code(driven.holds())
+}
+
+/// Which seed of the driver catches each mutant first.
+fn by_seeds() -> Vec<CaughtBySeeds> {
+    let by_seeds = Mutant::ALL.map(|mutant| {
+        plant(Some(mutant));
+        let tried = seeds(0, SEEDS_OF_A_MUTANT, true);
+        let by = tried.violations.into_iter().next();
+        CaughtBySeeds {
+            by: by.map(|(invariant, (_, seed, _))| (invariant, seed)),
+        }
+    });
+    plant(None);
+    by_seeds.into()
 }

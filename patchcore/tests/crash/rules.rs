@@ -1,8 +1,11 @@
 //! The cells that no run can hit, each with its reason. A reason that explains nothing, or a cell that is hit, is wrong.
 
-use patchcore::execute::step::{Answer, Promise, Verb};
+use patchcore::execute::step::{Answer, LockAnswer, LockCall, Promise, Verb};
 
-use super::axes::{Cell, Class, Life};
+use super::{
+    axes::{Cell, Class, Life},
+    sweep::LockCell,
+};
 
 /// Why cells cannot be hit, and which.
 pub(crate) struct Rule {
@@ -118,4 +121,41 @@ pub(crate) const IMPOSSIBLE: &[Rule] = &[
 /// The rule that explains why a cell cannot be hit.
 pub(crate) fn rule(cell: &Cell) -> Option<usize> {
     IMPOSSIBLE.iter().position(|rule| (rule.explains)(cell))
+}
+
+/// Why a cell of the matrix of locks cannot be hit, and which.
+pub(crate) struct LockRule {
+    pub(crate) why: &'static str,
+    pub(crate) explains: fn(&LockCell) -> bool,
+}
+
+/// The first rule that explains a cell counts.
+pub(crate) const NO_LOCK_SAYS_SO: &[LockRule] = &[
+    LockRule {
+        why: "nobody who drives a run looks at a lock: taking it tells who has it",
+        explains: |(call, ..)| *call == LockCall::Look,
+    },
+    LockRule {
+        why: "it is no answer of that call",
+        explains: |(call, answer, _)| match call {
+            LockCall::Take | LockCall::Renew => *answer == LockAnswer::Heard,
+            LockCall::GiveBack | LockCall::Look => matches!(
+                answer,
+                LockAnswer::Ours | LockAnswer::TakenOver | LockAnswer::HeldBy
+            ),
+        },
+    },
+    LockRule {
+        why: "who holds it has it",
+        explains: |(call, answer, _)| {
+            *call == LockCall::Renew && matches!(answer, LockAnswer::TakenOver | LockAnswer::HeldBy)
+        },
+    },
+];
+
+/// The rule that explains why a cell of the matrix of locks cannot be hit.
+pub(crate) fn lock_rule(cell: &LockCell) -> Option<usize> {
+    NO_LOCK_SAYS_SO
+        .iter()
+        .position(|rule| (rule.explains)(cell))
 }

@@ -17,18 +17,18 @@ use patchcore::{
     Error, ErrorKind, Result, Timestamp,
     clock::{AtWork, Clock},
     estate::Scan,
-    execute::step::{Answer, Verb},
+    execute::step::{Answer, LockAnswer, LockCall, LockWatch, Verb},
     id::ComponentId,
     provider::{
-        Begun, CancelToken, DeployRequest, Deployer, DeployerCapabilities, Guarantee, Handle,
-        HealthProbe, Located, Observed, Op, OpContext, Operations, PerComponent, Prepared,
-        ProbeAnswer, ProbeRequest, ProbeVerdict, Undo,
+        Begun, CancelToken, Claim, DeployRequest, Deployer, DeployerCapabilities, Guarantee,
+        Handle, HealthProbe, Held, Located, Observed, Op, OpContext, Operations, PerComponent,
+        Prepared, ProbeAnswer, ProbeRequest, ProbeVerdict, Taken, TargetLock, Undo,
     },
 };
 
 use super::{
     axes::Class,
-    world::{Locating, Observing, Who, World, guarantee, subject},
+    world::{Locating, LockFault, Observing, Who, World, guarantee, subject},
 };
 
 /// The world and whoever waits for its time.
@@ -495,6 +495,54 @@ impl HealthProbe for Port {
     }
 }
 
+#[async_trait]
+impl TargetLock for Port {
+    async fn take(&self, _: &OpContext, component: &ComponentId, claim: &Claim) -> Result<Taken> {
+        Ok(self.world(|w| w.take_lock(self.0.number, component, claim)))
+    }
+
+    async fn give_back(&self, _: &OpContext, component: &ComponentId, fence: u64) -> Result<()> {
+        self.world(|w| w.give_lock_back(component, fence));
+        Ok(())
+    }
+
+    async fn look(&self, _: &OpContext, component: &ComponentId) -> Result<Option<Held>> {
+        Ok(self.world(|w| w.lock_of(component)))
+    }
+}
+
+#[async_trait]
+impl LockWatch for Port {
+    fn is_renewed(&self, component: &ComponentId, claim: &Claim) -> bool {
+        let held = self.world(|w| w.lock_of(component));
+        held.is_some_and(|held| held.claim.is_of(claim))
+    }
+
+    async fn before(&self, call: LockCall) -> Result<()> {
+        self.0.pass(Class::of_lock(call).0).await?;
+        let fault = self.world(|w| {
+            let (_, fault) = w.script.lock_fault.filter(|(of, _)| *of == call)?;
+            let meets = fault == LockFault::Fails || w.script.met_lock_fault.insert(self.0.number);
+            meets.then_some(fault)
+        });
+        let error = Error::new(ErrorKind::Unreachable, "no answer");
+        let error = match fault {
+            None => return Ok(()),
+            Some(LockFault::NeverOnce) => std::future::pending().await,
+            Some(LockFault::FailsOnce) => error.retryable(None),
+            Some(LockFault::Fails) => error,
+        };
+        let said = LockAnswer::of::<()>(&Err(error.clone()));
+        self.world(|w| w.lock_said(self.0.number, call, said));
+        Err(error)
+    }
+
+    async fn after(&self, call: LockCall, answer: LockAnswer) -> Result<()> {
+        self.world(|w| w.lock_said(self.0.number, call, answer));
+        self.0.pass(Class::of_lock(call).1).await
+    }
+}
+
 /// The points of recording an event, around the commit itself.
 pub(crate) async fn recorded(
     of: &Incarnation,
@@ -504,6 +552,7 @@ pub(crate) async fn recorded(
     use patchcore::execute::kernel::ComponentEvent as E;
     let (before, after) = match event {
         E::Begun { .. } => (Class::HandleLost, Class::BegunDurable),
+        E::Locked { .. } => (Class::LockedLost, Class::LockedDurable),
         _ => (Class::IntentLost, Class::IntentDurable),
     };
     let broken = |_| Error::new(ErrorKind::Io, "the journal failed here");

@@ -9,7 +9,10 @@ use super::{
     micro, rules,
     stepper::At,
     whole::{self, Hurt},
+    world::{LockSaid, Who},
 };
+
+use patchcore::execute::step::{LockAnswer, LockCall};
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +47,27 @@ pub(crate) struct Sweep {
     /// The number of violations of each invariant, with the first one.
     pub(crate) violations: BTreeMap<Invariant, (usize, String)>,
     pub(crate) classes: BTreeSet<Class>,
+    /// How often a run was hurt at each boundary of a lock: crashed, and put to sleep.
+    pub(crate) of_locks: BTreeMap<Class, [usize; 2]>,
+    /// How often a lock said what to whom.
+    pub(crate) lock_cells: BTreeMap<LockCell, usize>,
 }
+
+/// Who calls a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Caller {
+    First,
+    Next,
+    /// One that slept while it was taken over.
+    Zombie,
+}
+
+impl Caller {
+    pub(crate) const ALL: [Self; 3] = [Self::First, Self::Next, Self::Zombie];
+}
+
+/// One cell of the matrix of locks.
+pub(crate) type LockCell = (LockCall, LockAnswer, Caller);
 
 impl Sweep {
     fn take(&mut self, violations: Vec<Violation>) {
@@ -53,6 +76,18 @@ impl Sweep {
                 .entry(violation.invariant)
                 .or_insert((0, violation.what))
                 .0 += 1;
+        }
+    }
+
+    fn take_locks(&mut self, says: &[LockSaid]) {
+        for said in says {
+            let caller = match said.who {
+                _ if said.stale => Caller::Zombie,
+                Who::Ours(1) => Caller::First,
+                _ => Caller::Next,
+            };
+            let cell = (said.call, said.answer, caller);
+            *self.lock_cells.entry(cell).or_default() += 1;
         }
     }
 
@@ -103,6 +138,7 @@ fn of_case(case: &Case, end: &[String], depth: Depth, sweep: &mut Sweep) {
     let mut same = 0;
     let plain = whole::run(case, Hurt::NOT, end);
     let points = plain.passed[0];
+    sweep.take_locks(&plain.lock_says);
     sweep.runs += 1;
     sweep.take(named(case, Hurt::NOT, plain.verdict.0));
     let mut states = BTreeSet::new();
@@ -115,7 +151,14 @@ fn of_case(case: &Case, end: &[String], depth: Depth, sweep: &mut Sweep) {
             };
             let report = whole::run(case, hurt, end);
             sweep.runs += 1;
+            for class in &report.classes {
+                if Class::OF_LOCKS.contains(class) {
+                    let of_it = sweep.of_locks.entry(*class).or_default();
+                    of_it[usize::from(wakes_after.is_some())] += 1;
+                }
+            }
             sweep.classes.extend(report.classes);
+            sweep.take_locks(&report.lock_says);
             sweep.take(named(case, hurt, report.verdict.0));
             if sweep.done(depth) {
                 return;

@@ -3,15 +3,16 @@
 use std::fmt;
 
 use patchcore::{
-    execute::step::{Answer, Verb},
+    execute::step::{Answer, LockAnswer, LockCall, Verb},
     mutant::Mutant,
 };
 
 use super::{
     axes::{Class, Kept, Life},
+    driver::{ClockRow, Clocks, Seeds},
     judge::Invariant,
-    rules::IMPOSSIBLE,
-    sweep::{Row, Sweep},
+    rules::{IMPOSSIBLE, NO_LOCK_SAYS_SO, lock_rule},
+    sweep::{Caller, LockCell, Row, Sweep},
 };
 
 /// What became of one mutant.
@@ -21,18 +22,49 @@ pub(crate) struct Caught {
     pub(crate) runs: usize,
 }
 
+/// Which seed of the driver found a mutant first.
+pub(crate) struct CaughtBySeeds {
+    pub(crate) by: Option<(Invariant, u64)>,
+}
+
 /// Everything that is told.
 pub(crate) struct Told {
     pub(crate) seen: Sweep,
     pub(crate) caught: Vec<Caught>,
+    pub(crate) clocks: Vec<ClockRow>,
+    pub(crate) driven: Seeds,
+    pub(crate) by_seeds: Vec<CaughtBySeeds>,
 }
 
 impl Told {
     /// Classes of whole runs at which no run was hurt.
     fn never_passed(&self) -> Vec<Class> {
-        let all = Class::OF_ONE.into_iter().chain(Class::OF_RUNS);
+        let all = Class::OF_ONE
+            .into_iter()
+            .chain(Class::OF_RUNS)
+            .chain(Class::OF_LOCKS);
         all.filter(|class| !self.seen.classes.contains(class))
             .collect()
+    }
+
+    /// Every cell of the matrix of locks: how often it was hit, and the rule that says that it cannot be.
+    fn lock_cells(&self) -> Vec<(LockCell, usize, Option<usize>)> {
+        let cells = LockCall::ALL.into_iter().flat_map(|call| {
+            LockAnswer::ALL
+                .into_iter()
+                .flat_map(move |answer| Caller::ALL.into_iter().map(move |who| (call, answer, who)))
+        });
+        let hit = |cell: &LockCell| self.seen.lock_cells.get(cell).copied();
+        cells
+            .map(|cell| (cell, hit(&cell).unwrap_or_default(), lock_rule(&cell)))
+            .collect()
+    }
+
+    /// Cells of locks that are empty without a reason, and that a reason denies wrongly.
+    fn lock_cells_wrong(&self) -> Vec<String> {
+        let cells = self.lock_cells().into_iter();
+        let wrong = cells.filter(|(_, hit, rule)| (*hit == 0) != rule.is_some());
+        wrong.map(|cell| format!("{cell:?}")).collect()
     }
 
     /// Whether nothing was found.
@@ -42,7 +74,10 @@ impl Told {
             && self.seen.contradicted.is_empty()
             && self.seen.rules.iter().all(|n| *n > 0)
             && self.never_passed().is_empty()
+            && self.lock_cells_wrong().is_empty()
             && self.caught.iter().all(|c| c.by.is_some())
+            && self.clocks.iter().all(ClockRow::holds)
+            && self.driven.holds()
     }
 }
 
@@ -84,16 +119,52 @@ impl fmt::Display for Told {
         }
         writeln!(
             f,
-            "\n| planted fault | caught by | after runs |\n|---|---|---|"
+            "\n| the first life ends at | crashed | put to sleep |\n|---|---|---|"
         )?;
-        for caught in &self.caught {
+        for (class, [crashed, asleep]) in &seen.of_locks {
+            writeln!(f, "| {class:?} | {crashed} | {asleep} |")?;
+        }
+        writeln!(
+            f,
+            "\n| the lock of a target | says | to the first life | to a later one | to one that slept |\n|---|---|---|---|---|"
+        )?;
+        for three in self.lock_cells().chunks(Caller::ALL.len()) {
+            let ((call, answer, _), ..) = three[0];
+            write!(f, "| {call:?} | {answer:?} |")?;
+            for (_, hit, rule) in three {
+                match rule {
+                    Some(rule) => write!(f, " {} |", NO_LOCK_SAYS_SO[*rule].why)?,
+                    None => write!(f, " {hit} |")?,
+                }
+            }
+            writeln!(f)?;
+        }
+        write!(f, "{}", Clocks(&self.clocks))?;
+        write!(f, "{}", self.driven)?;
+        writeln!(
+            f,
+            "\n| planted fault | caught by | after runs | by a seed of the driver |\n|---|---|---|---|"
+        )?;
+        for (caught, by_seeds) in self.caught.iter().zip(&self.by_seeds) {
             let by = caught
                 .by
                 .as_ref()
                 .map_or_else(|| "nothing".to_owned(), |(i, _)| format!("{i:?}"));
-            writeln!(f, "| {:?} | {by} | {} |", caught.mutant, caught.runs)?;
+            let seed = by_seeds.by.as_ref().map_or_else(
+                || "no".to_owned(),
+                |(i, seed)| format!("{i:?}, seed {seed}"),
+            );
+            writeln!(
+                f,
+                "| {:?} | {by} | {} | {seed} |",
+                caught.mutant, caught.runs
+            )?;
         }
         writeln!(f)?;
+        write!(f, "{}", self.driven.failures())?;
+        for cell in self.lock_cells_wrong() {
+            writeln!(f, "FAILED: a cell of the locks: {cell}")?;
+        }
         for (invariant, (n, what)) in &seen.violations {
             writeln!(f, "FAILED: {invariant:?}, {n} times: {what}")?;
         }
@@ -129,6 +200,17 @@ impl fmt::Display for Told {
             seen.cases.iter().map(|(_, _, runs, _)| runs).sum::<usize>(),
             seen.runs,
         )?;
-        writeln!(f, " · {caught} of {} mutants caught", self.caught.len())
+        let by_seeds = self.by_seeds.iter().filter(|c| c.by.is_some()).count();
+        writeln!(
+            f,
+            " · {caught} of {} mutants caught · {} seeds of the driver, {} violations, {by_seeds} mutants caught",
+            self.caught.len(),
+            self.driven.seeds,
+            self.driven
+                .violations
+                .values()
+                .map(|(n, ..)| n)
+                .sum::<usize>(),
+        )
     }
 }

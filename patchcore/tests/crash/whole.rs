@@ -15,20 +15,21 @@ use patchcore::{
     execute::{
         kernel::{
             self, Command, ComponentEvent, ComponentState, Components, Effect, Event, Input, Phase,
-            Resolution, RunState, RunStatus,
+            Resolution, RunState, RunStatus, Step,
         },
-        step::{self, Recorder, Verb},
+        step::{self, Locked, Recorder, WatchedLock},
     },
     id::{ComponentId, PersonId, RunId},
+    provider::Claim,
 };
 
 use super::{
     axes::Class,
     cases::Case,
-    judge::{self, Invariant, Verdict},
+    judge::{self, Invariant, Told, Verdict},
     micro::{fenced, start},
     stepper::{At, Bench, FOREVER, Incarnation, Port, Stop, context, poll_once, recorded},
-    world::World,
+    world::LockSaid,
 };
 
 /// One decision in the journal.
@@ -130,6 +131,7 @@ type Flight = Pin<Box<dyn Future<Output = Result<Option<Input>>> + Send>>;
 struct Process<'a> {
     case: &'a Case,
     book: Book,
+    since: Timestamp,
     in_flight: BTreeMap<ComponentId, Flight>,
 }
 
@@ -219,12 +221,32 @@ impl Process<'_> {
                 effect,
                 Arc::clone(&port) as _,
                 port,
+                self.lock(state),
                 context(&self.book.of),
                 target.known_as.clone(),
                 Arc::new(pen),
             );
             self.in_flight.insert(component.clone(), Box::pin(doing));
         }
+    }
+
+    fn lock(&self, state: &ComponentState) -> Option<Locked> {
+        let number = self.book.of.number;
+        let watched = || WatchedLock {
+            lock: Port(Arc::clone(&self.book.of)),
+            watch: Port(Arc::clone(&self.book.of)),
+        };
+        self.case.locks.then(|| Locked {
+            port: Arc::new(watched()),
+            claim: Claim::new(
+                "j",
+                format!("o{number}"),
+                number,
+                format!("process {number}"),
+            ),
+            held: *state.lock,
+            taken_over: self.since,
+        })
     }
 
     /// The first answer that comes in; none if nobody gets on.
@@ -250,7 +272,11 @@ impl Process<'_> {
                 .into_iter()
                 .map(|e| (Some(component.clone()), Event::Component(e)))
                 .collect();
-            let turn = self.decided(events, Class::OutcomeLost, Class::OutcomeDurable);
+            let (lost, durable) = match input {
+                Input::Unlocked { .. } => (Class::UnlockedLost, Class::UnlockedDurable),
+                _ => (Class::OutcomeLost, Class::OutcomeDurable),
+            };
+            let turn = self.decided(events, lost, durable);
             return Some(turn.map_or(Ok(()), Err));
         }
         None
@@ -285,6 +311,8 @@ pub(crate) struct Report {
     pub(crate) end: Vec<String>,
     /// What the world and the journal were like after the first crash, in short.
     pub(crate) state: Option<String>,
+    /// What the locks of targets said.
+    pub(crate) lock_says: Vec<LockSaid>,
 }
 
 struct Run<'a> {
@@ -296,6 +324,10 @@ struct Run<'a> {
     lifted: bool,
     /// A person said of these that they are done, or that they stay as they are: no longer for us to know.
     attested: BTreeSet<ComponentId>,
+    /// What somebody holds before its step.
+    held: Vec<(Step, Option<ComponentId>)>,
+    /// The number of the process that sleeps.
+    zombie: Option<u64>,
 }
 
 /// Drives a run to its end, hurt as wanted.
@@ -308,6 +340,8 @@ pub(crate) fn run(case: &Case, hurt: Hurt, end: Option<&[String]>) -> Report {
         resolved: 0,
         lifted: false,
         attested: BTreeSet::new(),
+        held: Vec::new(),
+        zombie: hurt.wakes_after.map(|_| 1),
     };
     let mut report = run.go(hurt);
     if let Some(end) = end {
@@ -336,6 +370,7 @@ impl<'a> Run<'a> {
         };
         Process {
             case: self.case,
+            since: self.bench.now(),
             book,
             in_flight: BTreeMap::new(),
         }
@@ -348,9 +383,11 @@ impl<'a> Run<'a> {
             classes: BTreeSet::new(),
             end: Vec::new(),
             state: None,
+            lock_says: Vec::new(),
         };
         let mut zombie = None;
         let mut life = self.process(hurt.first);
+        self.hold(&life);
         let stopped = self.live(&mut life, &mut None, usize::MAX);
         report.passed[0] = life.book.of.passed();
         report.classes.extend(life.book.of.reached());
@@ -380,7 +417,42 @@ impl<'a> Run<'a> {
         }
         self.at_the_end(&life);
         report.end = self.end(&life);
+        report.lock_says = self.bench.world(|w| w.lock_says.clone());
         report
+    }
+
+    /// Somebody sets the pause points of the case before anything happens.
+    fn hold(&mut self, life: &Process<'_>) {
+        for (step, component) in &self.case.pauses {
+            let component = component.map(ComponentId::from);
+            let step = *step;
+            let command = Command::PauseBefore { step, component };
+            self.steer(life, &command);
+            let Command::PauseBefore { step, component } = command else {
+                return;
+            };
+            self.held.push((step, component));
+        }
+    }
+
+    /// Carries a command out; false where it is refused.
+    fn steer(&self, life: &Process<'_>, command: &Command) -> bool {
+        let story = lock(&life.book.story).clone();
+        let steered = kernel::steer(
+            &self.case.plan.envelope,
+            &story.run,
+            &story.components,
+            &PersonId::from("maria"),
+            "because",
+            command,
+        );
+        let Ok(steered) = steered else { return false };
+        let run = steered.run.into_iter().map(|e| (None, Event::Run(e)));
+        let components = steered
+            .components
+            .into_iter()
+            .map(|(c, e)| (Some(c), Event::Component(e)));
+        life.book.commit(run.chain(components).collect()).is_ok()
     }
 
     /// Lives until the run has ended; true if it is stopped before. A zombie wakes up after so many of its points, or
@@ -463,7 +535,11 @@ impl<'a> Run<'a> {
             found.next().map(|(c, _)| c.clone())
         };
         let mut commands = Vec::new();
-        if let Some(component) = find(Phase::Quarantined) {
+        if let Some(point) = story.run.pause_points.first() {
+            let (step, component) = (point.step, point.component.clone());
+            self.held.retain(|held| *held != (step, component.clone()));
+            commands.push(Command::UnpauseBefore { step, component });
+        } else if let Some(component) = find(Phase::Quarantined) {
             self.resolved += 1;
             let wanted = if self.resolved > 4 {
                 Resolution::Abandon
@@ -490,15 +566,9 @@ impl<'a> Run<'a> {
             commands.push(Command::Cancel);
         }
         for command in commands {
-            let steered = kernel::steer(
-                &self.case.plan.envelope,
-                &story.run,
-                &story.components,
-                &PersonId::from("maria"),
-                "because",
-                &command,
-            );
-            let Ok(steered) = steered else { continue };
+            if !self.steer(life, &command) {
+                continue;
+            }
             if let Command::Resolve {
                 component,
                 how: Resolution::Abandon | Resolution::AdoptDone,
@@ -506,12 +576,7 @@ impl<'a> Run<'a> {
             {
                 self.attested.insert(component.clone());
             }
-            let run = steered.run.into_iter().map(|e| (None, Event::Run(e)));
-            let components = steered
-                .components
-                .into_iter()
-                .map(|(c, e)| (Some(c), Event::Component(e)));
-            return life.book.commit(run.chain(components).collect()).is_ok();
+            return true;
         }
         false
     }
@@ -520,115 +585,66 @@ impl<'a> Run<'a> {
     fn explained(&mut self, life: &Process<'_>) {
         let story = lock(&life.book.story).clone();
         let world = self.bench.world(|w| w.clone());
-        for (component, guest) in &world.guests {
-            let Some(state) = story.components.get(component) else {
-                continue;
-            };
-            if self.attested.contains(component) {
-                continue;
-            }
-            for key in &guest.kept {
-                let owed = state.owed.iter().any(|o| o.taken_by == *key);
-                self.verdict.must(owed, Invariant::LedgerExplains, || {
-                    format!(
-                        "{component} keeps what {key} took, and nobody owes it: {:?}",
-                        state.phase
-                    )
-                });
-            }
-            for job in world.jobs.iter().filter(|j| !j.over) {
-                if job.subject != *component {
-                    continue;
-                }
-                let known = state.op.as_ref().is_some_and(|op| op.key == job.key);
-                self.verdict.must(known, Invariant::LedgerExplains, || {
-                    format!("{} works on {component}, and nobody knows of it", job.key)
-                });
-            }
-            let out = guest.broken_from.is_some_and(|at| at <= world.now);
-            let ours = state.phase.holds_slot() || guest.by_itself;
-            self.verdict
-                .must(!out || ours, Invariant::LedgerExplains, || {
-                    format!("{component} is out of service in {:?}", state.phase)
-                });
+        let told = self.told(&story);
+        let mut verdict = Verdict::default();
+        judge::explained(&world, &told, &mut verdict);
+        judge::paused(&world, &self.held, &mut verdict);
+        self.verdict.0.extend(verdict.0);
+    }
+
+    fn told<'s>(&'s self, story: &'s Story) -> Told<'s> {
+        Told {
+            state: &story.run,
+            components: &story.components,
+            attested: &self.attested,
+            resolved: self.resolved,
         }
     }
 
     fn at_the_end(&mut self, life: &Process<'_>) {
         let story = lock(&life.book.story).clone();
         let world = self.bench.world(|w| w.clone());
-        judge::operations(
+        let mut verdict = Verdict::default();
+        let promise = |v| *self.case.promises.get(&v).unwrap_or(&self.case.promise);
+        judge::operations(&world, promise, false, &mut verdict);
+        judge::at_the_end(&world, &self.told(&story), &mut verdict);
+        judge::locks(
             &world,
-            |v| {
-                self.case
-                    .promises
-                    .get(&v)
-                    .copied()
-                    .unwrap_or(self.case.promise)
-            },
-            false,
-            &mut self.verdict,
+            &self.told(&story),
+            &self.lapsing(),
+            self.zombie,
+            &mut verdict,
         );
-        for (component, guest) in &world.guests {
-            let applied: Vec<_> = world
-                .log
-                .iter()
-                .filter(|c| c.started && c.subject == *component && c.verb == Verb::Apply)
-                .collect();
-            // The keys differ where a person said `retry`.
-            let keys: BTreeSet<_> = applied.iter().map(|c| &c.key).collect();
-            self.verdict
-                .must(keys.len() <= 1 + self.resolved, Invariant::DoneOnce, || {
-                    format!("{component} was patched under {} keys", keys.len())
-                });
-            let state = &story.components[component];
-            self.verdict
-                .must(state.owed.is_empty(), Invariant::NothingLeft, || {
-                    format!("{component} owes {:?}", state.owed)
-                });
-            let kept = guest.kept.is_empty() || self.attested.contains(component);
-            self.verdict.must(kept, Invariant::NothingLeft, || {
-                format!("{component} keeps {:?} at the end", guest.kept)
-            });
-            let denied = story.run.denials.iter().any(|d| d.component == *component);
-            self.verdict.must(
-                !denied || !applied.is_empty() || self.resolved > 0,
-                Invariant::DeniedOnlyIfTried,
-                || format!("the patch of {component} is denied, and nobody tried it"),
-            );
-        }
-        self.budgets(&world);
+        judge::budgets(
+            &world,
+            &self.case.plan.envelope,
+            &BTreeSet::new(),
+            &mut verdict,
+        );
+        self.verdict.0.extend(verdict.0);
     }
 
-    fn budgets(&mut self, world: &World) {
-        let envelope = &self.case.plan.envelope;
-        let at_once = envelope.rings[0].at_once;
-        for (at, out) in &world.out {
-            self.verdict
-                .must(out.len() <= at_once, Invariant::BudgetKept, || {
-                    format!("{at}: {out:?} are out of service, and {at_once} may be")
-                });
-            for group in &envelope.groups {
-                let up = group.members.iter().filter(|m| !out.contains(*m)).count();
-                self.verdict
-                    .must(up >= group.keep_up, Invariant::FloorKept, || {
-                        format!("{at}: {up} of {} are up", group.name)
-                    });
-            }
-        }
+    /// Whose lock the journal leaves to lapse.
+    fn lapsing(&self) -> BTreeSet<ComponentId> {
+        let journal = lock(&self.journal);
+        let entries = journal.entries.iter().filter(|(_, event, _)| {
+            let Event::Component(event) = event else {
+                return false;
+            };
+            matches!(
+                event,
+                ComponentEvent::Unlocked {
+                    lapses: Some(_),
+                    ..
+                }
+            )
+        });
+        entries.filter_map(|(c, ..)| c.clone()).collect()
     }
 
     fn end(&self, life: &Process<'_>) -> Vec<String> {
         let story = lock(&life.book.story).clone();
-        self.bench.world(|w| {
-            let guests = w.guests.iter();
-            guests
-                .map(|(c, g)| {
-                    let phase = story.components[c].phase;
-                    format!("{c} at {} after {} boots: {phase:?}", g.version, g.boot)
-                })
-                .collect()
-        })
+        self.bench.world(|w| judge::end(w, &story.components))
     }
 
     /// World and journal, in short: two runs with the same go on in the same way.

@@ -8,12 +8,13 @@ use std::{
 
 use patchcore::{
     Error, ErrorKind, Failure, Result, Timestamp,
-    execute::step::{Answer, Promise, Verb},
+    execute::step::{Answer, LockAnswer, LockCall, Promise, Verb},
     id::{ComponentId, OpKey},
     provider::{
-        Baseline, Begun, DeployRequest, Evidence, Guarantee, Handle, Located, Observed, Op,
-        PortRequest as _, Prepared, Progress, Settled, SubjectResult, Undo,
+        Baseline, Begun, Claim, DeployRequest, Evidence, Guarantee, Handle, Held, Located,
+        Observed, Op, PortRequest as _, Prepared, Progress, Settled, SubjectResult, Taken, Undo,
     },
+    sim::Locks,
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +82,30 @@ pub(crate) enum Fault {
     LeftOut,
     /// It is refused before anything happens.
     Refused,
+    /// Its tool says that it is done, and did nothing.
+    Lies,
 }
+
+/// What is wrong with one call of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum LockFault {
+    FailsOnce,
+    Fails,
+    NeverOnce,
+}
+
+/// One call of a lock and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct LockSaid {
+    pub(crate) who: Who,
+    /// Whether there was a later incarnation by then.
+    pub(crate) stale: bool,
+    pub(crate) call: LockCall,
+    pub(crate) answer: LockAnswer,
+}
+
+/// The journal of somebody else who patches the same targets.
+const RIVAL: &str = "k";
 
 /// How the world behaves beside its promises.
 #[derive(Debug, Clone, Default)]
@@ -94,7 +118,16 @@ pub(crate) struct Script {
     /// A tool that promises nothing tells all the same.
     pub(crate) talks: bool,
     pub(crate) takes: Option<Duration>,
+    /// How long one verb takes, where it is not the usual.
+    pub(crate) takes_of: BTreeMap<Verb, Duration>,
     pub(crate) faults: BTreeMap<(ComponentId, Verb), Vec<Fault>>,
+    pub(crate) lock_fault: Option<(LockCall, LockFault)>,
+    /// Which lives met a fault that happens once.
+    pub(crate) met_lock_fault: BTreeSet<u64>,
+    /// Until when somebody else wants the locks for itself.
+    pub(crate) rival_until: Option<Timestamp>,
+    /// That somebody takes the lock and is never heard of again.
+    pub(crate) rival_dies: bool,
     /// What somebody with a copy of the journal begins as soon as it is armed.
     pub(crate) copied: Option<(OpKey, DeployRequest)>,
 }
@@ -150,6 +183,8 @@ pub(crate) struct Call {
     pub(crate) content: String,
     /// Whether a job was started by it.
     pub(crate) started: bool,
+    /// Whether it came from who has the lock of its target; true where that keeps none.
+    pub(crate) locked: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -175,10 +210,13 @@ pub(crate) struct World {
     pub(crate) checks_fences: bool,
     fence: u64,
     /// The newest incarnation that called a target, and the newest that there is.
-    shown: u64,
+    shown: BTreeMap<ComponentId, u64>,
     pub(crate) newest: u64,
     /// Who was out of service, from when on.
     pub(crate) out: Vec<(Timestamp, BTreeSet<ComponentId>)>,
+    /// The locks of the targets, where they keep some: then these say which fence is stale.
+    pub(crate) locks: Option<Locks>,
+    pub(crate) lock_says: Vec<LockSaid>,
 }
 
 impl World {
@@ -206,9 +244,11 @@ impl World {
             promises: Verb::ALL.into_iter().map(|v| (v, promise)).collect(),
             checks_fences: true,
             fence: 0,
-            shown: 0,
+            shown: BTreeMap::new(),
             newest: 0,
             out: Vec::new(),
+            locks: None,
+            lock_says: Vec::new(),
         }
     }
 
@@ -217,7 +257,8 @@ impl World {
     }
 
     fn takes(&self, verb: Verb) -> Duration {
-        self.script.takes.unwrap_or(match verb {
+        let own = self.script.takes_of.get(&verb).copied();
+        own.or(self.script.takes).unwrap_or(match verb {
             Verb::Refresh | Verb::Discard => Duration::from_secs(5),
             Verb::Stage => Duration::from_secs(40),
             Verb::Apply | Verb::RollBack => Duration::from_secs(90),
@@ -263,6 +304,7 @@ impl World {
             return;
         }
         let done = match &request {
+            _ if fault == Some(Fault::Lies) => true,
             DeployRequest::Stage { .. } => {
                 guest.kept.insert(key);
                 true
@@ -395,6 +437,81 @@ impl World {
         !stale || !self.checks_fences
     }
 
+    /// Notes that an incarnation called a target; true where a later one had called before. What keeps locks fences each
+    /// target for itself.
+    fn shows(&mut self, number: u64, component: &ComponentId) -> bool {
+        let all = ComponentId::from("");
+        let of = if self.locks.is_some() {
+            component
+        } else {
+            &all
+        };
+        let shown = self.shown.entry(of.clone()).or_default();
+        let stale = number < *shown;
+        *shown = number.max(*shown);
+        stale
+    }
+
+    /// Takes the lock of a target.
+    pub(crate) fn take_lock(
+        &mut self,
+        number: u64,
+        component: &ComponentId,
+        claim: &Claim,
+    ) -> Taken {
+        self.shows(number, component);
+        self.rival(component);
+        let now = self.now;
+        self.locks
+            .get_or_insert_default()
+            .take(component, claim, now)
+    }
+
+    /// Somebody else takes the lock where it is free, shows that it lives, and gives it back when its time is over.
+    fn rival(&mut self, component: &ComponentId) {
+        let (now, until) = (self.now, self.script.rival_until);
+        let has_it = self
+            .lock_of(component)
+            .filter(|held| held.claim.journal == RIVAL);
+        let Some(locks) = &mut self.locks else { return };
+        match (until, has_it) {
+            _ if self.script.rival_dies && locks.look(component, now).is_some() => {}
+            (Some(until), _) if now < until => {
+                let claim = Claim::new(RIVAL, "o", 1, "process 2 on elsewhere");
+                locks.take(component, &claim, now);
+            }
+            (_, Some(held)) => locks.give_back(component, held.fence),
+            _ => {}
+        }
+    }
+
+    /// Whether we hold the lock of a target.
+    pub(crate) fn ours(&self, component: &ComponentId) -> Option<Held> {
+        self.lock_of(component)
+            .filter(|held| held.claim.journal != RIVAL)
+    }
+
+    /// Notes what the lock of a target said.
+    pub(crate) fn lock_said(&mut self, number: u64, call: LockCall, answer: LockAnswer) {
+        self.lock_says.push(LockSaid {
+            who: Who::Ours(number),
+            stale: number < self.newest,
+            call,
+            answer,
+        });
+    }
+
+    pub(crate) fn give_lock_back(&mut self, component: &ComponentId, fence: u64) {
+        if let Some(locks) = &mut self.locks {
+            locks.give_back(component, fence);
+        }
+    }
+
+    /// Who has the lock of a target.
+    pub(crate) fn lock_of(&self, component: &ComponentId) -> Option<Held> {
+        self.locks.as_ref()?.look(component, self.now)
+    }
+
     /// Notes a call; true if the target takes it.
     pub(crate) fn called(
         &mut self,
@@ -404,11 +521,18 @@ impl World {
         call: &'static str,
         op: &Op<DeployRequest>,
     ) -> bool {
-        let stale = matches!(who, Who::Ours(n) if n < self.shown);
-        if let Who::Ours(n) = who {
-            self.shown = self.shown.max(n);
-        }
-        let taken = self.admits(fence);
+        let subject = subject(&op.request);
+        let stale = match who {
+            Who::Ours(n) => self.shows(n, &subject),
+            Who::Copy => false,
+        };
+        let taken = match &mut self.locks {
+            Some(locks) => {
+                locks.seen(&subject, fence, self.now);
+                who == Who::Copy || locks.admits(&subject, fence, self.now).is_ok()
+            }
+            None => self.admits(fence),
+        };
         let content = format!("{:?} {:?}", op.request, op.baseline);
         self.log.push(Call {
             at: self.now,
@@ -418,9 +542,10 @@ impl World {
             call,
             key: op.key.clone(),
             verb: Verb::of(&op.request),
-            subject: subject(&op.request),
+            subject,
             content,
             started: false,
+            locked: true,
         });
         taken
     }
@@ -455,8 +580,12 @@ impl World {
         if (self.script.armed && self.script.refuses) || fault == Some(Fault::Refused) {
             return Ok(refused("not today"));
         }
+        let locked = self.locks.is_none()
+            || self
+                .lock_of(&subject)
+                .is_some_and(|held| held.fence == fence);
         if let Some(call) = self.log.last_mut() {
-            call.started = true;
+            (call.started, call.locked) = (true, locked);
         }
         self.start(op, fault);
         self.begun(self.jobs.len() - 1)

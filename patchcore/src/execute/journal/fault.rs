@@ -3,12 +3,16 @@
 //! Without the feature `crash` nothing can be planted, and the compiler leaves nothing of this.
 
 #[cfg(not(feature = "crash"))]
-pub(super) use absent::Faults;
+pub(super) use absent::{Faults, Pace};
+#[cfg(feature = "crash")]
+pub(super) use planted::Pace;
 #[cfg(feature = "crash")]
 pub use planted::{Fault, Faults, Synchronous};
 
 #[cfg(not(feature = "crash"))]
 mod absent {
+    use std::future::Future;
+
     use super::super::cause::Place;
     use crate::error::Result;
 
@@ -16,9 +20,23 @@ mod absent {
     #[derive(Debug, Default)]
     pub(in super::super) struct Faults;
 
+    /// Answers are waited for.
+    #[derive(Debug, Clone, Copy)]
+    pub(in super::super) struct Pace;
+
+    impl Pace {
+        pub(in super::super) async fn keep<T>(self, answer: impl Future<Output = T>) -> T {
+            answer.await
+        }
+    }
+
     impl Faults {
         pub(in super::super) const fn none() -> Self {
             Self
+        }
+
+        pub(in super::super) const fn pace(&self) -> Pace {
+            Pace
         }
 
         pub(in super::super) const fn synchronous(&self) -> &'static str {
@@ -43,7 +61,11 @@ mod absent {
 mod planted {
     use std::{
         collections::BTreeMap,
-        sync::{Mutex, PoisonError},
+        future::Future,
+        pin::pin,
+        sync::{Arc, Mutex, PoisonError},
+        task::{Context, Poll, Wake, Waker},
+        thread::Thread,
         time::Duration,
     };
 
@@ -84,6 +106,43 @@ mod planted {
         /// By the try to commit that they befall, counted from 1.
         planted: BTreeMap<u64, Fault>,
         tries: Mutex<u64>,
+        in_step: bool,
+    }
+
+    /// How answers of the journal are waited for.
+    #[derive(Debug, Clone, Copy)]
+    pub(in super::super) struct Pace {
+        in_step: bool,
+    }
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    impl Pace {
+        /// Whether who waits holds its whole thread up.
+        pub(in super::super) const fn is_in_step(self) -> bool {
+            self.in_step
+        }
+
+        pub(in super::super) async fn keep<T>(self, answer: impl Future<Output = T>) -> T {
+            if !self.in_step {
+                return answer.await;
+            }
+            // Without a budget: what is polled here is not polled again later.
+            let mut answer = pin!(tokio::task::unconstrained(answer));
+            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+            loop {
+                match answer.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(answer) => return answer,
+                    Poll::Pending => std::thread::park(),
+                }
+            }
+        }
     }
 
     impl Faults {
@@ -106,6 +165,20 @@ mod planted {
         pub fn with_synchronous(mut self, synchronous: Synchronous) -> Self {
             self.synchronous = synchronous;
             self
+        }
+
+        /// Whoever waits for this journal holds its whole thread up, and whoever drives a run by it polls its providers in
+        /// place: what happens on one thread in virtual time is then the same each time.
+        #[must_use]
+        pub fn in_step(mut self) -> Self {
+            self.in_step = true;
+            self
+        }
+
+        pub(in super::super) fn pace(&self) -> Pace {
+            Pace {
+                in_step: self.in_step,
+            }
         }
 
         pub(in super::super) fn synchronous(&self) -> &'static str {

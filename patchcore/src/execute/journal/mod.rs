@@ -64,6 +64,7 @@ use self::fault::Faults;
 use self::{
     cause::Place,
     change::{Append, Change, Keep, Receipt, Start},
+    fault::Pace,
     lock::Lock,
     look::Looks,
     record::{EventText, nanoseconds},
@@ -93,6 +94,7 @@ struct Inner {
     estate: OnceLock<EstateName>,
     /// The runs that are driven in this process; see [`Driving`].
     driven: Mutex<BTreeSet<RunId>>,
+    pace: Pace,
     open: Option<Open>,
 }
 
@@ -173,6 +175,7 @@ impl Journal {
             .query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))
             .map_err(|error| place.sqlite("draw a name for its opening", error))?;
         schema::set_synchronous(&connection, faults.synchronous(), &place)?;
+        let pace = faults.pace();
         let shared = Arc::new(Shared {
             place,
             epoch: opened.epoch.unsigned_abs(),
@@ -207,6 +210,7 @@ impl Journal {
             before: opened.before,
             estate,
             driven: Mutex::default(),
+            pace,
             open: Some(open),
         })))
     }
@@ -599,7 +603,14 @@ impl Journal {
             .send(Message::Change(change, answer))
             .await
             .map_err(|_| shared.gone())?;
-        answered.await.map_err(|_| shared.gone())?
+        let answered = self.0.pace.keep(answered).await;
+        answered.map_err(|_| shared.gone())?
+    }
+
+    /// Whether whoever waits for it holds up the whole thread; see [`Faults::in_step`].
+    #[cfg(feature = "crash")]
+    pub(crate) fn is_in_step(&self) -> bool {
+        self.0.pace.is_in_step()
     }
 
     async fn look<T: Send + 'static>(
@@ -607,7 +618,8 @@ impl Journal {
         look: impl FnOnce(&Connection, &Place) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.0.shared.check()?;
-        self.running()?.looks.look(&self.0.shared.place, look).await
+        let look = self.running()?.looks.look(&self.0.shared.place, look);
+        self.0.pace.keep(look).await
     }
 }
 

@@ -292,13 +292,18 @@ impl ComponentState {
     #[must_use]
     pub fn acts(&self) -> bool {
         let has_left = matches!(self.phase, Phase::InService | Phase::Ended(_));
-        self.phase.acts() || has_left && self.lock.is_some()
+        self.phase.acts() || has_left && self.is_locked()
+    }
+
+    /// Whether the lock of its target is to be given back.
+    fn is_locked(&self) -> bool {
+        self.lock.is_some() && !mutant::is(Mutant::UnlockForgotten)
     }
 
     /// Whether its part is over, and nothing is borrowed any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.phase.is_ended() && self.owed.is_empty() && self.lock.is_none()
+        self.phase.is_ended() && self.owed.is_empty() && !self.is_locked()
     }
 
     /// Records an event. Decides nothing.
@@ -602,8 +607,8 @@ impl ComponentState {
             }
             // Nothing is done to it for a while, or never again: others may.
             Phase::InService | Phase::Ended(_) => match *self.lock {
-                Some(Lock { fence, .. }) => Effect::Unlock { fence },
-                None => Effect::None,
+                Some(Lock { fence, .. }) if self.is_locked() => Effect::Unlock { fence },
+                _ => Effect::None,
             },
             Phase::Waiting | Phase::AwaitWayBack | Phase::Quarantined => Effect::None,
         }

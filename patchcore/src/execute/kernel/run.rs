@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     id::{ComponentId, PersonId, RingName},
+    mutant::{self, Mutant},
     plan::Denial,
     policy::ClosedBecause,
 };
@@ -299,7 +300,7 @@ impl RunState {
         );
         // What restores service is never held up, nor is what is taken around it.
         let restores = step == Step::Take && state.changed;
-        if ends || restores || state.op.is_some() {
+        if ends || restores || state.op.is_some() || mutant::is(Mutant::PausePointIgnored) {
             return None;
         }
         self.pause_points
