@@ -34,6 +34,8 @@ fn every_opening_begins_a_new_epoch() {
     for epoch in 1..4 {
         assert_eq!(Journal::open(directory.journal()).unwrap().epoch(), epoch);
     }
+    let reader = JournalReader::open(directory.journal()).unwrap();
+    assert!(reader.place().ends_with("run.db"), "{}", reader.place());
 }
 
 #[test]

@@ -56,6 +56,10 @@ enum How {
     Old,
     /// It is in the way, and nobody says what.
     NoReason,
+    /// What is observed is lost.
+    Loses,
+    /// The same, once.
+    LosesOnce,
 }
 
 impl Hinders {
@@ -90,6 +94,7 @@ impl Hinders {
         match self.how {
             How::Passes => Err(error.retryable(None)),
             How::Stays => Err(error),
+            How::LosesOnce => Ok(first),
             _ => Ok(true),
         }
     }
@@ -161,8 +166,9 @@ impl Twist for Hinders {
         op: &Op<DeployRequest>,
         handle: &Handle,
     ) -> Result<Observed> {
-        if applies(&op.request) {
-            self.hinders(ctx, "observe").await?;
+        if applies(&op.request) && self.hinders(ctx, "observe").await? {
+            let why = "its tool knows nothing of it".to_owned();
+            return Ok(Observed::Lost { why });
         }
         sim.observe(ctx, op, handle).await
     }
@@ -201,7 +207,7 @@ async fn hindered(hinders: &Arc<Hinders>) -> (ComponentState, String) {
 
 #[tokio::test]
 async fn what_takes_its_time_or_fails_for_a_while_is_waited_for() {
-    use How::{Old, Passes, Slow, Stays};
+    use How::{LosesOnce, Old, Passes, Slow, Stays};
     for (call, how, for_) in [
         ("prepare", Slow, 9 * MINUTE),
         ("locate", Slow, 9 * MINUTE),
@@ -215,6 +221,7 @@ async fn what_takes_its_time_or_fails_for_a_while_is_waited_for() {
         ("begin", Passes, MINUTE),
         ("begin", Stays, MINUTE),
         ("observe", Passes, HOUR + 50 * MINUTE),
+        ("observe", LosesOnce, FOR_EVER),
         ("scan", Passes, 12 * MINUTE),
         ("scan", Old, 12 * MINUTE),
     ] {
@@ -228,7 +235,7 @@ async fn what_takes_its_time_or_fails_for_a_while_is_waited_for() {
 
 #[tokio::test]
 async fn what_fails_for_ever_is_given_up_after_its_time_and_what_cannot_pass_at_once() {
-    use How::{NoReason, Old, Passes, Stays};
+    use How::{Loses, NoReason, Old, Passes, Stays};
     let (untouched, a_person) = (Phase::Ended(End::Untouched), Phase::Quarantined);
     for (call, how, after, phase) in [
         ("blocker", Passes, 30 * MINUTE, untouched),
@@ -240,6 +247,7 @@ async fn what_fails_for_ever_is_given_up_after_its_time_and_what_cannot_pass_at_
         ("locate", Stays, Duration::ZERO, untouched),
         ("observe", Passes, 2 * HOUR, a_person),
         ("observe", Stays, Duration::ZERO, a_person),
+        ("observe", Loses, Duration::ZERO, a_person),
         // Once to verify the patch, and once the way back.
         ("scan", Passes, 30 * MINUTE, a_person),
         ("scan", Stays, Duration::ZERO, a_person),

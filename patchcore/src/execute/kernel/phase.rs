@@ -241,3 +241,19 @@ pub enum RunVerdict {
     /// A person ended it before it was through.
     Cancelled,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Step;
+
+    #[test]
+    fn only_what_can_be_paused_before_is_read() {
+        for step in Step::PAUSABLE {
+            assert_eq!(step.slug().parse().ok(), Some(step));
+        }
+        for word in [Step::RollBack.slug(), Step::GiveBack.slug(), "wait"] {
+            let error = word.parse::<Step>().unwrap_err().to_string();
+            assert!(error.contains("reboot-first, stage"), "{error}");
+        }
+    }
+}
