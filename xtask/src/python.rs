@@ -105,7 +105,16 @@ fn build(workspace: &Workspace, venv: &Venv, wheels: &Path) -> Result<PathBuf, O
     let _ = fs::remove_dir_all(wheels);
     let mut maturin = venv.program(workspace, "maturin");
     maturin
-        .args(["build", "--quiet", "--locked", "--profile", "dev", "--compatibility", "linux", "--out"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--profile",
+            "dev",
+            "--compatibility",
+            "linux",
+            "--out",
+        ])
         .arg(wheels)
         .env("CARGO_TARGET_DIR", workspace.target());
     let said = run(workspace, "python-wheel", &mut maturin)?;
