@@ -238,12 +238,12 @@ impl Seen {
             .log
             .iter()
             .filter(|c| c.started && c.verb == Verb::Apply);
-        let locates = self
+        let mut locates = self
             .world
             .log
             .iter()
             .filter(|c| c.call == "locate" && c.verb == Verb::Apply);
-        let last = locates.last().map_or(begun.at, |c| c.at);
+        let last = locates.next_back().map_or(begun.at, |c| c.at);
         format!(
             "believed after {} min, begun {}",
             minutes(begun.at, last),
