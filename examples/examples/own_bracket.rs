@@ -30,7 +30,7 @@ const US: &str = "patchcore";
 /// A silence about one machine. Its comment is all that the pager lets others write.
 #[derive(Debug, Clone)]
 pub(crate) struct Silence {
-    about: ComponentId,
+    pub(crate) about: ComponentId,
     comment: String,
     from: Timestamp,
     until: Timestamp,
@@ -55,15 +55,6 @@ impl Pager {
             .cloned()
     }
 
-    /// How many silences about a machine hold now.
-    pub(crate) fn active(&self, about: &ComponentId, now: Timestamp) -> usize {
-        let silences = self.silences();
-        silences
-            .iter()
-            .filter(|s| s.about == *about && s.holds(now))
-            .count()
-    }
-
     /// Somebody ends silences, by what they are about or by their comment.
     pub(crate) fn end(&self, who: &str, now: Timestamp, which: impl Fn(&Silence) -> bool) {
         for silence in self
@@ -77,11 +68,7 @@ impl Pager {
 }
 
 impl Silence {
-    pub(crate) fn is_about(&self, component: &ComponentId) -> bool {
-        self.about == *component
-    }
-
-    fn holds(&self, now: Timestamp) -> bool {
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now < self.until
     }
 }

@@ -68,12 +68,17 @@ impl Fixture for Outside {
             return Ok(Made::CannotBeMade);
         };
         let now = self.clock.now();
-        self.pager.end("jon", now, |s| s.is_about(component));
+        self.pager.end("jon", now, |s| s.about == *component);
         Ok(Made::Yes)
     }
 
     async fn held(&self, component: &ComponentId, _: BracketKind) -> Result<usize> {
-        Ok(self.pager.active(component, self.clock.now()))
+        let now = self.clock.now();
+        let silences = self.pager.silences();
+        let holding = silences
+            .iter()
+            .filter(|s| s.about == *component && s.holds(now));
+        Ok(holding.count())
     }
 }
 

@@ -29,6 +29,10 @@ const PACKAGES: &[(&str, &str)] = &[
         "python3",
         "its web server is one that checks by HTTP are tried on",
     ),
+    (
+        "python3-venv",
+        "an environment that the Python package is installed and tested in",
+    ),
     ("shellcheck", "checks shell scripts"),
     (
         "strace",
@@ -49,8 +53,28 @@ const PACKAGES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The version of cargo-deny. A newer one can judge differently, so it changes only on purpose.
-const CARGO_DENY: &str = "0.20.2";
+/// A program that cargo builds. Of another version it can judge differently, so that one changes only on purpose.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool {
+    name: &'static str,
+    version: &'static str,
+    /// How it is asked for its version.
+    asked: &'static [&'static str],
+}
+
+/// Judges licences, advisories and banned crates.
+pub(crate) const CARGO_DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+    asked: &["--version"],
+};
+
+/// Plants small faults into code.
+pub(crate) const CARGO_MUTANTS: Tool = Tool {
+    name: "cargo-mutants",
+    version: "27.1.0",
+    asked: &["mutants", "--version"],
+};
 
 /// Brings the parts of the toolchain that a minimal installation lacks.
 pub(crate) fn toolchain(workspace: &Workspace) -> Outcome {
@@ -179,53 +203,58 @@ fn not_installed<'a>(names: &[&'a str], answer: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The pinned cargo-deny: from `target/tools`, from the search path, or built now. The text says how it came.
-pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<(PathBuf, String), Outcome> {
+/// A pinned tool: from `target/tools`, from the search path, or built now. The text says how it came.
+pub(crate) fn tool(workspace: &Workspace, tool: Tool) -> Result<(PathBuf, String), Outcome> {
+    let Tool { name, version, .. } = tool;
     let folder = workspace.target().join("tools");
-    let kept = folder.join("bin/cargo-deny");
+    let kept = folder.join("bin").join(name);
     let places = env::var_os("PATH").unwrap_or_default();
     let found = std::iter::once(kept.clone())
-        .chain(env::split_paths(&places).map(|place| place.join("cargo-deny")))
-        .find(is_pinned);
+        .chain(env::split_paths(&places).map(|place| place.join(name)))
+        .find(|program| tool.is(program));
     if let Some(program) = found {
         return Ok((program, String::new()));
     }
     let started = step::now();
     fs::create_dir_all(&folder)
         .map_err(|e| Outcome::failed(format!("{} cannot be made: {e}", folder.display())))?;
-    // Unoptimised it builds in 46 to 85 s instead of 230 s on two cores and still checks this workspace in a second.
+    // Unoptimised, cargo-deny builds in 46 to 85 s instead of 230 s on two cores and still checks this workspace in a
+    // second.
     let mut build = workspace.cargo([
         "install",
         "--locked",
         "--debug",
-        "cargo-deny",
+        name,
         "--version",
-        CARGO_DENY,
+        version,
         "--root",
     ]);
     build.arg(&folder).env("CARGO_PROFILE_DEV_DEBUG", "0");
-    let finished = shell::run(workspace, "cargo-deny", &mut build, None)?;
+    let finished = shell::run(workspace, name, &mut build, None)?;
     if !finished.is_success() {
         return Err(Outcome::failed(finished.output));
     }
-    if !is_pinned(&kept) {
+    if !tool.is(&kept) {
         return Err(Outcome::failed(format!(
-            "cargo-deny was built, but it does not say it is {CARGO_DENY}"
+            "{name} was built, but it does not say it is {version}"
         )));
     }
     Ok((
         kept,
         format!(
-            "built cargo-deny {CARGO_DENY} in {}",
+            "built {name} {version} in {}",
             step::seconds(started.elapsed())
         ),
     ))
 }
 
-fn is_pinned(program: &PathBuf) -> bool {
-    program.is_file()
-        && prints(Command::new(program).arg("--version"))
-            .is_some_and(|text| text.trim() == format!("cargo-deny {CARGO_DENY}"))
+impl Tool {
+    /// Whether a program is this one, in this version.
+    fn is(self, program: &PathBuf) -> bool {
+        program.is_file()
+            && prints(Command::new(program).args(self.asked))
+                .is_some_and(|text| text.trim() == format!("{} {}", self.name, self.version))
+    }
 }
 
 /// What a program prints, if it can be started and succeeds.

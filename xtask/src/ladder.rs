@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::ExitCode};
 use crate::{
     crash, evidence, examples, install, light,
     outcome::{Outcome, Passed},
-    shell,
+    python, shell,
     step::{self, Tally},
     tidy,
     workspace::{self, Workspace},
@@ -60,6 +60,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "examples",
         run: |workspace, _| examples::run_all(workspace),
+    },
+    Step {
+        name: "python",
+        run: |workspace, _| python::check(workspace),
     },
     Step {
         name: "docs",
@@ -200,7 +204,7 @@ fn scripts(workspace: &Workspace) -> Outcome {
 }
 
 fn deny(workspace: &Workspace) -> Outcome {
-    let (program, how) = match install::cargo_deny(workspace) {
+    let (program, how) = match install::tool(workspace, install::CARGO_DENY) {
         Ok(found) => found,
         Err(outcome) => return outcome,
     };

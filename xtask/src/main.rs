@@ -8,7 +8,9 @@
 //! - [`fuzz`] tries inputs on the parsers.
 //! - [`lab`] keeps a small network of throw-away Debian machines.
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
+//! - [`mutants`] plants small faults that tests must catch.
 //! - [`install`] brings the tools that the steps need.
+//! - [`python`] builds and tests the Python package.
 //! - [`tidy`] holds the rules that no compiler checks.
 
 mod bench;
@@ -21,7 +23,9 @@ mod install;
 mod lab;
 mod ladder;
 mod light;
+mod mutants;
 mod outcome;
+mod python;
 mod shell;
 mod step;
 mod tidy;
@@ -43,6 +47,8 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
                                          measures what the engine itself costs
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
                                          tries inputs on every parser of what comes from outside
+       cargo xtask mutants [--seed N] [--sample N] [--list]
+                                         plants small faults into the engine, each of which a test must catch
        cargo xtask tidy                  checks the rules that no compiler checks
        cargo xtask lab up [N]            starts throw-away Debian machines that are reached by SSH
        cargo xtask lab status | down     says how they are, or ends them
@@ -73,6 +79,7 @@ fn main() -> ExitCode {
         Command::Lab { arguments } => lab::command(&workspace, &arguments),
         Command::Tidy => tidy::command(&workspace),
         Command::Crash(wish) => crash::command(&workspace, wish),
+        Command::Mutants(wish) => mutants::command(&workspace, wish),
         Command::Test { full, name } => ladder::command(&workspace, full, name.as_deref()),
         Command::Help => {
             println!("{USAGE}");
@@ -97,6 +104,7 @@ enum Command {
     Demo,
     Picture,
     Fuzz(fuzz::Wish),
+    Mutants(mutants::Wish),
     Test {
         full: bool,
         name: Option<String>,
@@ -127,6 +135,9 @@ impl Command {
             ["bench", "engine", "--write"] => Ok(Self::BenchEngine { write: true }),
             ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
                 .map(Self::Fuzz)
+                .map_err(|mistake| format!("{mistake}\n{USAGE}")),
+            ["mutants", wishes @ ..] => mutants::Wish::parse(wishes)
+                .map(Self::Mutants)
                 .map_err(|mistake| format!("{mistake}\n{USAGE}")),
             ["test", "trouble"] => Ok(Self::Trouble),
             ["test", "--full", "crash"] => Ok(Self::Crash(crash::Wish {
@@ -232,6 +243,11 @@ mod tests {
             })),
         );
         check("fuzz --minute 3", None);
+        check(
+            "mutants",
+            mutants::Wish::parse(&[]).ok().map(Command::Mutants),
+        );
+        check("mutants --fast", None);
         check(
             "bench linux --rounds 1",
             Some(Command::Bench(vec!["--rounds".to_owned(), "1".to_owned()])),

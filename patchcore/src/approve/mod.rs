@@ -56,7 +56,23 @@ impl Approval {
     /// # Errors
     /// `NotFound` where there is no such folder, `DiskFull` or `Io` where it cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        stored::save(path.as_ref(), &digest::canonical_json(self)?, "approval")
+        stored::save(path.as_ref(), &self.to_json()?, "approval")
+    }
+
+    /// The stored form.
+    ///
+    /// # Errors
+    /// As [`digest::canonical_json`].
+    pub fn to_json(&self) -> Result<String> {
+        digest::canonical_json(self)
+    }
+
+    /// Reads the stored form. Whether it counts is for [`approve`] to say.
+    ///
+    /// # Errors
+    /// `InvalidInput`: not JSON, no approval, or one of a newer version.
+    pub fn from_json(text: &str) -> Result<Self> {
+        stored::parse(text, Self::SCHEMA, "an approval", "approval.load")
     }
 
     /// Reads it from a file. Whether it counts is for [`approve`] to say.
@@ -67,8 +83,7 @@ impl Approval {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = stored::load(path, "approval")?;
-        stored::parse(&text, Self::SCHEMA, "an approval", "approval.load")
-            .map_err(|e| e.context("file", path.display().to_string()))
+        Self::from_json(&text).map_err(|e| e.context("file", path.display().to_string()))
     }
 
     /// The JSON Schema of the stored form.

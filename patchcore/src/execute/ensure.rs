@@ -204,11 +204,13 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                 Some(Readiness::AlreadyHolds(evidence)) => {
                     return Ok(Err(OpResult::HeldAlready(evidence)));
                 }
+                Some(Readiness::Blocked(blockers)) if blockers.is_empty() => {
+                    return Ok(Err(fault(
+                        "prepare says that it is blocked, and not by what",
+                    )));
+                }
                 Some(Readiness::Blocked(blockers)) => {
-                    if blockers.iter().all(|b| b.passes)
-                        && !blockers.is_empty()
-                        && self.ctx.now() < until
-                    {
+                    if blockers.iter().all(|b| b.passes) && self.ctx.now() < until {
                         let holder = blockers.iter().find_map(|b| b.holder.clone());
                         self.watch.waits(said(&blockers), holder);
                         let waits = format!("waits: {}", said(&blockers));
@@ -230,11 +232,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                     return Ok(Err(OpResult::Fought { expected, found }));
                 }
                 None => {
-                    let failure = Error::new(
-                        ErrorKind::ProviderFault,
-                        "prepare left the component out of its answer",
-                    );
-                    return Ok(Err(OpResult::Failed(vec![Failure::from(&failure)])));
+                    return Ok(Err(fault("prepare left the component out of its answer")));
                 }
             }
         }
@@ -527,6 +525,12 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
             let _ = self.to.record(news).await;
         }
     }
+}
+
+/// An answer that breaks the contract of the port. Without a reason a failure would count as none.
+fn fault(what: &str) -> OpResult {
+    let error = Error::new(ErrorKind::ProviderFault, what);
+    OpResult::Failed(vec![Failure::from(&error)])
 }
 
 fn said(blockers: &[Blocker]) -> String {

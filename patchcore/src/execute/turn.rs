@@ -152,8 +152,9 @@ impl Decided {
 /// Whether a crash may lose a decision: its loss changes neither what may begin nor what is owed, and the kernel
 /// takes it again. Whatever begins because of it is recorded durably first, and takes it along.
 ///
-/// That a lock was taken or given back is asked of the target again, which knows it; that it was somebody else's, or
-/// could not be given back, is told at once.
+/// That a lock was taken is asked of the target again, which knows it, and what was prepared under it follows at once;
+/// that it was somebody else's is told at once. That it was given back is not lazy: a soak may follow, for which it would
+/// seem to be held.
 ///
 /// What a look found is not lazy, though it could be had again: whoever reads along would hear of it late.
 fn is_lazy(event: &Event) -> bool {
@@ -165,7 +166,6 @@ fn is_lazy(event: &Event) -> bool {
                     took_over: None,
                     ..
                 }
-                | ComponentEvent::Unlocked { lapses: None, .. }
         )
     )
 }

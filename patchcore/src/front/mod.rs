@@ -6,5 +6,5 @@ mod operator;
 mod run;
 
 pub use estate::{Estate, PlanRequest};
-pub use operator::{Answer, Operator, RunView};
+pub use operator::{Answer, Operator, RunView, Said, operate};
 pub use run::Run;

@@ -307,11 +307,20 @@ mod tests {
         let [first, second, third] = plan.envelope.targets.as_mut_slice() else {
             panic!("three targets");
         };
-        assert!(std::ptr::eq(&raw const *first.patches, &raw const *second.patches));
-        assert!(std::ptr::eq(first.component.as_str(), first.known_as.as_str()));
+        assert!(std::ptr::eq(
+            &raw const *first.patches,
+            &raw const *second.patches
+        ));
+        assert!(std::ptr::eq(
+            first.component.as_str(),
+            first.known_as.as_str()
+        ));
         third.patches.clear();
         assert_eq!((first.patches.len(), third.patches.len()), (1, 0));
         let named = plan.schedule.rings[0].waves[0].components[0].as_str();
-        assert!(std::ptr::eq(plan.envelope.targets[0].component.as_str(), named));
+        assert!(std::ptr::eq(
+            plan.envelope.targets[0].component.as_str(),
+            named
+        ));
     }
 }

@@ -3,9 +3,15 @@
 //! [`Simple`] makes the operation protocol from a [`SimpleProvider`] and promises no more than the
 //! author's one honest answer allows: [`SimpleProvider::quiet_after`].
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -68,7 +74,8 @@ pub trait SimpleProvider: Debug + Send + Sync + 'static {
     /// The whole list could not be read.
     async fn components(&self, ctx: &OpContext) -> Result<Vec<Sighting>>;
 
-    /// What is on offer for a component.
+    /// What is on offer for a component. A patch that does not name the version it comes from gets the one that a
+    /// scan finds.
     ///
     /// # Errors
     /// It could not be asked.
@@ -81,7 +88,8 @@ pub trait SimpleProvider: Debug + Send + Sync + 'static {
     async fn scan(&self, ctx: &OpContext, component: &ComponentId) -> Result<Installed>;
 
     /// Puts one change in, and returns when it is in. May return early with an error whose kind is
-    /// `Timeout` or `Unreachable`: then nobody knows, and the state is read again after `quiet_after`.
+    /// `Timeout`, `Unreachable`, `Cancelled`, `Io` or `ProviderFault`: then nobody knows, and the state is read again
+    /// after `quiet_after`.
     ///
     /// # Errors
     /// It did not go in.
@@ -105,7 +113,10 @@ impl<P: SimpleProvider> Simple<P> {
     pub fn new(info: ProviderInfo, provider: P) -> Self {
         Self {
             info,
-            inner: Arc::new(SimplePorts { provider }),
+            inner: Arc::new(SimplePorts {
+                provider,
+                last: Mutex::new(BTreeMap::new()),
+            }),
         }
     }
 }
@@ -126,7 +137,12 @@ impl<P: SimpleProvider> Provider for Simple<P> {
 #[derive(Debug)]
 struct SimplePorts<P> {
     provider: P,
+    /// What the last scan found. A discovery scans first, and what is on offer is told apart by it.
+    last: Mutex<BTreeMap<ComponentId, BTreeMap<PatchId, Version>>>,
 }
+
+/// So many components are asked about at once: a tool of a house is no service of a cloud.
+const AT_ONCE: usize = 8;
 
 #[derive(Serialize, Deserialize)]
 struct SimpleBaseline {
@@ -171,6 +187,37 @@ impl<P: SimpleProvider> SimplePorts<P> {
         }
     }
 
+    fn last(&self) -> MutexGuard<'_, BTreeMap<ComponentId, BTreeMap<PatchId, Version>>> {
+        // Each change is one insertion, so whoever panicked left a whole map.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn scanned(&self, ctx: &OpContext, component: &ComponentId) -> Result<Installed> {
+        let installed = self.provider.scan(ctx, component).await?;
+        let running = installed.running.clone();
+        self.last().insert(component.clone(), running);
+        Ok(installed)
+    }
+
+    /// What is on offer, each patch with the version that it comes from: without it, it would be taken for drift that
+    /// one is there.
+    async fn offers(&self, ctx: &OpContext, component: &ComponentId) -> Result<Vec<Patch>> {
+        let mut patches = self.provider.available(ctx, component).await?;
+        if patches.iter().any(|patch| patch.from.is_none()) {
+            let last = self.last().get(component).cloned();
+            let running = match last {
+                Some(running) => running,
+                None => self.scanned(ctx, component).await?.running,
+            };
+            for patch in patches.iter_mut().filter(|patch| patch.from.is_none()) {
+                patch.from = running.get(&patch.id).cloned();
+            }
+        }
+        // What is in already is no offer, so that an author may simply name the newest version.
+        patches.retain(|patch| patch.from.as_ref() != Some(&patch.to));
+        Ok(patches)
+    }
+
     /// What the state says about a change: `Ok(Some)` it holds, `Ok(None)` it does not.
     async fn holds(&self, ctx: &OpContext, change: &Change) -> Result<Option<Evidence>> {
         let installed = self.provider.scan(ctx, &change.component).await?;
@@ -203,20 +250,18 @@ impl<P: SimpleProvider> PatchSource for SimplePorts<P> {
         ctx: &OpContext,
         components: &[ComponentId],
     ) -> Result<PerComponent<Available>> {
-        let mut answers = BTreeMap::new();
-        for component in components {
-            let answer = self
-                .provider
-                .available(ctx, component)
-                .await
-                .map(|patches| {
-                    let mut available = Available::nothing(ctx.now());
-                    available.patches = patches;
-                    available
-                });
-            answers.insert(component.clone(), answer);
-        }
-        Ok(answers)
+        let asked = components.iter().cloned().map(|component| async move {
+            let answer = self.offers(ctx, &component).await.map(|patches| {
+                let mut available = Available::nothing(ctx.now());
+                available.patches = patches;
+                available
+            });
+            (component, answer)
+        });
+        Ok(stream::iter(asked)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await)
     }
 }
 
@@ -234,9 +279,8 @@ impl<P: SimpleProvider> Deployer for SimplePorts<P> {
         ctx: &OpContext,
         components: &[ComponentId],
     ) -> Result<PerComponent<Scan>> {
-        let mut answers = BTreeMap::new();
-        for component in components {
-            let answer = self.provider.scan(ctx, component).await.map(|installed| {
+        let asked = components.iter().cloned().map(|component| async move {
+            let answer = self.scanned(ctx, &component).await.map(|installed| {
                 let mut scan = Scan::new(ctx.now(), installed.running);
                 scan.reboot_wanted = Some(
                     installed
@@ -249,9 +293,12 @@ impl<P: SimpleProvider> Deployer for SimplePorts<P> {
                 scan.pending_activation = installed.pending;
                 scan
             });
-            answers.insert(component.clone(), answer);
-        }
-        Ok(answers)
+            (component, answer)
+        });
+        Ok(stream::iter(asked)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await)
     }
 }
 
@@ -331,10 +378,15 @@ impl<P: SimpleProvider> Operations<DeployRequest> for SimplePorts<P> {
         }
         for patch in &change.patches {
             if let Err(error) = self.provider.apply(ctx, &change.component, patch).await {
-                // Whoever lost the connection does not know whether the tool goes on. Only an answer of the tool settles.
+                // Whoever lost the connection, or stumbled on the way, does not know whether the tool goes on. Only an
+                // answer of the tool settles.
                 if matches!(
                     error.kind(),
-                    ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::Cancelled
+                    ErrorKind::Timeout
+                        | ErrorKind::Unreachable
+                        | ErrorKind::Cancelled
+                        | ErrorKind::Io
+                        | ErrorKind::ProviderFault
                 ) {
                     return Err(error);
                 }

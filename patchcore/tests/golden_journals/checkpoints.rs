@@ -128,7 +128,11 @@ async fn is_believed(spoil: impl Fn(&mut Vec<Checkpoint>), damage: &str) -> bool
     // Whatever becomes of checkpoints, the chain is of the events.
     assert!(reader.verify().await.unwrap().is_intact());
     // Whoever audits finds what would be believed and is not so.
-    let audit = Operator::open(place.file()).unwrap().verify().await.unwrap();
+    let audit = Operator::open(place.file())
+        .unwrap()
+        .verify()
+        .await
+        .unwrap();
     assert_eq!(audit.is_intact(), told(&read) == told(&folded), "{audit}");
     if told(&read) != told(&folded) {
         return true;
@@ -157,7 +161,9 @@ async fn a_checkpoint_that_cannot_be_relied_on_is_left_out() {
     let last = "(SELECT max(stream) FROM checkpoint WHERE stream != 'run')";
     for damage in [
         // One letter, as a disk would change it.
-        format!("UPDATE checkpoint SET body = replace(body, 'events', 'evenps') WHERE stream = {last}"),
+        format!(
+            "UPDATE checkpoint SET body = replace(body, 'events', 'evenps') WHERE stream = {last}"
+        ),
         format!("UPDATE checkpoint SET body = CAST(x'ff' || body AS TEXT) WHERE stream = {last}"),
         format!("UPDATE checkpoint SET seq = seq + 1 WHERE stream = {last}"),
         format!("UPDATE checkpoint SET sum = zeroblob(32) WHERE stream = {last}"),

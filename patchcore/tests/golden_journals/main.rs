@@ -9,10 +9,10 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+mod checkpoints;
 #[expect(dead_code, reason = "shared with the tests of whole runs")]
 #[path = "../run/estate.rs"]
 mod estate;
-mod checkpoints;
 mod kept;
 mod making;
 

@@ -178,7 +178,10 @@ fn what_is_no_journal_is_refused_and_not_changed() {
     fs::write(&text, "no database ".repeat(1000)).unwrap();
     let short = directory.0.join("short.txt");
     fs::write(&short, "x").unwrap();
-    for path in [other.clone(), text, short] {
+    // As long as what a kill leaves of a journal that was being made.
+    let page = directory.0.join("page.txt");
+    fs::write(&page, "no database ".repeat(100)).unwrap();
+    for path in [other.clone(), text, short, page] {
         let before = fs::read(&path).unwrap();
         let error = refused(Journal::open(&path), ErrorKind::JournalDamaged);
         assert_eq!(
@@ -191,7 +194,7 @@ fn what_is_no_journal_is_refused_and_not_changed() {
     }
     assert_eq!(
         fs::read_dir(&directory.0).unwrap().count(),
-        3,
+        4,
         "something was left beside them"
     );
 }

@@ -15,6 +15,7 @@ mod estate;
 mod failing;
 mod fenced;
 mod panics;
+mod patience;
 mod promises;
 mod stale;
 mod steering;

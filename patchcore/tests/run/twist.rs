@@ -10,7 +10,7 @@ use patchcore::{
     provider::{
         Begun, DeployRequest, Deployer, DeployerCapabilities, Guarantee, Handle, HealthProbe,
         Located, Observed, Op, OpContext, Operations, PerComponent, Ports, Prepared, Provider,
-        ProviderInfo, Undo,
+        ProviderInfo, TargetLock, Undo,
     },
     sim::Sim,
 };
@@ -156,6 +156,15 @@ fn twisted<T: Twist>(sim: &Sim, provider: &dyn Provider, twist: &Arc<T>) -> Esta
 pub(crate) fn with_probe(sim: &Sim, probe: Arc<dyn HealthProbe>) -> Estate {
     let provider = sim.provider();
     let ports = provider.ports().with_probe(probe);
+    Estate::named("test")
+        .with(Wrapped(provider.info().clone(), ports))
+        .with_clock(sim.shared_clock())
+}
+
+/// One whose targets keep their locks otherwise.
+pub(crate) fn with_lock(sim: &Sim, lock: Arc<dyn TargetLock>) -> Estate {
+    let provider = sim.provider().with_target_locks();
+    let ports = provider.ports().with_lock(lock);
     Estate::named("test")
         .with(Wrapped(provider.info().clone(), ports))
         .with_clock(sim.shared_clock())

@@ -380,3 +380,42 @@ async fn of_one_journal_the_second_is_told_who_has_it() {
     drop(first);
     assert_ne!(open_when_free(path).await.opening(), opening);
 }
+
+/// Whoever was killed may wake up: it must not be let in under the same fence, however young its lock is.
+#[test]
+fn what_the_life_before_locked_a_moment_ago_is_taken_anew() {
+    let (sim, folder) = (sim(), Folder::new());
+    let path: &Path = &folder.journal();
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let first = runtime();
+    first.block_on(async {
+        let journal = Journal::open(path).unwrap();
+        let run = start(&locked_estate(&sim), &journal).await;
+        run.pause_before(Step::Apply, None, "jon", "to be killed here")
+            .await
+            .unwrap();
+        run.finished().await.unwrap();
+    });
+    first.shutdown_background();
+    let held = sim.world(|w| w.locked(&"t-1".into()).is_some());
+    assert!(held, "t-1 was not locked when its holder was killed");
+    sim.clock()
+        .advance_to(sim.clock().now() + Duration::from_secs(60));
+    runtime().block_on(async {
+        let journal = open_when_free(path).await;
+        let run = locked_estate(&sim).reopen(&journal).await.unwrap().unwrap();
+        run.unpause_before(Step::Apply, None, "jon", "it goes on")
+            .await
+            .unwrap();
+        run.finished().await.unwrap();
+    });
+    let fences = |step: &str| -> Vec<u64> {
+        sim.world(|w| {
+            let all = w.arrivals(&"t-1".into()).iter();
+            let of_step = all.filter(|a| a.key.as_str().contains(step));
+            of_step.map(|a| a.fence).collect()
+        })
+    };
+    assert_eq!((fences("/stage/"), fences("/apply/")), (vec![1], vec![2]));
+    each_is_patched_once(&sim);
+}

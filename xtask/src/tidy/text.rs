@@ -58,6 +58,11 @@ const WORDS: &[(&str, &str)] = &[
 const TERMS: &[(&str, &[&str], &str)] = &[
     ("Cargo.toml", &["todo"], "the name of a lint"),
     (
+        "bindings/python/Cargo.toml",
+        &["todo"],
+        "the name of a lint",
+    ),
+    (
         "docs/adr/",
         SESSIONS,
         "a login at a BMC or hypervisor manager",

@@ -406,4 +406,90 @@ mod tests {
         };
         assert_eq!(hex(&link.hash(&ours)), sha256_hex(bytes));
     }
+
+    /// What is missing between runs that lie so, as run, event and a part of what is said of it.
+    fn check_gaps(runs: &[(i64, i64, i64)], head: i64, expect: &[(u64, u64, &str)]) {
+        let spans = runs
+            .iter()
+            .map(|&(run, first, last)| Span { run, first, last });
+        let found = gaps(&spans.collect::<Vec<_>>(), head);
+        let all = found.iter().map(|(run, fault)| (run.0, fault.seq));
+        let expected = expect.iter().map(|(run, seq, _)| (*run, *seq));
+        assert!(all.eq(expected), "{runs:?} to {head}: {found:?}");
+        for ((_, fault), (_, _, part)) in found.iter().zip(expect) {
+            assert!(fault.what.contains(part), "{runs:?} to {head}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_gap_is_named_by_the_run_and_the_event_that_it_begins_with() {
+        check_gaps(&[], 0, &[]);
+        check_gaps(&[(1, 1, 3), (2, 4, 6)], 6, &[]);
+        // The second run has no event yet.
+        check_gaps(&[(1, 1, 3), (2, 4, 3), (3, 4, 5)], 5, &[]);
+        // Where the first run begins, its own chain says.
+        check_gaps(&[(1, 2, 3)], 3, &[]);
+        let (up_to_3, up_to_6) = ("nothing up to event 3", "nothing up to event 6");
+        check_gaps(&[(2, 4, 6)], 6, &[(1, 1, up_to_3)]);
+        check_gaps(&[(1, 1, 3), (3, 7, 9)], 9, &[(2, 4, up_to_6)]);
+        let both = [(2, 4, up_to_6), (3, 4, up_to_6)];
+        check_gaps(&[(1, 1, 3), (4, 7, 9)], 9, &both);
+        let begins = "run 2 begins, at event 4";
+        check_gaps(&[(1, 1, 2), (2, 4, 6)], 6, &[(1, 3, begins)]);
+        check_gaps(&[(1, 1, 5), (2, 4, 6)], 6, &[(1, 4, begins)]);
+        check_gaps(&[], 2, &[(1, 1, "nothing up to event 2")]);
+        check_gaps(&[(1, 1, 3)], 6, &[(2, 4, up_to_6)]);
+        check_gaps(
+            &[(1, 1, 3)],
+            2,
+            &[(1, 3, "the end of the journal, event 2")],
+        );
+    }
+
+    #[test]
+    fn a_run_ends_where_the_journal_says_and_with_its_seal() {
+        let header = Header {
+            id: 2,
+            epoch: 1,
+            plan_digest: "",
+            started_at: 0,
+            first_seq: 4,
+            plan: "{}",
+            approvals: "[]",
+        };
+        let link = Link {
+            seq: 4,
+            epoch: 1,
+            run: 2,
+            stream: "run",
+            tseq: 1,
+            at: 0,
+            kind: "k",
+            body: "{}",
+        };
+        let seal = link.hash(&header.hash());
+        let check = |last, head: Option<&[u8]>, rows, expect: Option<(u64, &str)>| {
+            let mut follower = Follower::new(&header);
+            assert!(follower.follow(&link, &seal));
+            follower.end(last, head, rows);
+            let found = follower.finish();
+            assert_eq!((found.events, &found.head), (1, &hex(&seal)));
+            let fault = found.fault.as_ref();
+            assert_eq!(
+                fault.map(|f| f.seq),
+                expect.map(|(seq, _)| seq),
+                "{fault:?}"
+            );
+            if let (Some(fault), Some((_, part))) = (fault, expect) {
+                assert!(fault.what.contains(part), "{fault:?}");
+            }
+        };
+        check(4, None, 1, None);
+        check(4, Some(&seal), 1, None);
+        check(6, None, 1, Some((5, "up to event 6 is missing")));
+        let outside = "outside its place";
+        check(3, None, 1, Some((4, outside)));
+        check(4, None, 2, Some((5, outside)));
+        check(4, Some(&[0; 32]), 1, Some((4, "the seal of its run")));
+    }
 }

@@ -413,3 +413,20 @@ fn resolve(
     };
     decided(next)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Resolution;
+
+    /// They stand in journals and in people's scripts.
+    #[test]
+    fn the_words_of_resolutions_are_kept() {
+        let words = ["adopt-done", "retry", "roll-back", "abandon"];
+        assert_eq!(Resolution::ALL.map(Resolution::word), words);
+        for (word, how) in words.into_iter().zip(Resolution::ALL) {
+            assert_eq!(word.parse().ok(), Some(how));
+        }
+        let unknown = "undo".parse::<Resolution>().unwrap_err().to_string();
+        assert!(unknown.contains("adopt-done, retry"), "{unknown}");
+    }
+}

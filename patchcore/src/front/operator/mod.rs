@@ -1,10 +1,12 @@
 //! Reading and steering the runs of a journal from another process.
 
+mod line;
 mod steer;
 mod view;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+pub use line::{Said, operate};
 pub use steer::Answer;
 pub use view::RunView;
 

@@ -1,0 +1,21 @@
+//! What the bindings of patchcore to other languages share, so that a face only converts, calls, and converts.
+//!
+//! - [`runtime`] is the one runtime of the process, and calls on it that can be waited for in small turns.
+//! - [`error`] is one flat error.
+//! - [`journal`] and [`run`] are handles that a language with a garbage collector can hold: a journal closes although
+//!   somebody still holds its runs, and no run is lost because nobody took its handle.
+//! - [`provider`] lets another language write a provider, with arguments that are owned.
+//! - [`value`] turns what a screen shows into JSON.
+//!
+//! No face of its own, and no word about any language: those stand in the crates beside this one.
+
+pub mod error;
+pub mod journal;
+pub mod provider;
+pub mod run;
+pub mod runtime;
+pub mod value;
+
+pub use error::FaceError;
+pub use journal::JournalHandle;
+pub use run::RunHandle;

@@ -1,0 +1,107 @@
+"""Patch orchestration: plan, approve, roll out, verify, roll back.
+
+Data flows one way, and a person stands between deciding and acting: ``estate.plan`` reads and decides, people approve
+the plan, ``estate.run`` carries out what was approved, and ``run.report`` says what was observed.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from . import exceptions
+from ._faces import AsyncEstate, AsyncRun, Estate, Run
+from ._journal import Journal
+from ._native import (
+    Approval,
+    ApprovedPlan,
+    Linux,
+    Plan,
+    Policy,
+    Report,
+    Script,
+    Sim,
+    __version__,
+)
+from ._provider import SimpleProvider
+from .exceptions import Error
+from .values import (
+    Component,
+    ComponentProgress,
+    Failure,
+    Installed,
+    Inventory,
+    Patch,
+    Progress,
+    RingProgress,
+    Standing,
+)
+from .words import (
+    ComponentKind,
+    ErrorKind,
+    Impact,
+    PatchClass,
+    Resolution,
+    StandingState,
+    Step,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from . import events
+    from .events import ComponentEvent, Damaged, Event, Other, RunEvent
+
+__all__ = [
+    "Approval",
+    "ApprovedPlan",
+    "AsyncEstate",
+    "AsyncRun",
+    "Component",
+    "ComponentEvent",
+    "ComponentKind",
+    "ComponentProgress",
+    "Damaged",
+    "Error",
+    "ErrorKind",
+    "Estate",
+    "Event",
+    "Failure",
+    "Impact",
+    "Installed",
+    "Inventory",
+    "Journal",
+    "Linux",
+    "Other",
+    "Patch",
+    "PatchClass",
+    "Plan",
+    "Policy",
+    "Progress",
+    "Report",
+    "Resolution",
+    "RingProgress",
+    "Run",
+    "RunEvent",
+    "Script",
+    "Sim",
+    "SimpleProvider",
+    "Standing",
+    "StandingState",
+    "Step",
+    "Verdict",
+    "__version__",
+    "events",
+    "exceptions",
+]
+
+_OF_EVENTS = frozenset(("ComponentEvent", "Damaged", "Event", "Other", "RunEvent"))
+
+
+def __getattr__(name: str) -> Any:
+    """The classes of events, when one is first used: making forty of them costs as much as all the rest."""
+    if name != "events" and name not in _OF_EVENTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(".events", __name__)
+    globals()["events"] = module
+    for known in _OF_EVENTS:
+        globals()[known] = getattr(module, known)
+    return globals()[name]

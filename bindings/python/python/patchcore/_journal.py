@@ -1,0 +1,59 @@
+"""The journal, for both faces."""
+
+from __future__ import annotations
+
+import os
+from typing import NoReturn
+
+from . import _native
+from ._calls import wait
+
+
+class Journal:
+    """What runs record, in one file: opened, and made where there is none. One process at a time drives it.
+
+    ``Journal.in_memory()`` lasts as long as this process.
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._native: _native.Journal = _native.Journal.open(path).wait()
+
+    @classmethod
+    def in_memory(cls) -> Journal:
+        """A journal that lasts as long as this process, for trying things."""
+        journal = cls.__new__(cls)
+        journal._native = _native.Journal.in_memory().wait()
+        return journal
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._native.closed
+
+    def close(self) -> None:
+        """Bring what runs to a safe point, and close. What holds a run of it can ask nothing any more."""
+        self._native.close().wait()
+
+    async def aclose(self) -> None:
+        """As ``close``, in an event loop."""
+        await wait(self._native.close())
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Journal:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Journal {self._native.place}{', closed' if self.closed else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a journal is open in one process: pass its path, and open it there")

@@ -1,0 +1,199 @@
+//! The estate, and the providers that are built in.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use patchcore::{
+    Estate,
+    clock::{SharedClock, SystemClock},
+    digest,
+    plan::Reference,
+};
+use patchcore_linux::{Linux, LocalConfig};
+use pyo3::{
+    prelude::*,
+    types::{PyString, PyType},
+};
+
+use crate::{
+    approval::{PyApproval, PyApprovedPlan},
+    call::Call,
+    errors::raise,
+    plan::{PyPlan, PyPolicy},
+    run::{PyJournal, PyRun},
+    sim::PySim,
+    words::{datetime, length},
+};
+
+/// Linux machines with apt and dpkg.
+#[pyclass(frozen, name = "Linux", module = "patchcore")]
+pub(crate) struct PyLinux {
+    linux: Linux,
+    of: String,
+}
+
+#[pymethods]
+impl PyLinux {
+    /// The machine on which this program runs.
+    #[new]
+    #[pyo3(signature = (*, name = None, labels = None, owner = None, state = None, lock_wait = None))]
+    fn new(
+        name: Option<&str>,
+        labels: Option<BTreeMap<String, String>>,
+        owner: Option<&str>,
+        state: Option<&str>,
+        lock_wait: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let mut config = LocalConfig::new();
+        if let Some(name) = name {
+            config = config.with_name(name);
+        }
+        for (key, value) in labels.unwrap_or_default() {
+            config = config.with_label(key, value);
+        }
+        if let Some(owner) = owner {
+            config = config.with_owner(owner);
+        }
+        if let Some(state) = state {
+            config = config.with_state(state).map_err(raise)?;
+        }
+        if let Some(wait) = lock_wait {
+            config = config.with_lock_wait(length(wait)?);
+        }
+        Ok(Self {
+            linux: Linux::local(config),
+            of: "this machine".to_owned(),
+        })
+    }
+
+    /// The machines of an inventory file, over ssh. Nothing is sent to them before they are asked.
+    #[classmethod]
+    fn from_file(_cls: &Bound<'_, PyType>, path: PathBuf) -> PyResult<Self> {
+        Ok(Self {
+            of: path.display().to_string(),
+            linux: Linux::from_file(path).map_err(raise)?,
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Linux {}>", self.of)
+    }
+}
+
+/// All that is managed.
+#[pyclass(frozen, name = "Estate", module = "patchcore._native")]
+pub(crate) struct PyEstate {
+    estate: Arc<Estate>,
+    clock: SharedClock,
+}
+
+#[pymethods]
+impl PyEstate {
+    #[new]
+    #[pyo3(signature = (name, providers, lock_lease = None))]
+    fn new(
+        name: &str,
+        providers: Vec<Bound<'_, PyAny>>,
+        lock_lease: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let mut estate = Estate::named(name);
+        let mut clock: SharedClock = Arc::new(SystemClock);
+        for provider in providers {
+            if let Ok(linux) = provider.cast::<PyLinux>() {
+                estate = estate.with(linux.get().linux.clone());
+            } else if let Ok(sim) = provider.cast::<PySim>() {
+                clock = sim.get().sim.shared_clock();
+                estate = estate
+                    .with(sim.get().sim.provider())
+                    .with_clock(Arc::clone(&clock));
+            } else {
+                estate = estate.with(crate::provider::provider(&provider)?);
+            }
+        }
+        if let Some(lease) = lock_lease {
+            estate = estate.with_lock_lease(length(lease)?);
+        }
+        Ok(Self {
+            estate: Arc::new(estate),
+            clock,
+        })
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.estate.name().as_str()
+    }
+
+    fn now<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        datetime(py, self.estate.now())
+    }
+
+    fn discover(&self) -> Call {
+        let estate = Arc::clone(&self.estate);
+        Call::reading(
+            async move { digest::canonical_json(&estate.discover().await?) },
+            |py, json| Ok(PyString::new(py, &json).into_any().unbind()),
+        )
+    }
+
+    #[pyo3(signature = (policy, requested_by, history, references))]
+    fn plan(
+        &self,
+        policy: &Bound<'_, PyPolicy>,
+        requested_by: String,
+        history: Option<&Bound<'_, PyJournal>>,
+        references: Vec<(String, String)>,
+    ) -> PyResult<Call> {
+        let (estate, clock) = (Arc::clone(&self.estate), Arc::clone(&self.clock));
+        let policy = policy.get().policy.clone();
+        let history = history.map(|journal| journal.get().handle().clone());
+        Ok(Call::reading(
+            async move {
+                let journal = history.map(|history| history.journal()).transpose()?;
+                let mut request = estate.plan(&policy).requested_by(requested_by);
+                if let Some(journal) = &journal {
+                    request = request.history(journal);
+                }
+                for (system, id) in references {
+                    request = request.reference(Reference {
+                        system,
+                        id,
+                        state: None,
+                        digest: None,
+                    });
+                }
+                request.await
+            },
+            move |py, plan| Ok(Py::new(py, PyPlan::of(plan, Some(clock))?)?.into_any()),
+        ))
+    }
+
+    fn approve(
+        &self,
+        plan: &Bound<'_, PyPlan>,
+        approvals: Vec<Bound<'_, PyApproval>>,
+    ) -> PyResult<PyApprovedPlan> {
+        PyApprovedPlan::count(&plan.get().plan, &approvals, self.estate.now())
+    }
+
+    fn run(&self, approved: &Bound<'_, PyApprovedPlan>, journal: &Bound<'_, PyJournal>) -> Call {
+        let estate = Arc::clone(&self.estate);
+        let approved = approved.get().approved.clone();
+        let journal = journal.get().handle().clone();
+        Call::changing(
+            async move { journal.start(&estate, approved).await },
+            |py, run| Ok(Py::new(py, PyRun::of(run))?.into_any()),
+        )
+    }
+
+    fn reopen(&self, journal: &Bound<'_, PyJournal>) -> Call {
+        let estate = Arc::clone(&self.estate);
+        let journal = journal.get().handle().clone();
+        Call::changing(
+            async move { journal.reopen(&estate).await },
+            |py, run| match run {
+                Some(run) => Ok(Py::new(py, PyRun::of(run))?.into_any()),
+                None => Ok(py.None()),
+            },
+        )
+    }
+}

@@ -1,0 +1,81 @@
+"""Values are frozen, compared, hashed, pickled; live things refuse to be."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import FrozenInstanceError
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+import patchcore as pc
+
+
+def test_values_pickle_compare_and_hash(
+    plan: pc.Plan, policy: pc.Policy, estate: pc.Estate, approved: pc.ApprovedPlan
+) -> None:
+    run = estate.run(approved, pc.Journal.in_memory())
+    standing = run.finished()
+    values: list[Any] = [
+        plan,
+        policy,
+        plan.approval("maria"),
+        run.report(),
+        standing,
+        run.progress(),
+        estate.discover(),
+        pc.Patch("a", "2", impact="reboot", advisories=("CVE-1",)),
+        pc.Component("a", address="b", labels={"k": "v"}),
+        pc.Installed({"a": "1"}),
+        *run.events(),
+    ]
+    for value in values:
+        for again in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):
+            assert again == value and hash(again) == hash(value), value
+        assert value != object() and repr(value)
+
+
+def test_values_do_not_change(estate: pc.Estate, approved: pc.ApprovedPlan) -> None:
+    run = estate.run(approved, pc.Journal.in_memory())
+    event = next(run.events())
+    with pytest.raises(FrozenInstanceError):
+        event.seq = 0  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        run.report().exit_code = 0  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        pc.Installed({"a": "1"}).running["a"] = "2"  # type: ignore[index]
+
+
+def test_what_lives_is_not_pickled(estate: pc.Estate, approved: pc.ApprovedPlan) -> None:
+    journal = pc.Journal.in_memory()
+    run = estate.run(approved, journal)
+    for live, says in ((run, "live run"), (journal, "journal"), (estate, "estate")):
+        with pytest.raises(TypeError, match=says):
+            pickle.dumps(live)
+
+
+def test_words_are_strings(estate: pc.Estate) -> None:
+    word: str = pc.Impact.REBOOT
+    assert word == "reboot" and f"{word}" == str(word) == "reboot"
+    assert pc.Patch("a", "1", impact="reboot").impact is pc.Impact.REBOOT
+    with pytest.raises(ValueError):
+        pc.Patch("a", "1", impact="rebot")
+    assert estate.now().tzinfo is not None
+
+
+def test_a_moment_has_a_zone(plan: pc.Plan) -> None:
+    with pytest.raises(pc.exceptions.InvalidInput, match="needs its zone"):
+        plan.approval("maria", at=datetime(2026, 12, 7, 14))
+    with pytest.raises(ValueError):
+        pc.Sim("yesterday")
+
+
+def test_plain_data_of_providers() -> None:
+    patch = pc.Patch("a", "2", previous="1", impact="live", advisories=("b", "a"), size=7)
+    assert pc.Patch.from_dict(patch.to_dict()) == patch
+    component = pc.Component("a", kind="appliance", owner="dana", labels={"x": "y"})
+    assert pc.Component.from_dict(component.to_dict()) == component
+    installed = pc.Installed({"a": "1"}, {"a": "2"})
+    assert pc.Installed.from_dict(installed.to_dict()) == installed
