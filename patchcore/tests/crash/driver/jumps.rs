@@ -397,12 +397,11 @@ fn cases() -> Vec<Case> {
             set_at: 20 * MINUTE,
             dies_at: None,
             seen: |seen| {
-                format!(
-                    "{:?} and {:?}; {}",
-                    seen.phase("a"),
-                    seen.phase("b"),
-                    seen.stands
-                )
+                let stands = match seen.stands.contains("the approval expired") {
+                    true => "halted: the approval expired",
+                    false => "it goes on",
+                };
+                format!("{:?} and {:?}; {stands}", seen.phase("a"), seen.phase("b"))
             },
         },
         Case {
