@@ -263,7 +263,7 @@ impl Driver {
             let at_rest = matches!(standing, Some(Standing::AtRest { .. }));
             // Who is told of a time must hear when it has come, also where nothing can be decided then.
             let told = match &standing {
-                Some(Standing::Waiting { until, .. }) => Some(*until),
+                Some(Standing::Waiting { until, .. }) if *until > self.clock.now() => Some(*until),
                 _ => None,
             };
             if parked {
