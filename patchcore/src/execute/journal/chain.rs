@@ -448,7 +448,17 @@ mod tests {
 
     #[test]
     fn a_run_ends_where_the_journal_says_and_with_its_seal() {
-        let genesis: Hash = [7; 32];
+        let header = Header {
+            id: 2,
+            epoch: 1,
+            plan_digest: "",
+            started_at: 0,
+            first_seq: 4,
+            plan: "{}",
+            hole: None,
+            approvals: "[]",
+        };
+        let genesis = header.genesis().expect("a plan that is whole").finish();
         let link = Link {
             seq: 4,
             epoch: 1,
