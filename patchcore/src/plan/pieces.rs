@@ -265,7 +265,7 @@ mod tests {
                 "component": format!("web-{nth:02}"), "ring": "all", "tool": "linux", "known_as": format!("web-{nth:02}"),
                 "patches": [{ "id": "\"targets\":[]", "to": "2", "class": "security", "pin": "version" }],
                 "stages": true, "rolls_back": true, "reboot": "never", "reboot_expected": false, "reboot_first": false,
-                "way_back": { "kind": "none", "why": "nobody knows one" }, "checks": [], "after": [], "groups": [],
+                "way_back": { "state": "none", "why": "nobody knows one" }, "checks": [], "after": [], "groups": [],
                 "takes": { "p50": "PT1S", "p95": "PT2S" },
             })
         };

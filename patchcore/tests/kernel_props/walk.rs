@@ -365,7 +365,11 @@ impl Walk {
             state.phase,
             Phase::Doing(Step::RebootFirst | Step::Stage | Step::Apply)
         ) {
-            assert_eq!(state.taken, target.around.len(), "{component}: {state:?}");
+            assert_eq!(
+                usize::from(state.taken),
+                target.around.len(),
+                "{component}: {state:?}"
+            );
         }
         if matches!(
             state.phase,

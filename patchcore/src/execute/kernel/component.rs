@@ -141,7 +141,7 @@ pub struct ComponentState {
     pub forgiven: bool,
     /// How many of its brackets are taken; none once it is back in service.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub taken: usize,
+    pub taken: u16,
     /// What it owes.
     pub owed: Seldom<Vec<Owed>>,
     /// What it owed until a person waived it.
@@ -531,7 +531,7 @@ impl ComponentState {
             _ => {}
         }
         match step {
-            Step::Take => self.taken += 1,
+            Step::Take => self.taken = self.taken.saturating_add(1),
             Step::Stage => {
                 self.reached.insert("staged", at);
             }
@@ -658,7 +658,7 @@ impl ComponentState {
         };
         let deploys = match step {
             Step::Take => {
-                let around = target.around.get(self.taken);
+                let around = target.around.get(usize::from(self.taken));
                 return around.map_or(Effect::None, |around| calls(around.take()));
             }
             Step::RebootFirst | Step::Reboot | Step::RebootBack => {
@@ -688,7 +688,7 @@ impl ComponentState {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes what it may skip by reference"
 )]
-const fn is_zero(number: &usize) -> bool {
+const fn is_zero(number: &u16) -> bool {
     *number == 0
 }
 

@@ -125,12 +125,12 @@ pub(super) fn one_more_taken(target: &Target, state: &ComponentState) -> Phase {
     } else {
         first_change(target)
     };
-    around(target, state.taken + 1, change)
+    around(target, usize::from(state.taken) + 1, change)
 }
 
 /// The first step of the change itself, or taking what is still missing around it.
 pub(super) fn begin_again(target: &Target, state: &ComponentState) -> Phase {
-    around(target, state.taken, first_change(target))
+    around(target, usize::from(state.taken), first_change(target))
 }
 
 fn first_change(target: &Target) -> Phase {
