@@ -341,7 +341,7 @@ fn around(story: &Story) -> Vec<String> {
     let mut held: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for target in &story.plan.envelope.targets {
         let state = story.components.get(&target.component);
-        let taken = state.is_some_and(|s| s.generations.contains_key(&Step::Take));
+        let taken = state.is_some_and(|s| s.generations.of(Step::Take) > 0);
         for bracket in &target.around {
             let (around, of) = held.entry(bracket.words()).or_default();
             *around += usize::from(taken);

@@ -455,8 +455,10 @@ mod tests {
             started_at: 0,
             first_seq: 4,
             plan: "{}",
+            hole: None,
             approvals: "[]",
         };
+        let genesis = header.genesis().expect("a plan that is whole").finish();
         let link = Link {
             seq: 4,
             epoch: 1,
@@ -467,9 +469,9 @@ mod tests {
             kind: "k",
             body: "{}",
         };
-        let seal = link.hash(&header.hash());
+        let seal = link.hash(&genesis);
         let check = |last, head: Option<&[u8]>, rows, expect: Option<(u64, &str)>| {
-            let mut follower = Follower::new(&header);
+            let mut follower = Follower::new(2, 4, genesis);
             assert!(follower.follow(&link, &seal));
             follower.end(last, head, rows);
             let found = follower.finish();
