@@ -261,6 +261,11 @@ impl Driver {
             let standing = self.stands();
             let parked = matches!(standing, Some(Standing::Parked { .. }));
             let at_rest = matches!(standing, Some(Standing::AtRest { .. }));
+            // Who is told of a time must hear when it has come, also where nothing can be decided then.
+            let told = match &standing {
+                Some(Standing::Waiting { until, .. }) => Some(*until),
+                _ => None,
+            };
             if parked {
                 self.driving = None;
             }
@@ -274,7 +279,7 @@ impl Driver {
             if parked {
                 return Ok(());
             }
-            if !self.wait(decision.wake).await? && at_rest {
+            if !self.wait(decision.wake.or(told)).await? && at_rest {
                 // Nobody holds a handle, and only a person could make it go on: another process may.
                 return Ok(());
             }

@@ -238,12 +238,12 @@ impl Seen {
             .log
             .iter()
             .filter(|c| c.started && c.verb == Verb::Apply);
-        let locates = self
+        let mut locates = self
             .world
             .log
             .iter()
             .filter(|c| c.call == "locate" && c.verb == Verb::Apply);
-        let last = locates.last().map_or(begun.at, |c| c.at);
+        let last = locates.next_back().map_or(begun.at, |c| c.at);
         format!(
             "believed after {} min, begun {}",
             minutes(begun.at, last),
@@ -397,12 +397,11 @@ fn cases() -> Vec<Case> {
             set_at: 20 * MINUTE,
             dies_at: None,
             seen: |seen| {
-                format!(
-                    "{:?} and {:?}; {}",
-                    seen.phase("a"),
-                    seen.phase("b"),
-                    seen.stands
-                )
+                let stands = match seen.stands.contains("the approval expired") {
+                    true => "halted: the approval expired",
+                    false => "it goes on",
+                };
+                format!("{:?} and {:?}; {stands}", seen.phase("a"), seen.phase("b"))
             },
         },
         Case {

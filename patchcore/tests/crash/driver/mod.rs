@@ -122,6 +122,10 @@ impl Seeds {
 }
 
 /// Runs seeds, each of them once and some twice; ends with the first violation where that is wanted.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it tells how long they really took"
+)]
 pub(crate) fn seeds(from: u64, number: u64, to_the_first: bool) -> Seeds {
     let started = Instant::now();
     let watch = Watch::start();
@@ -164,6 +168,10 @@ struct Watch {
 }
 
 impl Watch {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what stands still in virtual time is seen from outside of it"
+    )]
     fn start() -> Self {
         let seed = Arc::new(AtomicU64::new(0));
         let (alive, over) = mpsc::channel::<()>();

@@ -206,6 +206,7 @@ impl Process {
     }
 
     /// One call of a port.
+    #[expect(clippy::panic, reason = "a provider that panics is what is planted")]
     async fn call<T: Send>(
         &self,
         call: Call,
