@@ -53,7 +53,10 @@ async fn a_run_that_goes_on_from_checkpoints_is_the_run_that_its_events_tell() {
             }
             assert!(parked < 500, "it does not get on");
         };
-        assert!(matches!(end, Standing::AtRest { .. } | Standing::Ended { .. }), "{end:?}");
+        assert!(
+            matches!(end, Standing::AtRest { .. } | Standing::Ended { .. }),
+            "{end:?}"
+        );
         assert!(parked > 0, "{parked} times");
         assert!(read >= kept_in_all, "{read} rows with one every {every}");
         assert_eq!(read == 0, kept_in_all == 0, "{read} rows");
