@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::{ComponentId, RunId},
     judge::Outcome,
-    plan::{Denial, Plan, Seen, Target},
+    plan::{Denial, Plan, Reading, Seen, Target},
 };
 
 /// The stream of the run itself.
@@ -317,23 +317,21 @@ fn unreadable(what: &str, run: RunId) -> Error {
 
 /// The plan of a run, read target by target.
 async fn plan_of(journal: &impl ReadJournal, row: &RunText) -> Result<Plan> {
-    let mut plan = Plan::from_json(&row.plan)?;
+    let mut reading = Reading::begin(&row.plan)?;
     if row.hole.is_some() {
-        let mut targets = Vec::new();
         loop {
-            let parts = journal.parts(row.id, targets.len() as u64).await?;
+            let parts = journal.parts(row.id, reading.taken()).await?;
             if parts.is_empty() {
                 break;
             }
             for part in parts {
                 let target = serde_json::from_str::<Target>(&part)
                     .map_err(|e| unreadable("plan", row.id).source_error(e))?;
-                targets.push(target);
+                reading.take(target);
             }
         }
-        plan.envelope.targets = targets;
-        plan = plan.sharing();
     }
+    let plan = reading.end();
     if plan.envelope.digest()? != row.plan_digest {
         return Err(unreadable("plan", row.id)
             .expected("the plan that was approved")

@@ -35,6 +35,8 @@ pub(crate) use deny::denied;
 pub use diff::PlanDiff;
 pub use explain::Explanation;
 pub use left_out::{LeftOut, PatchLeftOut, WhyLeftOut, WhyPatchLeftOut};
+#[cfg(feature = "sqlite")]
+pub(crate) use pieces::Reading;
 pub use planner::{PlanInput, plan};
 #[cfg(feature = "sqlite")]
 pub(crate) use shared::Seen;

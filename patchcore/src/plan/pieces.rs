@@ -203,30 +203,67 @@ impl Plan {
         Ok(text)
     }
 
-    /// Takes targets that were read, holding once what they have in common.
-    pub(crate) fn take_targets(&mut self, targets: impl IntoIterator<Item = Target>) {
+    /// The same plan, holding once what its parts have in common.
+    pub(super) fn sharing(mut self) -> Self {
         let mut seen = SeenTargets::default();
-        for mut target in targets {
-            seen.share(&mut target);
-            self.envelope.targets.push(target);
+        for target in &mut self.envelope.targets {
+            seen.share(target);
         }
+        self.share_names();
+        self
     }
 
-    /// The same plan, holding once what its parts have in common.
-    pub(crate) fn sharing(mut self) -> Self {
-        let targets = std::mem::take(&mut self.envelope.targets);
-        self.envelope.targets.reserve_exact(targets.len());
-        self.take_targets(targets);
-        let Self {
-            envelope, schedule, ..
-        } = &mut self;
+    fn share_names(&mut self) {
+        let (envelope, schedule) = (&self.envelope, &mut self.schedule);
         let waves = schedule.rings.iter_mut().flat_map(|ring| &mut ring.waves);
         for name in waves.flat_map(|wave| &mut wave.components) {
             if let Some(target) = envelope.target(name) {
                 name.clone_from(&target.component);
             }
         }
-        self
+    }
+}
+
+/// A plan that is read piece by piece.
+#[cfg(feature = "sqlite")]
+pub(crate) struct Reading {
+    plan: Plan,
+    seen: SeenTargets,
+}
+
+#[cfg(feature = "sqlite")]
+impl Reading {
+    /// Begins with everything but the targets.
+    ///
+    /// # Errors
+    /// As [`Plan::from_json`].
+    pub(crate) fn begin(frame: &str) -> Result<Self> {
+        let mut plan = Plan::from_json(frame)?;
+        // Each target stands in one wave.
+        let waves = plan.schedule.rings.iter().flat_map(|ring| &ring.waves);
+        let expected = waves.map(|wave| wave.components.len()).sum();
+        plan.envelope.targets.reserve_exact(expected);
+        Ok(Self {
+            plan,
+            seen: SeenTargets::default(),
+        })
+    }
+
+    /// Takes the next target.
+    pub(crate) fn take(&mut self, mut target: Target) {
+        self.seen.share(&mut target);
+        self.plan.envelope.targets.push(target);
+    }
+
+    /// How many were taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.plan.envelope.targets.len() as u64
+    }
+
+    /// The plan.
+    pub(crate) fn end(mut self) -> Plan {
+        self.plan.share_names();
+        self.plan
     }
 }
 

@@ -17,7 +17,7 @@ use patchcore::{
     sim::{Sim, VirtualClock},
 };
 
-use super::estate::{Folder, approved, plan, policy, sim, start, started, told};
+use super::estate::{Folder, approved, estate, plan, policy, sim, start, started, told};
 
 const DONE: Standing = Standing::Ended {
     verdict: RunVerdict::Done,
@@ -53,7 +53,10 @@ async fn what_may_be_lost_waits_for_what_may_not() {
     let sim = sim();
     let journal = Journal::in_memory().unwrap();
     let one = policy(&[("at_once = \"2\"", "at_once = \"1\"")]);
-    let run = started(&sim, &one, &journal).await;
+    // Checkpoints have transactions of their own.
+    let estate = estate(&sim).with_checkpoint_every(u64::MAX);
+    let plan = plan(&estate, &one, &journal).await;
+    let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
     assert_eq!(run.finished().await.unwrap(), DONE);
     let stats = journal.stats();
     let looks = told(&run).await;

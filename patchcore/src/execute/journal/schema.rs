@@ -85,10 +85,10 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
     // FULL: a commit is on the disk before it is acknowledged. A checkpoint copies the log into the
-    // file; at 10,000 pages (40 MB) it costs little per commit. The cache of 64 MiB holds the inner
+    // file; at 10,000 pages (40 MB) it costs little per commit. The cache of 32 MiB holds the inner
     // pages of the indexes of a journal with ten million events.
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 10000; PRAGMA cache_size = -65536;
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 10000; PRAGMA cache_size = -32768;
          PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
     )
 }

@@ -25,9 +25,9 @@ use crate::{
 /// A window that stays open for longer than this has no end that anybody needs to know.
 const ALWAYS: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
 
-/// How many are let in by one decision, where only its events are asked for: more are let in by the next, and an
-/// estate of any size is never one decision.
-const LET_IN: usize = 4096;
+/// How many are let in, or begin to be looked at once more, by one decision, where only its events are asked for: more
+/// are by the next, and an estate of any size is never one decision.
+const LET_IN: usize = 16_384;
 
 /// Everything that a decision is made from.
 #[derive(Debug, Clone, Copy)]
@@ -551,14 +551,15 @@ impl<'a> Context<'a, '_> {
     }
 
     fn confirm(&self, rules: &'a RingRules, ring: &RingIndex, decision: &mut Decision) {
-        decision.run.push(RunEvent::SoakEnded {
-            ring: rules.name.clone(),
-        });
         let all = ring
             .targets
             .iter()
             .filter_map(|at| self.moment.component(*at));
         for (target, state) in all.filter(|(_, s)| s.phase == Phase::InService) {
+            if !self.tells && decision.components.len() >= LET_IN {
+                // The others follow, and with the last of them the end of the soak.
+                return;
+            }
             // Without a soak nothing can have changed since the checks a moment ago.
             let next = if rules.soak.is_zero() {
                 state.giving_back(End::Done)
@@ -569,6 +570,9 @@ impl<'a> Context<'a, '_> {
                 .components
                 .push((target.component.clone(), ComponentEvent::SoakOver { next }));
         }
+        decision.run.push(RunEvent::SoakEnded {
+            ring: rules.name.clone(),
+        });
     }
 
     fn pass(&self, rules: &'a RingRules, ring: &RingIndex, decision: &mut Decision) {
