@@ -166,7 +166,8 @@ impl Doing {
                 let result = match lock {
                     Some(lock) => {
                         let (target, fence) = (&self.known_as, ctx.fence());
-                        lock.kept_during(&caller, &ctx, target, fence, work).await?
+                        lock.kept_during(&caller, &ctx, target, fence, &to, work)
+                            .await?
                     }
                     None => work.await?,
                 };
@@ -174,13 +175,15 @@ impl Doing {
             }
             Effect::Scan => {
                 let scan = looks::scan(&deployer, &caller, &ctx, &self.known_as);
-                Some(Input::Scan(self.kept_during(&caller, &ctx, scan).await))
+                Some(Input::Scan(
+                    self.kept_during(&caller, &ctx, &to, scan).await,
+                ))
             }
             Effect::Check(checks) => {
                 let by = |provider: &ProviderName| Caller::of(&self.workers, provider);
                 let checked = looks::checks(&self.probes, &by, &ctx, &self.component, &checks);
                 Some(Input::Checks(
-                    self.kept_during(&caller, &ctx, checked).await,
+                    self.kept_during(&caller, &ctx, &to, checked).await,
                 ))
             }
             Effect::Unlock { fence } => {
@@ -199,13 +202,14 @@ impl Doing {
         &self,
         caller: &Caller,
         ctx: &OpContext,
+        to: &Recorder,
         look: impl Future<Output = T>,
     ) -> T {
         let held = |lock: &Locker| lock.held.map(|held| held.fence);
         match self.lock.as_ref() {
             Some(lock) => {
                 let (target, fence) = (&self.known_as, held(lock).unwrap_or_default());
-                lock.kept_during(caller, ctx, target, fence, look).await
+                lock.kept_during(caller, ctx, target, fence, to, look).await
             }
             None => look.await,
         }

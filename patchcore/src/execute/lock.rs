@@ -93,6 +93,7 @@ impl Locker {
         ctx: &OpContext,
         subject: &ComponentId,
         fence: u64,
+        to: &impl Record,
         work: impl Future<Output = T>,
     ) -> T {
         if !self.is_ours(fence) {
@@ -101,7 +102,7 @@ impl Locker {
         tokio::select! {
             biased;
             done = work => done,
-            never = self.keep(caller, ctx, subject, fence) => match never {},
+            never = self.keep(caller, ctx, subject, fence, to) => match never {},
         }
     }
 
@@ -113,11 +114,16 @@ impl Locker {
         ctx: &OpContext,
         subject: &ComponentId,
         fence: u64,
+        to: &impl Record,
     ) -> Infallible {
         // Virtual time counts who sleeps against who is at work, and the work beside this has a guard of its own.
         let _at_work = ctx.clock().at_work();
-        while !ctx.is_cancelled() {
+        loop {
             ctx.sleep(self.claim.lease / SIGNS).await;
+            if to.may_begin().await.is_err() {
+                // Whoever was replaced gives no sign of life either.
+                break;
+            }
             match self.take(caller, ctx, subject).await {
                 Ok(Taken::Ours { fence: now }) if now == fence => {}
                 // It could not be asked; it is asked again in time.
@@ -168,6 +174,8 @@ impl Locker {
         let mut pause = Pause::new();
         let mut has_waited = false;
         loop {
+            // Whoever was replaced could not record that it has the lock, so that nobody would give it back.
+            to.may_begin().await?;
             let error = match self.take(caller, ctx, subject).await {
                 Ok(Taken::Ours { fence }) => {
                     self.note(fence, None, has_waited, to).await?;
