@@ -60,8 +60,8 @@ fn refused(folder: &Folder, kind: ErrorKind) -> Result<Seen> {
 pub(crate) async fn newer() -> Result<Seen> {
     let folder = Folder::new()?;
     written(&folder.journal()).await?;
-    sql(&folder.journal(), "UPDATE meta SET schema = 2")?;
-    Ok(refused(&folder, ErrorKind::JournalNewer)?.says(&["schema 1", "schema 2", "newer version"]))
+    sql(&folder.journal(), "UPDATE meta SET schema = 3")?;
+    Ok(refused(&folder, ErrorKind::JournalNewer)?.says(&["schema 2", "schema 3", "newer version"]))
 }
 
 pub(crate) async fn damaged() -> Result<Seen> {

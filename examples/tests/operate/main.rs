@@ -602,12 +602,12 @@ fn a_journal_that_was_changed_is_found_out() {
     desk.operate(&["status"]).is(4, &["ring test: 1 of 1"]);
     tamper(
         &desk.journal(),
-        "UPDATE run SET plan = replace(plan, 't-1', 't-2')",
+        "UPDATE plan_part SET body = replace(body, 't-1', 't-2')",
     );
     desk.operate(&["status"])
         .is(2, &["the plan of run 1 cannot be read", "another digest"]);
     desk.operate(&["list"]).is(0, &["run 1 cannot be read: "]);
     tamper(&desk.journal(), "UPDATE meta SET schema = 9");
     desk.operate(&["list"])
-        .is(2, &["newer version of patchcore", "schema 1", "schema 9"]);
+        .is(2, &["newer version of patchcore", "schema 2", "schema 9"]);
 }

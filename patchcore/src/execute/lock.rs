@@ -202,11 +202,29 @@ impl Locker {
                 Err(error) => error,
             };
             if !error.is_retryable() || ctx.now() >= until {
-                return Ok(Err(error));
+                return match self.ours(caller, ctx, subject).await {
+                    Some(fence) => {
+                        self.note(fence, None, has_waited, to).await?;
+                        Ok(Ok(fence))
+                    }
+                    None => Ok(Err(error)),
+                };
             }
             ctx.progress(Progress::message(format!("waits: {error}")));
             ctx.sleep(pause.next(error.retry())).await;
         }
+    }
+
+    /// The fence under which the target says that we hold it, whatever was answered to taking it: it would be held for
+    /// nobody else.
+    async fn ours(&self, caller: &Caller, ctx: &OpContext, subject: &ComponentId) -> Option<u64> {
+        let what = format!("the lock of {subject}");
+        let looking = caller.call(&what, ctx, READ_DEADLINE, |ctx| {
+            let (port, subject) = (Arc::clone(&self.port), subject.clone());
+            async move { port.look(&ctx, &subject).await }
+        });
+        let held = looking.await.ok().flatten()?;
+        (held.claim.opening == self.claim.opening).then_some(held.fence)
     }
 
     async fn note(

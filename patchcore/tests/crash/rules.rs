@@ -132,8 +132,10 @@ pub(crate) struct LockRule {
 /// The first rule that explains a cell counts.
 pub(crate) const NO_LOCK_SAYS_SO: &[LockRule] = &[
     LockRule {
-        why: "nobody who drives a run looks at a lock: taking it tells who has it",
-        explains: |(call, ..)| *call == LockCall::Look,
+        why: "a lock is looked at only where taking it failed, and no case lets both fail",
+        explains: |(call, answer, _)| {
+            *call == LockCall::Look && matches!(answer, LockAnswer::ErrorPasses | LockAnswer::Error)
+        },
     },
     LockRule {
         why: "it is no answer of that call",
