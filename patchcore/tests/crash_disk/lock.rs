@@ -47,7 +47,7 @@ impl World {
         guest: &str,
         fence: u64,
         act: impl FnOnce() -> T,
-    ) -> std::result::Result<T, (u64, Option<Held>)> {
+    ) -> std::result::Result<T, (u64, Option<Box<Held>>)> {
         self.with_lock(guest, |kept| {
             let admitted = match &kept.held {
                 Some(held) => held.fence == fence,
@@ -55,7 +55,7 @@ impl World {
             };
             match admitted {
                 true => Ok(act()),
-                false => Err((kept.fence, kept.held.clone())),
+                false => Err((kept.fence, kept.held.clone().map(Box::new))),
             }
         })
     }

@@ -357,7 +357,7 @@ impl Operations<DeployRequest> for Outside {
             .admitted(&job.guest, ctx.fence(), || self.world.claim(&job))
         {
             self.world.arrived(&job, false);
-            let error = fenced(&job.guest.as_str().into(), ctx.fence(), last, by.as_ref());
+            let error = fenced(&job.guest.as_str().into(), ctx.fence(), last, by.as_deref());
             return Ok(Begun::Refused(Failure::from(&error)));
         }
         ctx.sleep(ON_THE_WAY).await;

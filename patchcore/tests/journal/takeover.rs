@@ -165,6 +165,10 @@ async fn only_who_was_named_is_taken_over_from() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "rivals meet at one moment only as threads of the system"
+)]
 async fn of_many_who_take_over_at_once_one_has_it() {
     const RIVALS: usize = 6;
     let directory = Directory::new("rivals");
@@ -205,6 +209,10 @@ async fn of_many_who_take_over_at_once_one_has_it() {
 
 /// The holder ends at the very moment at which one takes over from it and another opens the journal.
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "rivals meet at one moment only as threads of the system"
+)]
 async fn an_opening_beside_a_takeover_leaves_one_of_both() {
     let directory = Directory::new("beside");
     let path = directory.journal();
