@@ -172,6 +172,8 @@ where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
+    // In a place of its own, because each future that takes it over would keep it once more.
+    let effect = Box::pin(effect);
     tokio::spawn(async move {
         let result = contained(effect).await;
         then(result);
