@@ -1,6 +1,6 @@
 //! One effect of one component, on its way: it acts through ports, and tells the driver what it finds.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -127,54 +127,65 @@ impl Doing {
                     Err(result) => return Ok(Some(Input::Operation(step, result))),
                 };
                 let begins = matches!(step, Step::RebootFirst | Step::Apply) && journaled.is_none();
-                if begins && let Some(result) = self.let_go(&ctx).await {
-                    return Ok(Some(Input::Operation(step, result)));
-                }
-                let result = match request {
-                    PortCall::Deploy(request) => {
-                        let port = Port::deploy(deployer);
-                        let ask = Ask {
-                            step,
-                            key,
-                            subject,
-                            request,
-                            journaled,
-                            give_back_by: self.give_back_by,
-                        };
-                        ensure::ensure(&port, &caller, &ctx, ask, &to).await?
+                let work = async {
+                    if begins && let Some(result) = self.let_go(&ctx).await {
+                        return Ok(result);
                     }
-                    PortCall::Bracket { by, request } => {
-                        let Some(bracket) = self.brackets.get(&by) else {
-                            return Err(not_here(&format!("the provider {by}"), &self.component));
-                        };
-                        let caller = Caller::of(&self.workers, &by);
-                        bracket::ensure(
-                            bracket,
-                            by,
-                            &caller,
-                            &ctx,
-                            (step, key, request),
-                            journaled,
-                            &to,
-                        )
-                        .await?
+                    match request {
+                        PortCall::Deploy(request) => {
+                            let port = Port::deploy(deployer);
+                            let ask = Ask {
+                                step,
+                                key,
+                                subject,
+                                request,
+                                journaled,
+                                give_back_by: self.give_back_by,
+                            };
+                            ensure::ensure(&port, &caller, &ctx, ask, &to).await
+                        }
+                        PortCall::Bracket { by, request } => {
+                            let Some(bracket) = self.brackets.get(&by) else {
+                                let what = format!("the provider {by}");
+                                return Err(not_here(&what, &self.component));
+                            };
+                            let caller = Caller::of(&self.workers, &by);
+                            bracket::ensure(
+                                bracket,
+                                by,
+                                &caller,
+                                &ctx,
+                                (step, key, request),
+                                journaled,
+                                &to,
+                            )
+                            .await
+                        }
                     }
+                };
+                let result = match lock {
+                    Some(lock) => {
+                        let (target, fence) = (&self.known_as, ctx.fence());
+                        lock.kept_during(&caller, &ctx, target, fence, &to, work)
+                            .await?
+                    }
+                    None => work.await?,
                 };
                 Some(Input::Operation(step, result))
             }
-            Effect::Scan => Some(Input::Scan(
-                looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
-            )),
-            Effect::Check(checks) => Some(Input::Checks(
-                looks::checks(
-                    &self.probes,
-                    &|provider| Caller::of(&self.workers, provider),
-                    &ctx,
-                    &self.component,
-                    &checks,
-                )
-                .await,
-            )),
+            Effect::Scan => {
+                let scan = looks::scan(&deployer, &caller, &ctx, &self.known_as);
+                Some(Input::Scan(
+                    self.kept_during(&caller, &ctx, &to, scan).await,
+                ))
+            }
+            Effect::Check(checks) => {
+                let by = |provider: &ProviderName| Caller::of(&self.workers, provider);
+                let checked = looks::checks(&self.probes, &by, &ctx, &self.component, &checks);
+                Some(Input::Checks(
+                    self.kept_during(&caller, &ctx, &to, checked).await,
+                ))
+            }
             Effect::Unlock { fence } => {
                 let lapses = match &self.lock {
                     Some(lock) => lock.give_back(&caller, &ctx, &self.known_as, fence).await,
@@ -184,6 +195,24 @@ impl Doing {
             }
             Effect::None => None,
         })
+    }
+
+    /// Looks at a target whose lock is ours do not let it lapse.
+    async fn kept_during<T>(
+        &self,
+        caller: &Caller,
+        ctx: &OpContext,
+        to: &Recorder,
+        look: impl Future<Output = T>,
+    ) -> T {
+        let held = |lock: &Locker| lock.held.map(|held| held.fence);
+        match self.lock.as_ref() {
+            Some(lock) => {
+                let (target, fence) = (&self.known_as, held(lock).unwrap_or_default());
+                lock.kept_during(caller, ctx, target, fence, to, look).await
+            }
+            None => look.await,
+        }
     }
 }
 

@@ -39,6 +39,8 @@ mod story;
 #[cfg(feature = "sqlite")]
 pub(crate) mod supervise;
 #[cfg(feature = "sqlite")]
+mod takeover;
+#[cfg(feature = "sqlite")]
 mod turn;
 #[cfg(feature = "sqlite")]
 mod why;

@@ -124,6 +124,7 @@ impl Run {
         let taken = RunEvent::TakenOver {
             epoch: journal.epoch(),
             from: journal.opened_before().map(ToString::to_string),
+            forced: None,
         };
         let (kind, body) = kernel::stored(&taken);
         let (at, tseq) = (clock.now(), story.state.events + 1);

@@ -142,7 +142,7 @@ impl Held {
     }
 
     /// Whether somebody else may have it: a later opening of the same journal at once, because the operating system's
-    /// lock on the journal says that the earlier one is gone; everybody else once it lapsed.
+    /// lock on the journal says that the earlier one is gone, or a person replaced it; everybody else once it lapsed.
     #[must_use]
     pub fn yields_to(&self, claim: &Claim) -> bool {
         let goes_on = self.claim.journal == claim.journal && claim.epoch > self.claim.epoch;
