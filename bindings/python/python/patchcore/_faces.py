@@ -20,9 +20,10 @@ from .values import Inventory, Progress, Standing
 from .words import Resolution, Step
 
 if TYPE_CHECKING:
+    from . import provider as ports
     from .events import Event
 
-Provider = Union[_native.Linux, _native.Sim, SimpleProvider]
+Provider = Union[_native.Linux, _native.Sim, SimpleProvider, "ports.Provider"]
 """What an estate is made of."""
 
 
@@ -37,9 +38,10 @@ class _EstateFace:
         providers: Sequence[Provider],
         *,
         lock_lease: timedelta | str | None = None,
+        clock: _native.VirtualClock | None = None,
     ) -> None:
         self._providers = tuple(providers)
-        self._native = _native.Estate(name, list(providers), lock_lease)
+        self._native = _native.Estate(name, list(providers), lock_lease, clock)
 
     @property
     def name(self) -> str:
