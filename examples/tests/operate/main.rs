@@ -10,7 +10,7 @@ mod pages;
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -100,6 +100,21 @@ fn operate(journal: &Path, words: &[&str]) -> Said {
         code: output.status.code().unwrap(),
         text: String::from_utf8(text).unwrap(),
     }
+}
+
+#[test]
+fn whoever_closes_the_pipe_early_gets_the_same_exit_code() {
+    let desk = Desk::new();
+    let read = desk.operate(&["status"]);
+    let mut unread = Command::new(env!("CARGO_BIN_EXE_operate"))
+        .arg(desk.journal())
+        .arg("status")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((unread.stdout.take(), unread.stderr.take()));
+    assert_eq!(unread.wait().unwrap().code(), Some(read.code));
 }
 
 #[test]

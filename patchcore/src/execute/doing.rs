@@ -127,7 +127,8 @@ impl Doing {
                     Err(result) => return Ok(Some(Input::Operation(step, result))),
                 };
                 let begins = matches!(step, Step::RebootFirst | Step::Apply) && journaled.is_none();
-                let work = async {
+                // In a place of its own: a future that is handed on is kept once by each who hands it on.
+                let work = Box::pin(async {
                     if begins && let Some(result) = self.let_go(&ctx).await {
                         return Ok(result);
                     }
@@ -162,7 +163,7 @@ impl Doing {
                             .await
                         }
                     }
-                };
+                });
                 let result = match lock {
                     Some(lock) => {
                         let (target, fence) = (&self.known_as, ctx.fence());
@@ -174,14 +175,20 @@ impl Doing {
                 Some(Input::Operation(step, result))
             }
             Effect::Scan => {
-                let scan = looks::scan(&deployer, &caller, &ctx, &self.known_as);
+                let scan = Box::pin(looks::scan(&deployer, &caller, &ctx, &self.known_as));
                 Some(Input::Scan(
                     self.kept_during(&caller, &ctx, &to, scan).await,
                 ))
             }
             Effect::Check(checks) => {
                 let by = |provider: &ProviderName| Caller::of(&self.workers, provider);
-                let checked = looks::checks(&self.probes, &by, &ctx, &self.component, &checks);
+                let checked = Box::pin(looks::checks(
+                    &self.probes,
+                    &by,
+                    &ctx,
+                    &self.component,
+                    &checks,
+                ));
                 Some(Input::Checks(
                     self.kept_during(&caller, &ctx, &to, checked).await,
                 ))
@@ -203,7 +210,7 @@ impl Doing {
         caller: &Caller,
         ctx: &OpContext,
         to: &Recorder,
-        look: impl Future<Output = T>,
+        look: impl Future<Output = T> + Unpin,
     ) -> T {
         let held = |lock: &Locker| lock.held.map(|held| held.fence);
         match self.lock.as_ref() {

@@ -3,7 +3,12 @@
 //! prepare → durable intent → locate → begin → durable handle → observe → result. Resuming uses the journaled
 //! request and baseline and never retakes them. What cannot be settled goes to a person, never to a second try.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -276,7 +281,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
             .effect(&what, self.ctx, BEGIN_DEADLINE, |ctx| async move {
                 port.begin(&ctx, &op_of_it).await
             });
-        let begun = self.watched(beginning).await;
+        let begun = self.watched(pin!(beginning)).await;
         match begun {
             Ok(Begun::Started(handle)) => self.begun(op, handle).await,
             Ok(Begun::Settled(settled)) => Ok(self.result(settled)),
@@ -500,17 +505,16 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
         let reading = self
             .caller
             .call(&what, self.ctx, READ_DEADLINE, |ctx| call(port, ctx));
-        self.watched(reading).await
+        self.watched(pin!(reading)).await
     }
 
     /// Waits for an answer, and tells once when nothing moves, and once when it does again.
-    async fn watched<A>(&self, call: impl Future<Output = Result<A>>) -> Result<A> {
-        let mut call = std::pin::pin!(call);
+    async fn watched<A>(&self, mut call: Pin<&mut impl Future<Output = Result<A>>>) -> Result<A> {
         loop {
             let look = self.watch.next_look();
             tokio::select! {
                 biased;
-                answer = &mut call => {
+                answer = call.as_mut() => {
                     self.tell().await;
                     return answer;
                 }

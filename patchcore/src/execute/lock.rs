@@ -94,15 +94,17 @@ impl Locker {
         subject: &ComponentId,
         fence: u64,
         to: &impl Record,
-        work: impl Future<Output = T>,
+        mut work: impl Future<Output = T> + Unpin,
     ) -> T {
         if !self.is_ours(fence) {
             return work.await;
         }
+        // Beside it in a place of its own: most effects are over before the first sign of life.
+        let keeping = Box::pin(self.keep(caller, ctx, subject, fence, to));
         tokio::select! {
             biased;
-            done = work => done,
-            never = self.keep(caller, ctx, subject, fence, to) => match never {},
+            done = &mut work => done,
+            never = keeping => match never {},
         }
     }
 

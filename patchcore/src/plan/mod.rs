@@ -15,6 +15,7 @@ mod pieces;
 mod planner;
 mod refuse;
 mod remarks;
+pub mod roll;
 mod select;
 mod shared;
 mod sorted;

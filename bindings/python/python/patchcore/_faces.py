@@ -414,7 +414,7 @@ def _history(journal: Journal | None) -> _native.Journal | None:
 
 
 def _inventory(text: str) -> Inventory:
-    return Inventory.from_dict(json.loads(text))
+    return Inventory(text)
 
 
 def _standing(text: str) -> Standing:

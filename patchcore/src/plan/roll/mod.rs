@@ -1,0 +1,24 @@
+//! The roll of a whole cluster: which hosts go down together, in what order, and where every virtual machine goes.
+//!
+//! Pure, and standing alone: who wants nothing else of patchcore can read a [`Cluster`] and get a roll. A planner and
+//! its [checker](check()) share nothing but the model: only the checker makes a [`CheckedRoll`].
+
+mod check;
+mod cluster;
+mod fault;
+mod limits;
+mod names;
+mod read;
+mod rule;
+mod standing;
+mod step;
+
+pub use check::{Breach, BreachKind, Breaches, CheckedRoll, Figures, Span, check};
+pub use cluster::{
+    Amounts, Cluster, Costs, Host, HostState, Migration, Mobility, NonMigratable, PatchTime, Pin,
+    Vm,
+};
+pub use fault::{Fault, FaultKind, Faults};
+pub use limits::{Ha, Limits, RollWindow};
+pub use rule::{Level, Rule};
+pub use step::{Action, HostLeftOut, How, Reason, Roll, Step, WhyNotRolled};

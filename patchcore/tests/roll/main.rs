@@ -1,0 +1,15 @@
+//! The roll of a whole cluster: its model, its checker, its planner.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails here fails the test, also in its helpers"
+)]
+
+mod bad_input;
+mod brute;
+mod clusters;
+mod kinds;
+mod orders;
+mod schema;
+mod serial;
+mod times;
+mod world;
