@@ -18,6 +18,10 @@ fn made(py: Python<'_>, error: &FaceError) -> PyResult<PyErr> {
     parts.set_item("message", &error.message)?;
     parts.set_item("retryable", error.retryable)?;
     parts.set_item("retry_after", error.retry_after)?;
+    parts.set_item("expected", error.expected.as_deref())?;
+    parts.set_item("found", error.found.as_deref())?;
+    parts.set_item("consequence", error.consequence.as_deref())?;
+    parts.set_item("blames", &error.blames)?;
     parts.set_item("operation", error.operation)?;
     parts.set_item("subject", error.subject.as_deref())?;
     parts.set_item("hint", error.hint.as_deref())?;

@@ -134,6 +134,7 @@ impl PyEstate {
             async move { digest::canonical_json(&estate.discover().await?) },
             |py, json| Ok(PyString::new(py, &json).into_any().unbind()),
         )
+        .quick()
     }
 
     #[pyo3(signature = (policy, requested_by, history, references))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +72,23 @@ def test_the_example_runs(tmp_path: Path) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    assert [path.name for path in EXAMPLES.glob("*.py")] == ["rolling_patch.py"]
+    # linux_fleet.py: test_lab.py
+    names = ["linux_fleet.py", "rolling_patch.py", "this_machine.py"]
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == names
+
+
+@pytest.mark.skipif(shutil.which("dpkg") is None, reason="this machine is no Debian")
+def test_a_true_plan_for_this_machine(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "this_machine.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 found = 1 " in done.stdout and "nothing was changed" in done.stdout, done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_import_is_quick() -> None:

@@ -17,10 +17,7 @@ use crate::{
 /// How providers are called: on threads of their own, each call with a deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    #[cfg(not(feature = "crash"))]
-    workers: Workers,
-    /// None: polled in place, so that a test steps through it, and what it does is the same each time.
-    #[cfg(feature = "crash")]
+    /// None: polled in place, by whoever waits for it.
     workers: Option<Workers>,
     provider: ProviderName,
 }
@@ -30,7 +27,8 @@ impl Caller {
     pub(crate) fn of(workers: &Workers, provider: &ProviderName) -> Self {
         Self {
             #[cfg(not(feature = "crash"))]
-            workers: workers.clone(),
+            workers: Some(workers.clone()),
+            // A test steps through it, and what it does is the same each time.
             #[cfg(feature = "crash")]
             workers: (!workers.are_in_place()).then(|| workers.clone()),
             provider: provider.clone(),
@@ -38,7 +36,6 @@ impl Caller {
     }
 
     /// For the calls of one provider, each polled in place by whoever waits for it.
-    #[cfg(feature = "crash")]
     pub(crate) fn here(provider: &ProviderName) -> Self {
         Self {
             workers: None,
@@ -105,20 +102,17 @@ impl Caller {
         let since = ctx.now();
         let deadline = later(since, limit);
         let call = call(ctx.clone().with_deadline(deadline));
-        #[cfg(feature = "crash")]
         let Some(workers) = &self.workers else {
             return tokio::select! {
                 biased;
                 answer = call => answer,
                 () = ctx.clock().reached(deadline) => {
-                    // What would go on is not polled any more: the world of the test says what becomes of it.
+                    // What would go on is not polled any more: the world in memory says what becomes of it.
                     let error = self.late(what, limit, since);
                     Err(if may_be_dropped { error.retryable(None) } else { error })
                 }
             };
         };
-        #[cfg(not(feature = "crash"))]
-        let workers = &self.workers;
         let mut running = workers.start(AssertUnwindSafe(call).catch_unwind());
         tokio::select! {
             biased;

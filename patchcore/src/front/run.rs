@@ -333,6 +333,16 @@ impl Run {
         self.finished().await
     }
 
+    /// Brings it to a safe point and waits until it is there: what has begun is finished, nothing new begins, and
+    /// reopening its journal goes on. A run at rest, or over, is at one. Nobody's decision, so nothing of it is recorded
+    /// as one; [`pause`](Self::pause) is a person's.
+    ///
+    /// # Errors
+    /// As [`finished`](Self::finished).
+    pub async fn park(&self) -> Result<Standing> {
+        self.finished_or_parked(Duration::ZERO).await
+    }
+
     /// Nothing new starts until somebody lets it go on.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import exceptions
 from ._faces import AsyncEstate, AsyncRun, Estate, Run
+from ._follow import follow
 from ._journal import Journal
 from ._native import (
     Approval,
@@ -93,6 +94,7 @@ __all__ = [
     "__version__",
     "events",
     "exceptions",
+    "follow",
     "provider",
 ]
 

@@ -195,9 +195,13 @@ class Run(_RunFace):
         try:
             return call.wait()
         except KeyboardInterrupt:
-            if not self._native.is_final():
-                self._park()
+            self._interrupted()
             raise
+
+    def _interrupted(self) -> None:
+        """Ctrl-C in a call that blocks."""
+        if not self._native.is_final():
+            self._park()
 
     def _park(self) -> None:
         """Asks for a safe point, and says once what is in flight: Ctrl-C may come before a call, in it, or after."""
@@ -251,6 +255,10 @@ class Run(_RunFace):
     def finished_or_parked(self, patience: timedelta | str) -> Standing:
         """Wait so until patience ends; then bring it to a safe point. The answer says when to call again."""
         return _standing(self._wait(self._native.finished_or_parked(patience)))
+
+    def park(self) -> Standing:
+        """Bring it to a safe point and wait until it is there; reopening its journal goes on."""
+        return _standing(self._wait(self._native.parked()))
 
     def pause(self, by: str, reason: str) -> None:
         """Nothing new starts until somebody lets it go on."""
@@ -356,6 +364,10 @@ class AsyncRun(_RunFace):
         """Wait so until patience ends; then bring it to a safe point. The answer says when to call again."""
         return _standing(await wait(self._native.finished_or_parked(patience)))
 
+    async def park(self) -> Standing:
+        """Bring it to a safe point and wait until it is there; reopening its journal goes on."""
+        return _standing(await wait(self._native.parked()))
+
     async def pause(self, by: str, reason: str) -> None:
         """Nothing new starts until somebody lets it go on."""
         await wait(self._native.pause(by, reason))
@@ -402,7 +414,7 @@ def _history(journal: Journal | None) -> _native.Journal | None:
 
 
 def _inventory(text: str) -> Inventory:
-    return Inventory.from_dict(json.loads(text))
+    return Inventory(text)
 
 
 def _standing(text: str) -> Standing:

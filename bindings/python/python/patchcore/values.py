@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Mapping, Union
 
-from ._decode import Json, build, thaw
+from ._decode import Json, moment, thaw
 from ._wire import Value, variant
 from .exceptions import Error
 from .words import (
@@ -99,24 +100,41 @@ class Progress(Value):
     ends: datetime | None = None
 
 
-@dataclass(frozen=True)
 class Inventory:
-    """The estate as it was found, at one moment."""
+    """The estate as it was found, at one moment. Read from its JSON when it is first looked at."""
 
-    estate: str
-    at: datetime
-    data: Json = field(repr=False)
+    __slots__ = ("_data", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._data: Json | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Inventory:
         """Read an inventory from plain data."""
-        parts = build(_InventoryHead, data)
-        return cls(parts.estate, parts.at, Json(data))
+        return cls(json.dumps(thaw(data)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that ``from_dict`` reads."""
-        plain: dict[str, Any] = thaw(self.data)
+        plain: dict[str, Any] = json.loads(self._text)
         return plain
+
+    @property
+    def data(self) -> Json:
+        """All of it."""
+        if self._data is None:
+            self._data = Json(json.loads(self._text))
+        return self._data
+
+    @property
+    def estate(self) -> str:
+        """The name of the estate."""
+        return str(self.data["estate"])
+
+    @property
+    def at(self) -> datetime:
+        """When it was found."""
+        return moment(self.data["at"])
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -132,11 +150,17 @@ class Inventory:
     def __len__(self) -> int:
         return len(self.data["components"])
 
+    def __eq__(self, other: object) -> bool:
+        return self.data == other.data if isinstance(other, Inventory) else NotImplemented
 
-@dataclass(frozen=True)
-class _InventoryHead:
-    estate: str
-    at: datetime
+    def __hash__(self) -> int:
+        return hash(self.data)
+
+    def __repr__(self) -> str:
+        return f"Inventory({self.estate!r}, {self.at:%FT%TZ}, {len(self)} components)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Inventory, (self._text,)
 
 
 @variant("artifact")
