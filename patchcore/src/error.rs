@@ -488,7 +488,7 @@ mod tests {
         assert_eq!(error.expectation(), Some("3.0.14-1"));
         assert_eq!(error.finding(), Some("3.0.15-1"));
         assert_eq!(error.meaning(), Some("nothing was changed"));
-        assert_eq!(error.blamed(), ["openssl".into()]);
+        assert_eq!(error.blamed(), ["openssl"]);
         let bare = Error::new(ErrorKind::Io, "x");
         assert_eq!(
             (bare.expectation(), bare.finding(), bare.meaning()),
