@@ -6,12 +6,14 @@
 //!   somebody still holds its runs, and no run is lost because nobody took its handle.
 //! - [`provider`] and [`ports`] let another language write a provider, the short way and the full way, with arguments
 //!   that are owned; [`wire`] is the form in which they cross.
+//! - [`logging`] hands on what the core tells.
 //! - [`value`] turns what a screen shows into JSON.
 //!
 //! No face of its own, and no word about any language: those stand in the crates beside this one.
 
 pub mod error;
 pub mod journal;
+pub mod logging;
 pub mod ports;
 pub mod provider;
 pub mod run;

@@ -32,3 +32,27 @@ fn made(py: Python<'_>, error: &FaceError) -> PyResult<PyErr> {
         .call((error.kind, &error.text), Some(&parts))?;
     Ok(PyErr::from_value(raised))
 }
+
+/// Hands a record to the logging of Python. False where the interpreter is ending.
+pub(crate) fn log(record: &patchcore_bridge::logging::Record) -> bool {
+    // The numbers of the module `logging`.
+    let level = match record.level.as_str() {
+        "ERROR" => 40,
+        "WARN" => 30,
+        "INFO" => 20,
+        _ => 10,
+    };
+    let logger = record.target.replace("::", ".");
+    let told = Python::try_attach(|py| -> PyResult<()> {
+        let logger = py.import("logging")?.call_method1("getLogger", (logger,))?;
+        logger.call_method1("log", (level, "%s", &record.text))?;
+        Ok(())
+    });
+    match told {
+        Some(Err(error)) => {
+            Python::try_attach(|py| error.write_unraisable(py, None));
+            true
+        }
+        told => told.is_some(),
+    }
+}

@@ -74,6 +74,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        patchcore_bridge::logging::hand_to(|record| crate::errors::log(&record));
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

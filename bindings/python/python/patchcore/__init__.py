@@ -23,6 +23,7 @@ from ._native import (
     __version__,
 )
 from ._provider import SimpleProvider
+from ._secret import Secret
 from .exceptions import Error
 from .values import (
     Component,
@@ -84,6 +85,7 @@ __all__ = [
     "Run",
     "RunEvent",
     "Script",
+    "Secret",
     "Sim",
     "SimpleProvider",
     "Standing",

@@ -39,6 +39,21 @@ class Json(Mapping[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         return Json, (self._items,)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Json:
+        """Of plain data."""
+        return cls(data)
+
+    def to_dict(self) -> Any:
+        """Plain data."""
+        return thaw(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from . import _pydantic
+
+        return _pydantic.schema(cls)
+
 
 def freeze(value: Any) -> Any:
     """A JSON value in parts that cannot be changed."""
@@ -144,8 +159,9 @@ def _is(kind: Any, value: Any) -> bool:
     """Whether a value is this one of several forms."""
     marked = getattr(get_origin(kind) or kind, WORD, None)
     if marked is None:
-        is_words = isinstance(kind, type) and issubclass(kind, Enum)
-        return is_words and isinstance(value, str) and value in [word.value for word in kind]
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return isinstance(value, str) and any(value == word.value for word in kind)
+        return False
     word, tag, _ = marked
     if isinstance(value, str):
         return bool(value == word)

@@ -48,6 +48,12 @@ class Value:
         read: _V = convert(cls, data)
         return read
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from . import _pydantic
+
+        return _pydantic.schema(cls)
+
 
 def iso(value: timedelta) -> str:
     """A length of time as ISO 8601."""

@@ -256,21 +256,27 @@ class Operations(Protocol[R]):
 
     def guarantee(self, op: Op[R], /) -> Guarantee:
         """What the target promises about this operation if its caller vanishes."""
+        ...
 
     def undo(self, op: Op[R], /) -> Undo[R]:
         """How the operation is undone."""
+        ...
 
     def prepare(self, ctx: Context, request: R, /) -> Maybe[Prepared]:
         """Whether it can begin, and from what."""
+        ...
 
     def begin(self, ctx: Context, op: Op[R], /) -> Maybe[Begun]:
         """Begin it."""
+        ...
 
     def locate(self, ctx: Context, op: Op[R], /) -> Maybe[Located]:
         """Find it again, also from a new process."""
+        ...
 
     def observe(self, ctx: Context, op: Op[R], handle: Handle, /) -> Maybe[Observed]:
         """Look how far it is."""
+        ...
 
 
 class InventorySource(Protocol):
@@ -278,6 +284,7 @@ class InventorySource(Protocol):
 
     def listing(self, ctx: Context, /) -> Maybe[Listing]:
         """Everything this provider sees; an exception where that is not all. In Rust it is called ``list``."""
+        ...
 
 
 class PatchSource(Protocol):
@@ -285,6 +292,7 @@ class PatchSource(Protocol):
 
     def available(self, ctx: Context, components: Sequence[str], /) -> Maybe[PerComponent[Available]]:
         """What is on offer for each of these components."""
+        ...
 
 
 class Deployer(Operations[DeployRequest], Protocol):
@@ -292,9 +300,11 @@ class Deployer(Operations[DeployRequest], Protocol):
 
     def capabilities(self) -> DeployerCapabilities:
         """What it can do beside scanning and applying. Asked once."""
+        ...
 
     def scan(self, ctx: Context, components: Sequence[str], /) -> Maybe[PerComponent[Scan]]:
         """What is there, for each of these components."""
+        ...
 
 
 class HealthProbe(Protocol):
@@ -302,9 +312,11 @@ class HealthProbe(Protocol):
 
     def kinds(self) -> Iterable[str]:
         """The kinds it can run: ``http``, ``command``. Asked once."""
+        ...
 
     def probe(self, ctx: Context, request: ProbeRequest, /) -> Maybe[ProbeAnswer]:
         """Run one check once."""
+        ...
 
 
 class TargetLock(Protocol):
@@ -312,12 +324,15 @@ class TargetLock(Protocol):
 
     def take(self, ctx: Context, component: str, claim: Claim, /) -> Maybe[Taken]:
         """Take it, if it is free or its holder yields. Every holding has a number higher than all before it."""
+        ...
 
     def give_back(self, ctx: Context, component: str, fence: int, /) -> Maybe[None]:
         """Give it back, if it is still held under that number."""
+        ...
 
     def look(self, ctx: Context, component: str, /) -> Maybe[Held | None]:
         """Who holds it."""
+        ...
 
 
 class Bracket(Operations[BracketRequest], Protocol):
@@ -325,11 +340,13 @@ class Bracket(Operations[BracketRequest], Protocol):
 
     def capabilities(self) -> BracketCapabilities:
         """What it can take. Asked once."""
+        ...
 
     def held(
         self, ctx: Context, kind: BracketKind, taken: str, components: Sequence[str], /
     ) -> Maybe[PerComponent[Holding]]:
         """Whether what an operation took is there now, as read from the target."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -350,9 +367,11 @@ class Provider(Protocol):
     @property
     def name(self) -> str:
         """What the estate calls it."""
+        ...
 
     def ports(self) -> Ports:
         """What it offers. Called once, when it joins an estate."""
+        ...
 
 
 PROTOCOLS: dict[str, Any] = {

@@ -119,6 +119,10 @@ class Inventory:
         plain: dict[str, Any] = json.loads(self._text)
         return plain
 
+    def to_json(self) -> str:
+        """The same as text."""
+        return self._text
+
     @property
     def data(self) -> Json:
         """All of it."""
@@ -161,6 +165,12 @@ class Inventory:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Inventory, (self._text,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from . import _pydantic
+
+        return _pydantic.schema(cls)
 
 
 @variant("artifact")

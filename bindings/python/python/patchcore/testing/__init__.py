@@ -100,19 +100,24 @@ class Fixture(Protocol):
 
     def stock(self) -> Stock:
         """What the outside holds for the checks."""
+        ...
 
     def connect(self) -> Provider | SimpleProvider:
         """A provider that knows nothing but the outside, as in a new process. Called several times on one outside:
         every value after the first stands for a restart after a crash."""
+        ...
 
     def look(self, component: str, /) -> Maybe[Seen]:
         """What is truly on a component, read past the provider."""
+        ...
 
     def meddle(self, component: str, patch: str, version: str, /) -> Maybe[None]:
         """Somebody else puts a version of a patch in."""
+        ...
 
     def trouble(self, kind: TroubleKind, component: str, /) -> Maybe[bool]:
         """Make trouble, and say whether that was possible."""
+        ...
 
 
 @dataclass(frozen=True)
