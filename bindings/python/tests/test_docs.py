@@ -36,7 +36,7 @@ pc.Linux = Linux
 """
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guide/python.md", "docs/guide/python-provider.md", "docs/guide/python-daily.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/guide/python.md", "docs/guide/python-provider.md", "docs/guide/python-daily.md", "bindings/python/README.md"])
 def test_every_block_of_a_page_runs(page: str, tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text(
         'approval.from = ["maria"]\nwindow = [{ name = "w", when = "any time" }]\n'
@@ -45,7 +45,7 @@ def test_every_block_of_a_page_runs(page: str, tmp_path: Path) -> None:
     assert found, page
     done = run("\n".join([STANDS_IN, *found]), tmp_path)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    said = ("1 found = 1 planned", "the run is done · 2 of 2 done", "1 planned = 1 done")
+    said = ("1 found = 1 planned", "the run is done · 2 of 2 done", "2 found = 2 planned", "1 planned = 1 done")
     assert any(words in done.stdout for words in said), done.stdout
 
 
