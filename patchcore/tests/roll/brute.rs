@@ -17,7 +17,7 @@ pub(crate) enum Verdict {
     TooMany,
 }
 
-const MOST: usize = 60_000;
+const MOST: usize = 12_000;
 
 /// Looks at every state that can be reached.
 pub(crate) fn every_order(cluster: &Cluster, roll: &Roll) -> Verdict {

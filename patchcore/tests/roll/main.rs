@@ -1,14 +1,17 @@
 //! The roll of a whole cluster: its model, its checker, its planner.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "what fails here fails the test, also in its helpers"
 )]
 
 mod bad_input;
 mod brute;
 mod clusters;
+mod fewest;
 mod kinds;
 mod orders;
+mod planner;
 mod schema;
 mod serial;
 mod times;

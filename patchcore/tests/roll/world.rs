@@ -388,7 +388,8 @@ impl<'c> World<'c> {
                 .iter()
                 .map(|vm| vm.demand[dim].unwrap())
                 .sum();
-            ensure(demand <= sum, "the reserve is used up")?;
+            let reserved = matches!(limits.ha, Ha::Failures(_) | Ha::Percent(_));
+            ensure(!reserved || demand <= sum, "the reserve is used up")?;
         }
         if let Ha::Dedicated { keep, .. } = limits.ha {
             let left = dedicated.iter().filter(|h| !shut(h)).count();

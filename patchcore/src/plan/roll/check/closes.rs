@@ -221,7 +221,8 @@ impl<'r> Closed<'r> {
     fn lacks(&self, dim: usize) -> Option<u64> {
         let (open, demand) = (self.sum[dim], self.demand[dim]);
         let usable = match self.view.cluster.limits.ha {
-            Ha::None | Ha::Dedicated { .. } => open,
+            // Nothing is reserved in sum: whether all fit is what the hosts' own room says.
+            Ha::None | Ha::Dedicated { .. } => return None,
             Ha::Failures(hosts) => {
                 let mut left = hosts as usize;
                 let mut lost = 0;
