@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::{
     ensure::{PATIENCE, Pause, READ_DEADLINE, Record},
     kernel::{ComponentEvent, Lock, OpResult, OpState},
+    patience::Patience,
     supervise::Caller,
 };
 use crate::{
@@ -172,7 +173,7 @@ impl Locker {
         to: &impl Record,
     ) -> Result<Result<u64>> {
         let since = ctx.now();
-        let until = later(since, PATIENCE);
+        let mut patience = Patience::of(ctx, PATIENCE);
         let mut pause = Pause::new();
         let mut has_waited = false;
         loop {
@@ -203,7 +204,7 @@ impl Locker {
                 }
                 Err(error) => error,
             };
-            if !error.is_retryable() || ctx.now() >= until {
+            if !error.is_retryable() || patience.is_over() {
                 return match self.ours(caller, ctx, subject).await {
                     Some(fence) => {
                         self.note(fence, None, has_waited, to).await?;
@@ -258,7 +259,7 @@ impl Locker {
         subject: &ComponentId,
         fence: u64,
     ) -> Option<String> {
-        let until = later(ctx.now(), GIVING_BACK);
+        let mut patience = Patience::of(ctx, GIVING_BACK);
         let mut pause = Pause::new();
         loop {
             let answer = caller
@@ -274,7 +275,7 @@ impl Locker {
                 .await;
             match answer {
                 Ok(()) => return None,
-                Err(error) if error.is_retryable() && ctx.now() < until => {
+                Err(error) if error.is_retryable() && !patience.is_over() => {
                     ctx.sleep(pause.next(error.retry())).await;
                 }
                 Err(error) => return Some(error.to_string()),

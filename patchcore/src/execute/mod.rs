@@ -24,6 +24,8 @@ mod lock;
 #[cfg(feature = "sqlite")]
 mod looks;
 #[cfg(feature = "sqlite")]
+mod patience;
+#[cfg(feature = "sqlite")]
 mod port;
 #[cfg(feature = "sqlite")]
 mod progress;

@@ -14,6 +14,27 @@ use crate::{
     provider::OpContext,
 };
 
+/// How the providers of one run are called.
+#[derive(Debug, Clone)]
+pub(super) enum Callers {
+    /// On threads of their own.
+    On(Workers),
+    /// Each call is polled in place, by whoever waits for it.
+    #[cfg(feature = "crash")]
+    Here,
+}
+
+impl Callers {
+    /// For the calls of one provider.
+    pub(super) fn of(&self, provider: &ProviderName) -> Caller {
+        match self {
+            Self::On(workers) => Caller::of(workers, provider),
+            #[cfg(feature = "crash")]
+            Self::Here => Caller::here(provider),
+        }
+    }
+}
+
 /// How providers are called: on threads of their own, each call with a deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -26,11 +47,7 @@ impl Caller {
     /// For the calls of one provider.
     pub(crate) fn of(workers: &Workers, provider: &ProviderName) -> Self {
         Self {
-            #[cfg(not(feature = "crash"))]
             workers: Some(workers.clone()),
-            // A test steps through it, and what it does is the same each time.
-            #[cfg(feature = "crash")]
-            workers: (!workers.are_in_place()).then(|| workers.clone()),
             provider: provider.clone(),
         }
     }
@@ -106,7 +123,7 @@ impl Caller {
             return tokio::select! {
                 biased;
                 answer = call => answer,
-                () = ctx.clock().reached(deadline) => {
+                () = ctx.clock().passed(limit) => {
                     // What would go on is not polled any more: the world in memory says what becomes of it.
                     let error = self.late(what, limit, since);
                     Err(if may_be_dropped { error.retryable(None) } else { error })
@@ -124,7 +141,7 @@ impl Caller {
                     format!("{} was stopped in {what}: its runtime has ended", self.provider),
                 )),
             },
-            () = ctx.clock().reached(deadline) => {
+            () = ctx.clock().passed(limit) => {
                 let stopped = may_be_dropped && running.stop();
                 if !may_be_dropped {
                     running.let_go();

@@ -68,7 +68,10 @@ pub(crate) const IMPOSSIBLE: &[Rule] = &[
             c.answer == Answer::Done
                 && c.class.is_fresh()
                 && c.kept.promise != Promise::StateOnly
-                && matches!(c.verb, Verb::Apply | Verb::RollBack | Verb::Discard)
+                && matches!(
+                    c.verb,
+                    Verb::Apply | Verb::RollBack | Verb::Discard | Verb::GiveBack
+                )
         },
     },
     Rule {
@@ -151,12 +154,6 @@ pub(crate) const NO_LOCK_SAYS_SO: &[LockRule] = &[
         why: "who holds it has it",
         explains: |(call, answer, _)| {
             *call == LockCall::Renew && matches!(answer, LockAnswer::TakenOver | LockAnswer::HeldBy)
-        },
-    },
-    LockRule {
-        why: "whoever was taken over holds it no longer",
-        explains: |(call, answer, caller)| {
-            (*call, *answer, *caller) == (LockCall::Renew, LockAnswer::Ours, Caller::Zombie)
         },
     },
     LockRule {
