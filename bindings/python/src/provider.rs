@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchcore::{
     Error, ErrorKind, Result, Timestamp,
-    estate::{Patch, PatchChange, Sighting},
+    estate::{Patch, PatchChange, PatchClass, Sighting},
     provider::{Installed, OpContext, Provider, ProviderInfo, Simple},
 };
 use patchcore_bridge::{
@@ -30,6 +30,8 @@ struct Described {
     /// None for the short way.
     offers: Option<Offers>,
     quiet_after: Option<f64>,
+    /// Of the short way.
+    patch_class: Option<PatchClass>,
 }
 
 /// A provider of any make: built in, or of Python.
@@ -78,6 +80,7 @@ pub(crate) fn provider(object: &Bound<'_, PyAny>) -> PyResult<AnyProvider> {
             let provider = PyProvider {
                 joined,
                 quiet_after,
+                patch_class: described.patch_class.unwrap_or(PatchClass::Other),
             };
             Box::new(Simple::new(info, Foreign::new(provider)))
         }
@@ -104,6 +107,7 @@ impl ForeignPorts for PyPorts {
 struct PyProvider {
     joined: Joined,
     quiet_after: Option<Duration>,
+    patch_class: PatchClass,
 }
 
 impl PyProvider {
@@ -129,6 +133,10 @@ fn value(of: impl Serialize) -> Value {
 impl ForeignProvider for PyProvider {
     fn quiet_after(&self) -> Option<Duration> {
         self.quiet_after
+    }
+
+    fn patch_class(&self) -> PatchClass {
+        self.patch_class
     }
 
     async fn components(&self, now: Timestamp) -> Result<Vec<Sighting>> {
