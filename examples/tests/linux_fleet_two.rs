@@ -1,6 +1,6 @@
 //! Two orchestrators, the example `linux_fleet` twice: on one journal the second is told who has it; with a journal each
-//! one decides on the guest, the other waits and says for whom, and one that was stopped through a takeover begins
-//! nothing when it wakes. What counts is the guest's own log.
+//! one decides on the guest, the other waits and says for whom, and one that was stopped through a takeover, of the guest
+//! or of its journal, begins nothing when it wakes. What counts is the guest's own log.
 
 #![cfg(target_os = "linux")]
 #![expect(
@@ -251,23 +251,58 @@ fn with_a_journal_each_the_second_waits_and_says_for_whom() {
     assert_eq!(stand.transactions().len(), 1, "{:?}", stand.transactions());
 }
 
+/// What the second one takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// The guest, with a journal of its own.
+    Guest,
+    /// The journal, by the word of a person.
+    Journal,
+}
+
 #[test]
 fn one_that_is_stopped_through_a_takeover_begins_nothing_when_it_wakes() {
-    for step in ["stage", "apply"] {
+    for (over, step) in [
+        (Over::Guest, "stage"),
+        (Over::Guest, "apply"),
+        (Over::Journal, "apply"),
+    ] {
         for nth in 1..=TRIES {
             let Some(stand) = Stand::new() else { return };
-            if stopped_before_the_begin(&stand, step) {
+            if stopped_before_the_begin(&stand, step, over) {
                 break;
             }
             println!("the moment was missed ({nth} of {TRIES})");
-            assert!(nth < TRIES, "{step}: the moment was never met");
+            assert!(nth < TRIES, "{over:?}, {step}: the moment was never met");
         }
     }
 }
 
-/// Stops the first between an intent and its begin, lets the second take the guest over, and wakes the first. False where
-/// the begin was on its way already.
-fn stopped_before_the_begin(stand: &Stand, step: &str) -> bool {
+/// Takes a journal over from whoever is said to drive its run.
+fn take_over(journal: &Path) {
+    let operate = |words: &[&str]| {
+        let said = Command::new(env!("CARGO_BIN_EXE_operate"))
+            .arg(journal)
+            .args(words)
+            .output()
+            .unwrap();
+        (
+            said.status.code(),
+            String::from_utf8_lossy(&said.stdout).into_owned(),
+        )
+    };
+    let (_, status) = operate(&["status"]);
+    let driven = |line: &str| line.trim().strip_prefix("driven by ").map(str::to_owned);
+    let holder = status.lines().find_map(driven).unwrap();
+    let because = ["--because", "it was stopped", "--by", "jon"];
+    let (code, said) = operate(&[&["take-over", holder.as_str()], &because[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    println!("{said}");
+}
+
+/// Stops the first between an intent and its begin, lets the second take over, and wakes the first. False where the begin
+/// was on its way already.
+fn stopped_before_the_begin(stand: &Stand, step: &str, over: Over) -> bool {
     let one = stand.file("one.db");
     let mut first = stand.start("first", "one.db", "3s");
     let intended = format!("intended {step}");
@@ -290,11 +325,20 @@ fn stopped_before_the_begin(stand: &Stand, step: &str) -> bool {
     let uid = journal(&one).0;
     let begun_before = stand.log();
 
-    let mut second = stand.start("second", "two.db", "3s");
+    let theirs = match over {
+        Over::Guest => "two.db",
+        Over::Journal => {
+            take_over(&one);
+            "one.db"
+        }
+    };
+    let mut second = stand.start("second", theirs, "3s");
     let code = second.finish();
     assert_eq!(code, 0, "{}", second.said());
-    let events = journal(&stand.file("two.db")).1;
-    let taken = events.iter().find(|(kind, _)| kind == "locked").unwrap();
+    let events = journal(&stand.file(theirs)).1;
+    // The first holding of one who goes on with a journal is that of the one before.
+    let mut locked = events.iter().filter(|(kind, _)| kind == "locked");
+    let taken = locked.nth(usize::from(over == Over::Journal)).unwrap();
     let from = format!("process {} on ", first.pid());
     assert!(taken.1.contains(&from), "{}", taken.1);
     assert!(taken.1.contains(&uid), "{}", taken.1);
@@ -309,20 +353,28 @@ fn stopped_before_the_begin(stand: &Stand, step: &str) -> bool {
     let log = stand.log();
     println!("the guest's own log:\n{}", log.join("\n"));
     // Everything after the takeover that came with the holding of before was refused.
-    let over = log
+    let since = log
         .iter()
         .position(|line| line.contains(" taken ") && line.contains(", from "))
         .unwrap();
-    assert!(log.starts_with(&begun_before[..over.min(begun_before.len())]));
-    let late: Vec<&String> = log[over..]
+    assert!(log.starts_with(&begun_before[..since.min(begun_before.len())]));
+    let late: Vec<&String> = log[since..]
         .iter()
         .filter(|line| line.contains(" fence=1 ") && !line.contains(" taken "))
         .collect();
-    assert!(
-        !late.is_empty(),
-        "it never woke\n{log:#?}\n{}",
-        first.said()
-    );
+    match over {
+        Over::Guest => assert!(
+            !late.is_empty(),
+            "it never woke\n{log:#?}\n{}",
+            first.said()
+        ),
+        // Its own journal turns it away first, where it was stopped before it had asked.
+        Over::Journal => assert!(
+            first.said().contains("it was taken over"),
+            "it never woke\n{log:#?}\n{}",
+            first.said()
+        ),
+    }
     let refused = late
         .iter()
         .filter(|line| line.contains(" refused "))
@@ -331,7 +383,7 @@ fn stopped_before_the_begin(stand: &Stand, step: &str) -> bool {
     assert_eq!(stand.transactions(), patched, "{log:#?}\n{}", first.said());
     assert_eq!(patched.len(), 1, "{patched:?}");
     println!(
-        "{step}: {refused} of {} late begins refused, 0 effects by the loser; apt: {}",
+        "{over:?}, {step}: {refused} of {} late begins refused, 0 effects by the loser; apt: {}",
         late.len(),
         patched.join(", ")
     );

@@ -26,6 +26,14 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Virtual time moves on for those who sleep, not for those who merely watch.
     async fn reached(&self, time: Timestamp);
 
+    /// Returns when `duration` has passed, whatever the time is set to meanwhile, and never makes it pass: for deadlines
+    /// and patience beside real work. Dropping the future gives up waiting.
+    ///
+    /// Clocks that are never set need not say how.
+    async fn passed(&self, duration: std::time::Duration) {
+        self.reached(later(self.now(), duration)).await;
+    }
+
     /// Says that somebody is at work, until the returned guard is dropped.
     ///
     /// Virtual time moves on only when everybody at work is asleep, so that no amount of computing
@@ -130,6 +138,10 @@ impl Clock for SystemClock {
 
     async fn reached(&self, time: Timestamp) {
         self.sleep_until(time).await;
+    }
+
+    async fn passed(&self, duration: std::time::Duration) {
+        self.pause(duration).await;
     }
 
     fn at_work(&self) -> AtWork {

@@ -278,6 +278,30 @@ impl Error {
         self.0.operation
     }
 
+    /// What should have been there.
+    #[must_use]
+    pub fn expectation(&self) -> Option<&str> {
+        self.0.expected.as_deref()
+    }
+
+    /// What was there instead.
+    #[must_use]
+    pub fn finding(&self) -> Option<&str> {
+        self.0.found.as_deref()
+    }
+
+    /// What this means for the rest of the work.
+    #[must_use]
+    pub fn meaning(&self) -> Option<&str> {
+        self.0.consequence.as_deref()
+    }
+
+    /// Patches that are known to be the cause.
+    #[must_use]
+    pub fn blamed(&self) -> &[PatchId] {
+        &self.0.blames
+    }
+
     /// Further facts as key and value.
     #[must_use]
     pub fn facts(&self) -> &[(&'static str, String)] {
@@ -451,6 +475,24 @@ mod tests {
             "web-03 could not be reached over ssh: its host key changed\n   expected  SHA256:mV0\n   \
              but found SHA256:Qp1\n   nothing was sent to it; the other 34 components go on\n   \
              if the host was rebuilt: ssh-keygen -R web-03, then plan again"
+        );
+    }
+
+    #[test]
+    fn each_part_can_be_asked_for() {
+        let error = Error::new(ErrorKind::PlanDrift, "web-1: openssl is not as approved")
+            .expected("3.0.14-1")
+            .found("3.0.15-1")
+            .consequence("nothing was changed")
+            .blame("openssl".into());
+        assert_eq!(error.expectation(), Some("3.0.14-1"));
+        assert_eq!(error.finding(), Some("3.0.15-1"));
+        assert_eq!(error.meaning(), Some("nothing was changed"));
+        assert_eq!(error.blamed(), ["openssl"]);
+        let bare = Error::new(ErrorKind::Io, "x");
+        assert_eq!(
+            (bare.expectation(), bare.finding(), bare.meaning()),
+            (None, None, None)
         );
     }
 

@@ -44,6 +44,12 @@ pub enum Mutant {
     MemoryIgnored,
     /// What is owed is not given back.
     GiveBackForgotten,
+    /// What was held around a change is not given back when the component is back in service.
+    BracketKept,
+    /// What is held around a change is believed to be there.
+    HeldNotRead,
+    /// What somebody else changed meanwhile is given back all the same.
+    FightIgnored,
     /// Those who are let in together do not count each other.
     SlotTwice,
     /// The floors of groups are not asked.
@@ -83,7 +89,7 @@ pub fn plant(mutant: Option<Mutant>) {
 #[cfg(feature = "crash")]
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::NoLocate,
         Self::NoIntent,
         Self::NoBaseline,
@@ -96,6 +102,9 @@ impl Mutant {
         Self::QuietTimeIgnored,
         Self::MemoryIgnored,
         Self::GiveBackForgotten,
+        Self::BracketKept,
+        Self::HeldNotRead,
+        Self::FightIgnored,
         Self::SlotTwice,
         Self::FloorIgnored,
         Self::LockNotTaken,

@@ -45,6 +45,8 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
                                          measures patchcore beside other tools on real guests
        cargo xtask bench engine [--write]
                                          measures what the engine itself costs
+       cargo xtask bench python
+                                         measures what Python programs pay, with the wheel that users install
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
                                          tries inputs on every parser of what comes from outside
        cargo xtask mutants [--seed N] [--sample N] [--list]
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Command::Picture => demo::picture(&workspace),
         Command::Bench(words) => bench::linux(&workspace, &words),
         Command::BenchEngine { write } => bench::engine(&workspace, write),
+        Command::BenchPython => python::bench(&workspace),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
         Command::Lab { arguments } => lab::command(&workspace, &arguments),
@@ -100,6 +103,7 @@ enum Command {
     BenchEngine {
         write: bool,
     },
+    BenchPython,
     Crash(crash::Wish),
     Demo,
     Picture,
@@ -133,6 +137,7 @@ impl Command {
             )),
             ["bench", "engine"] => Ok(Self::BenchEngine { write: false }),
             ["bench", "engine", "--write"] => Ok(Self::BenchEngine { write: true }),
+            ["bench", "python"] => Ok(Self::BenchPython),
             ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
                 .map(Self::Fuzz)
                 .map_err(|mistake| format!("{mistake}\n{USAGE}")),
@@ -256,6 +261,7 @@ mod tests {
             "bench engine --write",
             Some(Command::BenchEngine { write: true }),
         );
+        check("bench python", Some(Command::BenchPython));
         check("bench engine --fast", None);
         check("bench", None);
         check("test tydi", None);

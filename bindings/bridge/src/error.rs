@@ -28,6 +28,14 @@ pub struct FaceError {
     pub retryable: bool,
     /// After how long, where the other side said so.
     pub retry_after: Option<Duration>,
+    /// What should have been there.
+    pub expected: Option<String>,
+    /// What was there instead.
+    pub found: Option<String>,
+    /// What it means for the rest of the work.
+    pub consequence: Option<String>,
+    /// Patches that are known to be the cause.
+    pub blames: Vec<String>,
     /// The call during which it happened.
     pub operation: Option<&'static str>,
     /// What it is about, where that is known: a component, a file, a journal.
@@ -54,6 +62,10 @@ impl From<Error> for FaceError {
                 Retry::After(after) => after,
                 _ => None,
             },
+            expected: error.expectation().map(str::to_owned),
+            found: error.finding().map(str::to_owned),
+            consequence: error.meaning().map(str::to_owned),
+            blames: error.blamed().iter().map(ToString::to_string).collect(),
             operation: error.failed_operation(),
             subject,
             hint: error.remedy().map(str::to_owned),
@@ -89,5 +101,10 @@ mod tests {
         assert_eq!(face.subject.as_deref(), Some("web-03"));
         assert_eq!(face.retry_after, Some(Duration::from_secs(3)));
         assert_eq!(face.context.len(), 2);
+        assert_eq!(
+            (face.expected.as_deref(), face.found.as_deref()),
+            (Some("A"), Some("B"))
+        );
+        assert_eq!((face.consequence, face.blames.len()), (None, 0));
     }
 }

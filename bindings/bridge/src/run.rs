@@ -1,9 +1,6 @@
 //! The handle of a run.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::FutureExt as _;
 use patchcore::{
@@ -142,7 +139,7 @@ impl RunHandle {
             return;
         }
         if let (Ok(run), Ok(runtime)) = (self.run(), runtime::get()) {
-            runtime.spawn(async move { run.finished_or_parked(Duration::ZERO).await });
+            runtime.spawn(async move { run.park().await });
         }
     }
 
@@ -151,7 +148,7 @@ impl RunHandle {
     /// # Errors
     /// As [`Run::finished`].
     pub async fn parked(&self) -> Result<Standing> {
-        self.run()?.finished_or_parked(Duration::ZERO).await
+        self.run()?.park().await
     }
 
     /// What is in flight at this moment, a sentence each.

@@ -2,7 +2,9 @@
 
 use std::{
     future::Future,
+    pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -104,6 +106,28 @@ impl<T> Drop for Ends<T> {
         drop(state);
         self.0.done.notify_all();
     }
+}
+
+/// What a call came to when it was tried at once.
+pub enum Tried<T> {
+    /// Its answer.
+    Answer(T),
+    /// It waits for something: to be started.
+    Waits(Pin<Box<dyn Future<Output = T> + Send>>),
+}
+
+/// Polls a call once, on this thread and in the runtime: what waits for nothing needs no other thread.
+///
+/// # Errors
+/// As [`get`].
+pub fn try_here<T>(mut call: Pin<Box<dyn Future<Output = T> + Send>>) -> Result<Tried<T>> {
+    let _inside = get()?.enter();
+    // Whoever polls it next is woken in place of this one.
+    let mut nobody = Context::from_waker(Waker::noop());
+    Ok(match call.as_mut().poll(&mut nobody) {
+        Poll::Ready(answer) => Tried::Answer(answer),
+        Poll::Pending => Tried::Waits(call),
+    })
 }
 
 /// Starts a call on the runtime. `then` is called when it is over, on a thread on which it may block.
@@ -209,6 +233,24 @@ mod tests {
         assert_eq!((waited, turns), (Waited::Interrupted("enough"), 3));
         slow.stop();
         assert_eq!(slow.wait(|| Ok::<_, ()>(())), Waited::None);
+    }
+
+    #[test]
+    fn what_waits_for_nothing_is_answered_at_once_and_what_waits_goes_on_elsewhere() {
+        let here = std::thread::current().id();
+        let tried = try_here(Box::pin(async { std::thread::current().id() })).unwrap();
+        assert!(matches!(tried, Tried::Answer(at) if at == here));
+        let call = Box::pin(async {
+            tokio::task::yield_now().await;
+            std::thread::current().id()
+        });
+        let Tried::Waits(call) = try_here(call).unwrap() else {
+            unreachable!("it waits");
+        };
+        match start(call, None).unwrap().wait(|| Ok::<_, ()>(())) {
+            Waited::Answer(at) => assert_ne!(at, here),
+            other => unreachable!("{other:?}"),
+        }
     }
 
     #[test]

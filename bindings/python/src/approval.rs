@@ -91,6 +91,25 @@ impl PyApproval {
             .is_ok_and(|other| other.get().json == self.json)
     }
 
+    /// The JSON Schema of `to_dict`.
+    #[staticmethod]
+    fn json_schema(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        to_dict(py, &Approval::json_schema().to_string())
+    }
+
+    /// How pydantic takes it.
+    #[classmethod]
+    fn __get_pydantic_core_schema__<'py>(
+        cls: &Bound<'py, PyType>,
+        source: &Bound<'py, PyAny>,
+        handler: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (source, handler);
+        cls.py()
+            .import("patchcore._pydantic")?
+            .call_method1("schema", (cls,))
+    }
+
     fn __hash__(&self) -> u64 {
         hash_of(&self.json)
     }

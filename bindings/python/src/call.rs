@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Mutex, sync::PoisonError};
 
 use patchcore::{Error, ErrorKind, Result};
-use patchcore_bridge::runtime::{self, Started, Waited};
+use patchcore_bridge::runtime::{self, Started, Tried, Waited};
 use pyo3::prelude::*;
 
 use crate::errors::raise;
@@ -18,6 +18,8 @@ pub(crate) struct Call {
     state: Mutex<State>,
     /// What it does is wanted although nobody waits for its answer any more.
     goes_on: bool,
+    /// It may have its answer without waiting for anything, and never computes for long in one go.
+    quick: bool,
 }
 
 enum State {
@@ -67,6 +69,31 @@ impl Call {
         Self {
             state: Mutex::new(State::New(Box::pin(work))),
             goes_on,
+            quick: false,
+        }
+    }
+
+    /// It is tried on the thread that asks, before it is begun on another: the way there and back is most of what a short
+    /// call costs.
+    pub(crate) fn quick(mut self) -> Self {
+        self.quick = true;
+        self
+    }
+
+    fn tried(&self) -> PyResult<Option<Result<Convert>>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::Over) {
+            State::New(work) => match runtime::try_here(work).map_err(raise)? {
+                Tried::Answer(answer) => Ok(Some(answer)),
+                Tried::Waits(work) => {
+                    *state = State::New(work);
+                    Ok(None)
+                }
+            },
+            other => {
+                *state = other;
+                Ok(None)
+            }
         }
     }
 
@@ -102,6 +129,11 @@ fn lost() -> PyErr {
 impl Call {
     /// Makes the call and waits for its answer. Signals are looked for every few milliseconds.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if self.quick
+            && let Some(answer) = py.detach(|| self.tried())?
+        {
+            return answer.map_err(raise)?(py);
+        }
         self.begin(None)?;
         let started = self.begun()?;
         let waited = py.detach(|| started.wait(|| Python::attach(|py| py.check_signals())));

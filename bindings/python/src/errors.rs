@@ -18,6 +18,10 @@ fn made(py: Python<'_>, error: &FaceError) -> PyResult<PyErr> {
     parts.set_item("message", &error.message)?;
     parts.set_item("retryable", error.retryable)?;
     parts.set_item("retry_after", error.retry_after)?;
+    parts.set_item("expected", error.expected.as_deref())?;
+    parts.set_item("found", error.found.as_deref())?;
+    parts.set_item("consequence", error.consequence.as_deref())?;
+    parts.set_item("blames", &error.blames)?;
     parts.set_item("operation", error.operation)?;
     parts.set_item("subject", error.subject.as_deref())?;
     parts.set_item("hint", error.hint.as_deref())?;
@@ -27,4 +31,28 @@ fn made(py: Python<'_>, error: &FaceError) -> PyResult<PyErr> {
         .getattr("_of_kind")?
         .call((error.kind, &error.text), Some(&parts))?;
     Ok(PyErr::from_value(raised))
+}
+
+/// Hands a record to the logging of Python. False where the interpreter is ending.
+pub(crate) fn log(record: &patchcore_bridge::logging::Record) -> bool {
+    // The numbers of the module `logging`.
+    let level = match record.level.as_str() {
+        "ERROR" => 40,
+        "WARN" => 30,
+        "INFO" => 20,
+        _ => 10,
+    };
+    let logger = record.target.replace("::", ".");
+    let told = Python::try_attach(|py| -> PyResult<()> {
+        let logger = py.import("logging")?.call_method1("getLogger", (logger,))?;
+        logger.call_method1("log", (level, "%s", &record.text))?;
+        Ok(())
+    });
+    match told {
+        Some(Err(error)) => {
+            Python::try_attach(|py| error.write_unraisable(py, None));
+            true
+        }
+        told => told.is_some(),
+    }
 }

@@ -17,6 +17,7 @@ use pyo3::{
 use crate::{
     approval::{PyApproval, PyApprovedPlan},
     call::Call,
+    context::PyClock,
     errors::raise,
     plan::{PyPlan, PyPolicy},
     run::{PyJournal, PyRun},
@@ -27,7 +28,7 @@ use crate::{
 /// Linux machines with apt and dpkg.
 #[pyclass(frozen, name = "Linux", module = "patchcore")]
 pub(crate) struct PyLinux {
-    linux: Linux,
+    pub(crate) linux: Linux,
     of: String,
 }
 
@@ -89,26 +90,26 @@ pub(crate) struct PyEstate {
 #[pymethods]
 impl PyEstate {
     #[new]
-    #[pyo3(signature = (name, providers, lock_lease = None))]
+    #[pyo3(signature = (name, providers, lock_lease = None, clock = None))]
     fn new(
         name: &str,
         providers: Vec<Bound<'_, PyAny>>,
         lock_lease: Option<&Bound<'_, PyAny>>,
+        clock: Option<&Bound<'_, PyClock>>,
     ) -> PyResult<Self> {
         let mut estate = Estate::named(name);
-        let mut clock: SharedClock = Arc::new(SystemClock);
+        let mut times: Vec<SharedClock> = Vec::new();
         for provider in providers {
-            if let Ok(linux) = provider.cast::<PyLinux>() {
-                estate = estate.with(linux.get().linux.clone());
-            } else if let Ok(sim) = provider.cast::<PySim>() {
-                clock = sim.get().sim.shared_clock();
-                estate = estate
-                    .with(sim.get().sim.provider())
-                    .with_clock(Arc::clone(&clock));
-            } else {
-                estate = estate.with(crate::provider::provider(&provider)?);
+            if let Ok(sim) = provider.cast::<PySim>() {
+                times.push(sim.get().sim.shared_clock());
             }
+            estate = estate.with(crate::provider::provider(&provider)?);
         }
+        let clock = clock
+            .map(|clock| clock.get().shared())
+            .or_else(|| times.pop())
+            .unwrap_or_else(|| Arc::new(SystemClock));
+        estate = estate.with_clock(Arc::clone(&clock));
         if let Some(lease) = lock_lease {
             estate = estate.with_lock_lease(length(lease)?);
         }
@@ -133,6 +134,7 @@ impl PyEstate {
             async move { digest::canonical_json(&estate.discover().await?) },
             |py, json| Ok(PyString::new(py, &json).into_any().unbind()),
         )
+        .quick()
     }
 
     #[pyo3(signature = (policy, requested_by, history, references))]

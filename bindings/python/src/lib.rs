@@ -3,13 +3,16 @@
 
 mod approval;
 mod call;
+mod context;
 mod errors;
 mod estate;
+mod foreign;
 mod plan;
 mod provider;
 mod report;
 mod run;
 mod sim;
+mod testing;
 mod words;
 
 /// The half of the package that is written in Rust.
@@ -21,12 +24,14 @@ mod _native {
     use crate::{
         approval::{PyApproval, PyApprovedPlan},
         call::Call,
+        context::{PyClock, PyContext},
         estate::{PyEstate, PyLinux},
+        foreign::Done,
         plan::{PyPlan, PyPolicy},
-        provider::Done,
         report::PyReport,
         run::{PyJournal, PyLines, PyRun, operate, unfinished},
         sim::{PyScript, PySim},
+        testing::{conformance_check, conformance_checks},
     };
 
     /// The words of every kind of error.
@@ -38,8 +43,38 @@ mod _native {
             .collect()
     }
 
+    /// The short form of an operation's key, for targets that take few characters.
+    #[pyfunction]
+    fn op_token(key: &str) -> String {
+        patchcore::id::OpKey::from(key).token()
+    }
+
+    /// What crosses to a provider and back, as JSON Schema by the names of its types.
+    #[pyfunction]
+    fn provider_schemas() -> String {
+        patchcore_bridge::ports::schemas().to_string()
+    }
+
+    /// Whether a target goes to a claim.
+    #[pyfunction]
+    fn yields_to(held: &str, claim: &str) -> PyResult<bool> {
+        let bad = |error: serde_json::Error| {
+            crate::errors::raise(
+                patchcore::Error::new(
+                    patchcore::ErrorKind::InvalidInput,
+                    "a holding or a claim cannot be read",
+                )
+                .source_error(error),
+            )
+        };
+        let held: patchcore::provider::Held = serde_json::from_str(held).map_err(bad)?;
+        let claim: patchcore::provider::Claim = serde_json::from_str(claim).map_err(bad)?;
+        Ok(held.yields_to(&claim))
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        patchcore_bridge::logging::hand_to(|record| crate::errors::log(&record));
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -79,6 +79,25 @@ impl PyPolicy {
         &self.policy.name
     }
 
+    /// The JSON Schema of `to_dict`.
+    #[staticmethod]
+    fn json_schema(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        to_dict(py, &patchcore::policy::schema().to_string())
+    }
+
+    /// How pydantic takes it.
+    #[classmethod]
+    fn __get_pydantic_core_schema__<'py>(
+        cls: &Bound<'py, PyType>,
+        source: &Bound<'py, PyAny>,
+        handler: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (source, handler);
+        cls.py()
+            .import("patchcore._pydantic")?
+            .call_method1("schema", (cls,))
+    }
+
     fn __repr__(&self) -> String {
         format!("<Policy {}>", self.policy.name)
     }
@@ -256,6 +275,19 @@ impl PyPlan {
     #[staticmethod]
     fn json_schema(py: Python<'_>) -> PyResult<Py<PyAny>> {
         to_dict(py, &Plan::json_schema().to_string())
+    }
+
+    /// How pydantic takes it.
+    #[classmethod]
+    fn __get_pydantic_core_schema__<'py>(
+        cls: &Bound<'py, PyType>,
+        source: &Bound<'py, PyAny>,
+        handler: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (source, handler);
+        cls.py()
+            .import("patchcore._pydantic")?
+            .call_method1("schema", (cls,))
     }
 
     fn __str__(&self) -> String {

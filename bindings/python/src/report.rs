@@ -78,6 +78,25 @@ impl PyReport {
         Self::of(Report::from_json(text).map_err(raise)?)
     }
 
+    /// The JSON Schema of `to_dict`.
+    #[staticmethod]
+    fn json_schema(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        crate::plan::to_dict(py, &Report::json_schema().to_string())
+    }
+
+    /// How pydantic takes it.
+    #[classmethod]
+    fn __get_pydantic_core_schema__<'py>(
+        cls: &Bound<'py, PyType>,
+        source: &Bound<'py, PyAny>,
+        handler: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (source, handler);
+        cls.py()
+            .import("patchcore._pydantic")?
+            .call_method1("schema", (cls,))
+    }
+
     fn __str__(&self) -> String {
         self.report.to_string()
     }

@@ -251,7 +251,13 @@ impl PyRun {
 
     fn parked(&self) -> Call {
         let handle = self.handle.clone();
-        Call::changing(async move { handle.parked().await.map(drop) }, nothing)
+        Call::changing(
+            async move {
+                let standing = handle.parked().await?;
+                Ok(value::standing(&handle.run()?, &standing).to_string())
+            },
+            text,
+        )
     }
 
     fn pause(&self, by: String, reason: String) -> Call {

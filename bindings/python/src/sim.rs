@@ -47,6 +47,22 @@ impl PySim {
         })
     }
 
+    /// A simulated copy of what was found, to try a policy on. Its time begins when the inventory was made.
+    #[classmethod]
+    #[pyo3(signature = (inventory, *, seed = 0))]
+    fn from_inventory(
+        _cls: &Bound<'_, PyType>,
+        inventory: &Bound<'_, PyAny>,
+        seed: u64,
+    ) -> PyResult<Self> {
+        let text: String = inventory.call_method0("to_json")?.extract()?;
+        let inventory = serde_json::from_str(&text)
+            .map_err(|error| bad("an inventory cannot be read".to_owned(), &error.to_string()))?;
+        Ok(Self {
+            sim: Sim::from_inventory(&inventory, seed),
+        })
+    }
+
     /// Add one component, or several that are alike.
     #[pyo3(signature = (
         *names, packages = None, labels = None, address = None, owner = None, kind = "guest", takes = None,

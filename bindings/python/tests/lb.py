@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import patchcore as pc
+from patchcore import provider as p
 
 POLICY = pc.Policy.from_toml(
     'name = "now"\napproval.from = ["maria"]\nwindow = [{ name = "w", when = "any time" }]\n'
@@ -41,7 +42,7 @@ class Blocking(pc.SimpleProvider):
 
     def scan(self, component: pc.Component) -> pc.Installed:
         assert component.address == "10.0.0.7"
-        lines = self.world.read_text().split() if self.world.exists() else ["7.4.1"]
+        lines = (self.world.read_text() if self.world.exists() else "").split() or ["7.4.1"]
         return pc.Installed({"firmware": lines[-1]})
 
     def apply(self, component: pc.Component, patch: pc.Patch) -> None:
@@ -87,7 +88,7 @@ class Awaiting(pc.SimpleProvider):
 KINDS = {"blocking": Blocking, "awaiting": Awaiting}
 
 
-def begun(provider: pc.SimpleProvider, journal: pc.Journal) -> pc.Run:
+def begun(provider: pc.SimpleProvider | p.Provider, journal: pc.Journal) -> pc.Run:
     """A run on it."""
     estate = pc.Estate("house", [provider])
     plan = estate.plan(POLICY, requested_by="sam")

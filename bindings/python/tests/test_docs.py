@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,14 +29,14 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 STANDS_IN = """
 import patchcore as pc
 sim = pc.Sim("2026-12-07T14:00:00Z").guest("web-1", packages={"nginx": "1.22.1-9"})
-sim.publish(pc.Patch("nginx", "1.22.1-10"))
+sim.publish(pc.Patch("nginx", "1.22.1-10", patch_class="security"))
 class Linux:
     from_file = staticmethod(lambda path: sim)
 pc.Linux = Linux
 """
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guide/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/guide/python.md", "docs/guide/python-provider.md", "docs/guide/python-daily.md", "bindings/python/README.md"])
 def test_every_block_of_a_page_runs(page: str, tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text(
         'approval.from = ["maria"]\nwindow = [{ name = "w", when = "any time" }]\n'
@@ -44,7 +45,8 @@ def test_every_block_of_a_page_runs(page: str, tmp_path: Path) -> None:
     assert found, page
     done = run("\n".join([STANDS_IN, *found]), tmp_path)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert "web-1" in done.stdout
+    said = ("1 found = 1 planned", "the run is done · 2 of 2 done", "2 found = 2 planned", "1 planned = 1 done")
+    assert any(words in done.stdout for words in said), done.stdout
 
 
 def test_a_planted_fault_in_a_block_is_found(tmp_path: Path) -> None:
@@ -71,7 +73,23 @@ def test_the_example_runs(tmp_path: Path) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    assert [path.name for path in EXAMPLES.glob("*.py")] == ["rolling_patch.py"]
+    # linux_fleet.py: test_lab.py
+    names = ["linux_fleet.py", "rolling_patch.py", "this_machine.py"]
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == names
+
+
+@pytest.mark.skipif(shutil.which("dpkg") is None, reason="this machine is no Debian")
+def test_a_true_plan_for_this_machine(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "this_machine.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 found = 1 " in done.stdout and "nothing was changed" in done.stdout, done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_import_is_quick() -> None:

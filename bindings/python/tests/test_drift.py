@@ -11,8 +11,9 @@ from typing import get_type_hints
 import pytest
 
 import patchcore as pc
-from patchcore import events
+from patchcore import events, provider
 from patchcore._decode import Json, fields_of
+from patchcore.testing import TroubleKind
 from patchcore.values import Failure
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,6 +102,13 @@ def variants(file: str, enum: str) -> list[str]:
         ("patchcore/src/estate/component.rs", "ComponentKind", pc.ComponentKind),
         ("patchcore/src/execute/standing.rs", "Standing", pc.StandingState),
         ("patchcore/src/report/mod.rs", "Verdict", pc.Verdict),
+        ("patchcore/src/estate/component.rs", "IdentityKind", provider.IdentityKind),
+        ("patchcore/src/estate/relation.rs", "RelationKind", provider.RelationKind),
+        ("patchcore/src/estate/scan.rs", "WayBackKind", provider.WayBackKind),
+        ("patchcore/src/provider/bracket.rs", "BracketKind", provider.BracketKind),
+        ("patchcore/src/provider/probe.rs", "ProbeVerdict", provider.ProbeVerdict),
+        ("patchcore/src/provider/mod.rs", "EvidenceLabel", provider.EvidenceLabel),
+        ("testkit/src/fixture.rs", "Trouble", TroubleKind),
     ],
 )
 def test_words_are_those_of_rust(file: str, enum: str, words: Iterable[str]) -> None:

@@ -35,6 +35,24 @@ def test_all_mistakes_of_a_policy_at_once() -> None:
     assert (type(again), str(again), again.kind) == (type(error), str(error), error.kind)
 
 
+def test_what_was_expected_and_found_is_there_for_programs_too() -> None:
+    with pytest.raises(pc.exceptions.InvalidInput) as caught:
+        pc.Sim("yesterday")
+    error = caught.value
+    assert (error.found, error.consequence, error.blames) == ("yesterday", None, ())
+    assert error.expected is not None and error.expected.startswith("an aware datetime")
+    assert f"expected {error.expected} but found yesterday" in error.message
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.expected, again.found, again.message) == (error.expected, error.found, error.message)
+
+
+def test_one_that_is_raised_in_python_reads_like_those_of_the_core() -> None:
+    error = exceptions.PlanDrift("lb-1 is not as planned", expected="1", found="2", consequence="nothing was done", hint="plan again")
+    assert error.message == "lb-1 is not as planned: expected 1 but found 2"
+    assert str(error).splitlines() == [error.message, "   nothing was done", "   plan again"]
+    assert exceptions.Busy("x", found="y").message == "x: found y" and str(exceptions.Busy("x")) == "x"
+
+
 def test_attributes(tmp_path: Path) -> None:
     with pytest.raises(pc.exceptions.NotFound) as caught:
         pc.Policy.from_file(tmp_path / "none.toml")

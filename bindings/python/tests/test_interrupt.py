@@ -62,11 +62,20 @@ measure(estate.discover, 10)
     "a planner loop": """
 sim = pc.Sim("2026-12-07T14:00:00Z")
 sim.guest(*(f"web-{n}" for n in range(2000)), packages={"nginx": "1.22.1-9"})
-sim.publish(pc.Patch("nginx", "1.22.1-10"))
+sim.publish(pc.Patch("nginx", "1.22.1-10", patch_class="security"))
 estate = pc.Estate("lab", [sim])
 def loop():
     while True:
-        estate.plan(lb.POLICY, requested_by="sam")
+        assert len(estate.plan(lb.POLICY, requested_by="sam").components) == 2000
+measure(loop, 10)
+""",
+    "discovering a large estate": """
+sim = pc.Sim("2026-12-07T14:00:00Z")
+sim.guest(*(f"web-{n}" for n in range(20000)), packages={"nginx": "1.22.1-9"})
+estate = pc.Estate("lab", [sim])
+def loop():
+    while True:
+        estate.discover()
 measure(loop, 10)
 """,
     "a sleeping provider": """

@@ -77,7 +77,8 @@ def test_killed_inside_apply_and_reopened_by_another_process(
     )
     sign = world if written else tmp_path / "world.asked"
     until = time.monotonic() + 60
-    while not sign.exists() and time.monotonic() < until:
+    # A file is there before its first line is.
+    while not (sign.exists() and (sign.stat().st_size or not written)) and time.monotonic() < until:
         assert child.poll() is None
         time.sleep(0.02)
     assert sign.exists()
@@ -99,6 +100,22 @@ def test_killed_inside_apply_and_reopened_by_another_process(
             run.resolve("lb-1", pc.Resolution.RETRY, "dana", "the display says 7.4.1")
             assert run.finished().state is pc.StandingState.ENDED
     assert world.read_text() == "7.4.2\n"
+
+
+def test_a_patch_without_a_class_is_left_out_loudly(tmp_path: Path) -> None:
+    class Unclassified(lb.Blocking):
+        def available(self, component: pc.Component) -> list[pc.Patch]:
+            return [pc.Patch("firmware", version="7.4.2", impact="reboot")]
+
+    estate = pc.Estate("house", [Unclassified(tmp_path / "world")])
+    plan = estate.plan(lb.POLICY, requested_by="sam")
+    assert plan.is_empty
+    assert (
+        'lb-1      1 patch of class other, which the policy does not take: firmware · `take` in [patches] takes it with '
+        '"other", or its source says a class'
+    ) in str(plan)
+    policy = pc.Policy.from_dict(lb.POLICY.to_dict() | {"patches": {"take": ["other"]}})
+    assert estate.plan(policy, requested_by="sam").components == ["lb-1"]
 
 
 class Wrong(lb.Blocking):

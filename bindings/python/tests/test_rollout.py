@@ -192,3 +192,18 @@ def test_the_handle_of_a_run_is_never_lost(
     first = estate.run(approved, journal).id
     again = estate.reopen(journal)
     assert again is None or again.id == first
+
+
+def test_a_policy_is_tried_on_a_copy_of_ones_own_inventory(
+    estate: pc.Estate, policy: pc.Policy
+) -> None:
+    found = estate.discover()
+    copy = pc.Sim.from_inventory(found, seed=3)
+    tried = pc.Estate("lab", [copy])
+    plan = tried.plan(policy, requested_by="sam")
+    assert plan.components == ["web-1", "web-2"]
+    run = tried.run(plan.approve(plan.approval("maria")), pc.Journal.in_memory())
+    assert run.finished().verdict == "done"
+    assert copy.version("web-1", "nginx") == "1.22.1-10"
+    # The copy was patched, and nothing else was.
+    assert estate.plan(policy, requested_by="sam").components == ["web-1", "web-2"]

@@ -79,3 +79,65 @@ def test_plain_data_of_providers() -> None:
     assert pc.Component.from_dict(component.to_dict()) == component
     installed = pc.Installed({"a": "1"}, {"a": "2"})
     assert pc.Installed.from_dict(installed.to_dict()) == installed
+
+
+def test_pydantic_takes_values(plan: pc.Plan, policy: pc.Policy, estate: pc.Estate, approved: pc.ApprovedPlan) -> None:
+    """Without patchcore depending on it: as they are, and from their plain form."""
+    import json
+
+    import pydantic
+
+    class Ticket(pydantic.BaseModel):
+        plan: pc.Plan
+        policy: pc.Policy
+        approval: pc.Approval
+        report: pc.Report
+        inventory: pc.Inventory
+        patch: pc.Patch
+        component: pc.Component
+        standing: pc.Standing
+        impact: pc.Impact
+
+    run = estate.run(approved, pc.Journal.in_memory())
+    ticket = Ticket(
+        plan=plan,
+        policy=policy,
+        approval=plan.approval("maria"),
+        report=(run.finished(), run.report())[1],
+        inventory=estate.discover(),
+        patch=pc.Patch("a", "2", impact="reboot"),
+        component=pc.Component("a", labels={"k": "v"}),
+        standing=run.standing,
+        impact=pc.Impact.REBOOT,
+    )
+    assert ticket.plan is plan and ticket.patch.impact is pc.Impact.REBOOT
+    again = Ticket.model_validate(json.loads(ticket.model_dump_json()))
+    assert again == ticket
+    schema = Ticket.model_json_schema()
+    assert "digest" not in schema["$defs"] and "$ref" not in str(schema["properties"]["plan"])
+    assert schema["properties"]["plan"]["properties"]["envelope"]["properties"]["targets"]
+    with pytest.raises(pydantic.ValidationError, match="plan"):
+        Ticket.model_validate({**json.loads(ticket.model_dump_json()), "plan": {"x": 1}})
+
+
+def test_plain_forms_keep_to_their_published_schemas(
+    plan: pc.Plan, policy: pc.Policy, estate: pc.Estate, approved: pc.ApprovedPlan
+) -> None:
+    import jsonschema  # type: ignore[import-untyped]
+
+    run = estate.run(approved, pc.Journal.in_memory())
+    run.finished()
+    for value in (plan, policy, plan.approval("maria"), run.report()):
+        schema = value.json_schema()
+        jsonschema.validate(value.to_dict(), schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"window": 7}, schema)
+
+
+def test_tables_and_html(plan: pc.Plan, estate: pc.Estate, approved: pc.ApprovedPlan) -> None:
+    run = estate.run(approved, pc.Journal.in_memory())
+    run.finished()
+    for value in (plan, run.report()):
+        html = value._repr_html_()
+        assert html.startswith("<pre>") and "web-1" in html and "<b" not in html[5:]
+        assert len(repr(value)) < 100 and len(str(value).splitlines()) > 5

@@ -18,6 +18,29 @@ use patchcore::{
 
 const PATH: &str = "OPERATE_JOURNAL";
 const BEGAN: &str = "OPERATE_BEGAN";
+const KEEPS: &str = "OPERATE_KEEPS";
+
+/// What a process does with a journal that it keeps open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// It parks the run.
+    Parked,
+    /// It lets go of the run when only a person can make it go on.
+    LetGo,
+    /// It has not taken the run up.
+    Untaken,
+}
+
+impl Keeps {
+    const ALL: [Self; 3] = [Self::Parked, Self::LetGo, Self::Untaken];
+
+    fn said() -> Option<Self> {
+        let said = std::env::var(KEEPS).ok()?;
+        Self::ALL
+            .into_iter()
+            .find(|keeps| format!("{keeps:?}") == said)
+    }
+}
 
 /// Ten minutes of the simulated estate pass in one second.
 const HASTE: i32 = 600;
@@ -98,6 +121,10 @@ async fn drive(path: &Path, clock: Hasty) {
         .with(sim.provider())
         .with_clock(Arc::new(clock));
     let journal = Journal::open(path).unwrap();
+    let keeps = Keeps::said();
+    if keeps == Some(Keeps::Untaken) {
+        return keep(&journal).await;
+    }
     let run = match estate.reopen(&journal).await.unwrap() {
         Some(run) => run,
         None => {
@@ -108,15 +135,46 @@ async fn drive(path: &Path, clock: Hasty) {
             estate.run(approved, &journal).await.unwrap()
         }
     };
+    match keeps {
+        Some(Keeps::Parked) => {
+            let standing = run.finished_or_parked(Duration::ZERO).await.unwrap();
+            assert!(matches!(standing, Standing::Parked { .. }), "{standing:?}");
+            return keep(&journal).await;
+        }
+        Some(_) => {
+            let standing = run.finished().await.unwrap();
+            assert!(matches!(standing, Standing::AtRest { .. }), "{standing:?}");
+            drop(run);
+            return keep(&journal).await;
+        }
+        None => {}
+    }
     eprintln!("driving");
     // A person may make it go on, so that it is at rest is no reason to end.
-    while !matches!(run.standing(), Standing::Ended { .. }) {
-        SystemClock
-            .sleep_until(SystemClock.now() + Duration::from_millis(20))
-            .await;
+    loop {
+        match run.standing() {
+            Standing::Ended { .. } => break,
+            Standing::Broken { failure } => panic!("{failure}"),
+            _ => nap().await,
+        }
     }
     drop(run);
     journal.close().await.unwrap();
+}
+
+async fn nap() {
+    SystemClock
+        .sleep_until(SystemClock.now() + Duration::from_millis(20))
+        .await;
+}
+
+/// Does nothing with a journal that is open, until it is killed.
+async fn keep(journal: &Journal) {
+    eprintln!("driving");
+    loop {
+        nap().await;
+        assert!(journal.epoch() > 0);
+    }
 }
 
 /// A process that drives the run of a journal. It is killed with its owner.
@@ -125,10 +183,20 @@ pub(crate) struct Driver(Child);
 impl Driver {
     /// Starts one, and waits until it drives.
     pub(crate) fn start(journal: &Path, began: Timestamp) -> Self {
+        Self::spawn(journal, began, None)
+    }
+
+    /// Starts one that keeps the journal and drives nothing, and waits until that is so.
+    pub(crate) fn that_keeps(journal: &Path, began: Timestamp, keeps: Keeps) -> Self {
+        Self::spawn(journal, began, Some(keeps))
+    }
+
+    fn spawn(journal: &Path, began: Timestamp, keeps: Option<Keeps>) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["driver::process", "--exact", "--ignored", "--nocapture"])
             .env(PATH, journal)
             .env(BEGAN, began.to_string())
+            .envs(keeps.map(|keeps| (KEEPS, format!("{keeps:?}"))))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -141,6 +209,15 @@ impl Driver {
 
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Sends it a signal, as `kill` does.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, which: &str) {
+        let sent = Command::new("kill")
+            .args([which, &self.pid().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
     }
 
     /// Ends it at once; on Unix this is SIGKILL.

@@ -10,11 +10,11 @@ mod pages;
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use driver::Driver;
+use driver::{Driver, Keeps};
 use patchcore::{SystemClock, clock::Clock as _};
 
 /// How long a standing may be waited for; each comes within a few seconds.
@@ -100,6 +100,21 @@ fn operate(journal: &Path, words: &[&str]) -> Said {
         code: output.status.code().unwrap(),
         text: String::from_utf8(text).unwrap(),
     }
+}
+
+#[test]
+fn whoever_closes_the_pipe_early_gets_the_same_exit_code() {
+    let desk = Desk::new();
+    let read = desk.operate(&["status"]);
+    let mut unread = Command::new(env!("CARGO_BIN_EXE_operate"))
+        .arg(desk.journal())
+        .arg("status")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((unread.stdout.take(), unread.stderr.take()));
+    assert_eq!(unread.wait().unwrap().code(), Some(read.code));
 }
 
 #[test]
@@ -346,6 +361,119 @@ fn a_run_whose_process_was_killed_is_read_and_its_commands_wait_for_the_next() {
     assert!(next.succeeds());
     desk.operate(&["status"]).is(1, &["the run was cancelled"]);
     desk.operate(&["ledger"]).is(0, &["nothing is owed"]);
+}
+
+/// A process that has the journal and answers nobody is told apart from one that drives.
+#[test]
+fn who_keeps_a_journal_without_driving_its_run_is_not_said_to_drive() {
+    for keeps in [Keeps::Parked, Keeps::LetGo, Keeps::Untaken] {
+        let desk = Desk::new();
+        let began = SystemClock.now();
+        if keeps == Keeps::Untaken {
+            let mut driver = Driver::start(&desk.journal(), began);
+            desk.until(&["status"], &["driven by process"]);
+            driver.kill();
+        }
+        let mut keeper = Driver::that_keeps(&desk.journal(), began, keeps);
+        let pid = keeper.pid();
+        let nobody = format!("nobody drives it now · the journal is held by process {pid} on ");
+        let resume = format!("to resume it, let process {pid} take it up again");
+        desk.until(&["status"], &[&nobody, &resume])
+            .without(&["driven by process"]);
+        desk.operate(&["why"]).is(0, &[]);
+        // What is posted says so too, and is not lost.
+        desk.operate(&["pause", "--because", "wait for jon", "--patience", "1"])
+            .is(
+                4,
+                &["in the inbox, not yet taken", &nobody, "takes the run up"],
+            );
+        keeper.kill();
+        let mut next = Driver::start(&desk.journal(), began);
+        let driven = format!("driven by process {} on ", next.pid());
+        desk.until(
+            &["status"],
+            &[&driven, "paused by nightshift: wait for jon"],
+        )
+        .without(&["nobody drives", "in the inbox"]);
+        next.kill();
+        println!("{keeps:?}: told apart, and the command was taken by the next process");
+    }
+}
+
+/// The holder is stopped, which leaves it the lock of the system; another goes on in its place.
+#[test]
+#[cfg(unix)]
+fn a_journal_is_taken_over_from_a_process_that_was_stopped() {
+    let desk = Desk::new();
+    let began = SystemClock.now();
+    let mut first = Driver::start(&desk.journal(), began);
+    desk.until(&["status"], &["ring test: 1 of 1 back in service"]);
+    first.signal("-STOP");
+    let pid = first.pid();
+    let status = desk.operate(&["status"]);
+    let holder = status
+        .text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("driven by "))
+        .unwrap()
+        .to_owned();
+    assert!(
+        holder.starts_with(&format!("process {pid} on ")),
+        "{holder}"
+    );
+    desk.operate(&["pause", "--because", "does it live?", "--patience", "1"])
+        .is(
+            4,
+            &[
+                "which has not answered within 1 s",
+                "end that process, or take over from it",
+            ],
+        );
+
+    // It is shown from whom, and done only to who was named.
+    let because = ["--because", "it does not answer"];
+    let take_over = |words: &[&str]| {
+        let words: Vec<&str> = ["take-over"].iter().chain(words).copied().collect();
+        desk.operate(&words)
+    };
+    let shown = format!("take-over \"{holder}\" --because TEXT");
+    take_over(&because).is(2, &["needs to be told from whom", &shown]);
+    let other = holder.replace(&format!("process {pid} "), "process 1 ");
+    take_over(&[&other, "--because", "x"]).is(
+        2,
+        &["another process holds this journal than was named", &holder],
+    );
+    take_over(&[&holder]).is(2, &["take-over needs a reason"]);
+    desk.operate(&["status"])
+        .is(4, &[&format!("driven by {holder}")]);
+    take_over(&[&holder, because[0], because[1], "--by", "jon"]).is(
+        0,
+        &[
+            &format!("taken over from {holder}: opening 2"),
+            "next: start the program that drives the run",
+        ],
+    );
+    take_over(&[&holder, because[0], because[1]]).is(2, &["nobody holds this journal"]);
+    desk.operate(&["status"]).is(
+        4,
+        &["nobody drives it now · the journal was held last by process"],
+    );
+
+    // The command that the first one never answered is taken by the one that goes on.
+    let mut next = Driver::start(&desk.journal(), began);
+    let driven = format!("driven by process {} on ", next.pid());
+    desk.until(
+        &["status"],
+        &[&driven, "paused by nightshift: does it live?"],
+    );
+    first.signal("-CONT");
+    assert!(!first.succeeds(), "it noticed nothing");
+    desk.operate(&["audit", "verify"]).is(0, &["intact"]);
+    desk.operate(&["cancel", "--because", "the night is over"])
+        .is(0, &["brought to an end by nightshift: the night is over"]);
+    assert!(next.succeeds());
+    desk.operate(&["status"]).is(1, &["the run was cancelled"]);
+    desk.operate(&["audit", "verify"]).is(0, &["intact"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     ensure::{self, Ask, Pause, READ_DEADLINE, Record},
     kernel::{OpResult, OpState, Step},
+    patience::Patience,
     port::Port,
     supervise::{Caller, contained},
 };
@@ -12,6 +13,7 @@ use crate::{
     clock::later,
     error::{Error, ErrorKind, Failure, Result},
     id::{ComponentId, OpKey, ProviderName},
+    mutant::{self, Mutant},
     provider::{Bracket, BracketRequest, Holding, OpContext, PortRequest, Progress},
 };
 
@@ -43,6 +45,7 @@ pub(super) async fn ensure(
         request: request.clone(),
         journaled,
         give_back_by,
+        around: Vec::new(),
     };
     let result = ensure::ensure(&Port::bracket(by, Arc::clone(port)), caller, ctx, ask, to).await?;
     let takes = matches!(request, BracketRequest::Take { .. });
@@ -64,19 +67,43 @@ fn subject(request: &BracketRequest) -> Result<ComponentId> {
     })
 }
 
+/// What must be held when a change begins: a run that was paused, or whose process died, may be late.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) port: Arc<dyn Bracket>,
+    pub(super) caller: Caller,
+    /// How it is given back.
+    pub(super) request: BracketRequest,
+    /// The operation that took it.
+    pub(super) taken: OpKey,
+}
+
+impl Around {
+    /// Asks whether it is there.
+    ///
+    /// # Errors
+    /// As [`held`].
+    pub(super) async fn is_held(&self, ctx: &OpContext) -> Result<()> {
+        held(&self.port, &self.caller, ctx, &self.request, &self.taken).await
+    }
+}
+
 /// Asks whether what an operation took is there.
 ///
 /// # Errors
 /// `VerifyFailed`: it is not. Else that nobody could say.
-pub(super) async fn held(
+async fn held(
     port: &Arc<dyn Bracket>,
     caller: &Caller,
     ctx: &OpContext,
     request: &BracketRequest,
     taken: &OpKey,
 ) -> Result<()> {
+    if mutant::is(Mutant::HeldNotRead) {
+        return Ok(());
+    }
     let (subject, kind) = (subject(request)?, request.kind());
-    let until = later(ctx.now(), PATIENCE);
+    let mut patience = Patience::of(ctx, PATIENCE);
     let mut pause = Pause::new();
     loop {
         let (asked, port, taken) = ([subject.clone()], Arc::clone(port), taken.clone());
@@ -104,7 +131,7 @@ pub(super) async fn held(
                 .found(found)
                 .hint("look whether somebody else ended it, and plan again"));
             }
-            Err(error) if error.is_retryable() && ctx.now() < until => {
+            Err(error) if error.is_retryable() && !patience.is_over() => {
                 ctx.progress(Progress::message(error.chain()));
                 ctx.sleep(pause.next(error.retry())).await;
             }

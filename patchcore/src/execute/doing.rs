@@ -1,20 +1,19 @@
 //! One effect of one component, on its way: it acts through ports, and tells the driver what it finds.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    bracket,
+    bracket::{self, Around},
     driver::Message,
     ensure::{self, Ask, Record},
     kernel::{ComponentEvent, Effect, Input, OpResult, Owed, Step},
     lock::Locker,
     looks,
     port::Port,
-    supervise::Caller,
-    workers::Workers,
+    supervise::{Caller, Callers},
 };
 use crate::{
     error::{Error, ErrorKind, Failure, Result},
@@ -76,7 +75,7 @@ pub(super) struct Doing {
     pub(super) known_as: ComponentId,
     pub(super) deployer: Option<Arc<dyn Deployer>>,
     pub(super) tool: ProviderName,
-    pub(super) workers: Workers,
+    pub(super) callers: Callers,
     pub(super) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     pub(super) brackets: Arc<BTreeMap<ProviderName, Arc<dyn Bracket>>>,
     pub(super) ctx: OpContext,
@@ -84,24 +83,19 @@ pub(super) struct Doing {
     /// What is held around the change.
     pub(super) around: Vec<Owed>,
     pub(super) lock: Option<Locker>,
-    pub(super) sender: mpsc::UnboundedSender<Message>,
 }
 
 impl Doing {
-    pub(super) async fn run(self, effect: Effect) -> Result<Option<Input>> {
+    /// What it finds.
+    ///
+    /// # Errors
+    /// The journal's, and `NotFound`: whom it needs is not part of this estate.
+    pub(super) async fn run(self, effect: Effect, to: impl Record) -> Result<Option<Input>> {
         let Some(deployer) = self.deployer.clone() else {
             return Err(not_here("the tool", &self.component));
         };
-        let to = Recorder {
-            component: self.component.clone(),
-            sender: self.sender.clone(),
-        };
-        let progress = to.clone();
-        let ctx = self
-            .ctx
-            .clone()
-            .with_progress(Arc::new(move |p| progress.progress(p)));
-        let caller = Caller::of(&self.workers, &self.tool);
+        let ctx = self.ctx.clone();
+        let caller = self.callers.of(&self.tool);
         Ok(match effect {
             Effect::Ensure {
                 step,
@@ -126,55 +120,74 @@ impl Doing {
                     Ok(ctx) => ctx,
                     Err(result) => return Ok(Some(Input::Operation(step, result))),
                 };
-                let begins = matches!(step, Step::RebootFirst | Step::Apply) && journaled.is_none();
-                if begins && let Some(result) = self.let_go(&ctx).await {
-                    return Ok(Some(Input::Operation(step, result)));
-                }
-                let result = match request {
-                    PortCall::Deploy(request) => {
-                        let port = Port::deploy(deployer);
-                        let ask = Ask {
-                            step,
-                            key,
-                            subject,
-                            request,
-                            journaled,
-                            give_back_by: self.give_back_by,
-                        };
-                        ensure::ensure(&port, &caller, &ctx, ask, &to).await?
+                let around = match step {
+                    Step::RebootFirst | Step::Apply => self.around()?,
+                    _ => Vec::new(),
+                };
+                // In a place of its own: a future that is handed on is kept once by each who hands it on.
+                let work = Box::pin(async {
+                    match request {
+                        PortCall::Deploy(request) => {
+                            let port = Port::deploy(deployer);
+                            let ask = Ask {
+                                step,
+                                key,
+                                subject,
+                                request,
+                                journaled,
+                                give_back_by: self.give_back_by,
+                                around,
+                            };
+                            ensure::ensure(&port, &caller, &ctx, ask, &to).await
+                        }
+                        PortCall::Bracket { by, request } => {
+                            let Some(bracket) = self.brackets.get(&by) else {
+                                let what = format!("the provider {by}");
+                                return Err(not_here(&what, &self.component));
+                            };
+                            let caller = self.callers.of(&by);
+                            bracket::ensure(
+                                bracket,
+                                by,
+                                &caller,
+                                &ctx,
+                                (step, key, request),
+                                journaled,
+                                &to,
+                            )
+                            .await
+                        }
                     }
-                    PortCall::Bracket { by, request } => {
-                        let Some(bracket) = self.brackets.get(&by) else {
-                            return Err(not_here(&format!("the provider {by}"), &self.component));
-                        };
-                        let caller = Caller::of(&self.workers, &by);
-                        bracket::ensure(
-                            bracket,
-                            by,
-                            &caller,
-                            &ctx,
-                            (step, key, request),
-                            journaled,
-                            &to,
-                        )
-                        .await?
+                });
+                let result = match lock {
+                    Some(lock) => {
+                        let (target, fence) = (&self.known_as, ctx.fence());
+                        lock.kept_during(&caller, &ctx, target, fence, &to, work)
+                            .await?
                     }
+                    None => work.await?,
                 };
                 Some(Input::Operation(step, result))
             }
-            Effect::Scan => Some(Input::Scan(
-                looks::scan(&deployer, &caller, &ctx, &self.known_as).await,
-            )),
-            Effect::Check(checks) => Some(Input::Checks(
-                looks::checks(
+            Effect::Scan => {
+                let scan = Box::pin(looks::scan(&deployer, &caller, &ctx, &self.known_as));
+                Some(Input::Scan(
+                    self.kept_during(&caller, &ctx, &to, scan).await,
+                ))
+            }
+            Effect::Check(checks) => {
+                let by = |provider: &ProviderName| self.callers.of(provider);
+                let checked = Box::pin(looks::checks(
                     &self.probes,
-                    &|provider| Caller::of(&self.workers, provider),
+                    &by,
                     &ctx,
                     &self.component,
                     &checks,
-                )
-                .await,
-            )),
+                ));
+                Some(Input::Checks(
+                    self.kept_during(&caller, &ctx, &to, checked).await,
+                ))
+            }
             Effect::Unlock { fence } => {
                 let lapses = match &self.lock {
                     Some(lock) => lock.give_back(&caller, &ctx, &self.known_as, fence).await,
@@ -184,6 +197,24 @@ impl Doing {
             }
             Effect::None => None,
         })
+    }
+
+    /// Looks at a target whose lock is ours do not let it lapse.
+    async fn kept_during<T>(
+        &self,
+        caller: &Caller,
+        ctx: &OpContext,
+        to: &impl Record,
+        look: impl Future<Output = T> + Unpin,
+    ) -> T {
+        let held = |lock: &Locker| lock.held.map(|held| held.fence);
+        match self.lock.as_ref() {
+            Some(lock) => {
+                let (target, fence) = (&self.known_as, held(lock).unwrap_or_default());
+                lock.kept_during(caller, ctx, target, fence, to, look).await
+            }
+            None => look.await,
+        }
     }
 }
 
@@ -195,31 +226,32 @@ fn not_here(what: &str, component: &ComponentId) -> Error {
 }
 
 impl Doing {
-    /// What a change may not begin without and is not held any more: a run that was paused may be late.
-    async fn let_go(&self, ctx: &OpContext) -> Option<OpResult> {
+    /// What must be held when a change begins.
+    fn around(&self) -> Result<Vec<Around>> {
+        let mut around = Vec::new();
         for owed in &self.around {
             let PortCall::Bracket { by, request } = &owed.give_back else {
                 continue;
             };
-            let held = match self.brackets.get(by) {
-                Some(port) => {
-                    let caller = Caller::of(&self.workers, by);
-                    bracket::held(port, &caller, ctx, request, &owed.taken_by).await
-                }
-                None => Err(not_here(&format!("the provider {by}"), &self.component)),
+            let Some(port) = self.brackets.get(by) else {
+                return Err(not_here(&format!("the provider {by}"), &self.component));
             };
-            if let Err(error) = held {
-                return Some(OpResult::NotStarted(vec![Failure::from(&error)]));
-            }
+            around.push(Around {
+                port: Arc::clone(port),
+                caller: self.callers.of(by),
+                request: request.clone(),
+                taken: owed.taken_by.clone(),
+            });
         }
-        None
+        Ok(around)
     }
 }
 
+/// Tells the driver.
 #[derive(Clone)]
-struct Recorder {
-    component: ComponentId,
-    sender: mpsc::UnboundedSender<Message>,
+pub(super) struct Recorder {
+    pub(super) component: ComponentId,
+    pub(super) sender: mpsc::UnboundedSender<Message>,
 }
 
 impl Recorder {

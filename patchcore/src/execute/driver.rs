@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     Standing, checkpoint,
     checkpoint::Keeper,
-    doing::{Asked, Doing},
+    doing::{Asked, Doing, Recorder},
+    ensure::Record as _,
     inbox,
     journal::{CommandRow, Driving, Journal},
     kernel::{
@@ -23,7 +24,7 @@ use super::{
     },
     lock::Locker,
     story::Story,
-    supervise,
+    supervise::{self, Callers},
     turn::Turn,
     workers::Workers,
 };
@@ -122,7 +123,7 @@ pub(crate) struct Driver {
     journal: Journal,
     clock: SharedClock,
     tools: Tools,
-    workers: Workers,
+    callers: Callers,
     story: Story,
     calendar: Calendar,
     taken_over: Timestamp,
@@ -174,9 +175,12 @@ impl Driver {
         let (progress, heard) = watch::channel(BTreeMap::new());
         let targets = (0..).zip(&envelope.targets);
         let acts = |component| story.components.get(component).is_some_and(|s| s.acts());
-        let workers = Workers::start_in_this_runtime();
+        let callers = Callers::On(Workers::start_in_this_runtime());
         #[cfg(feature = "crash")]
-        let workers = workers.in_place(journal.is_in_step());
+        let callers = match journal.is_in_step() {
+            true => Callers::Here,
+            false => callers,
+        };
         let driver = Self {
             index: Index::new(envelope, &story.plan.schedule, &story.components),
             next: targets
@@ -191,7 +195,7 @@ impl Driver {
             turn: Turn::default(),
             keeper: Keeper::new(&story, tools.checkpoint_every.unwrap_or(checkpoint::EVERY))?,
             unwritten: false,
-            workers,
+            callers,
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
             parking: false,
@@ -499,12 +503,17 @@ impl Driver {
             if effect == Effect::None {
                 continue;
             }
+            let recorder = Recorder {
+                component: component.clone(),
+                sender: sender.clone(),
+            };
+            let heard = recorder.clone();
             let doing = Doing {
                 component: component.clone(),
                 known_as: target.known_as.clone(),
                 deployer: self.tools.deployers.get(&target.tool).cloned(),
                 tool: target.tool.clone(),
-                workers: self.workers.clone(),
+                callers: self.callers.clone(),
                 probes: Arc::clone(&self.tools.probes),
                 brackets: Arc::clone(&self.tools.brackets),
                 ctx: OpContext::reading(
@@ -512,7 +521,8 @@ impl Driver {
                     Timestamp::MAX,
                     self.cancel.clone(),
                 )
-                .with_fence(self.journal.epoch()),
+                .with_fence(self.journal.epoch())
+                .with_progress(Arc::new(move |p| heard.progress(p))),
                 give_back_by: story.plan.give_back_by(target, self.clock.now()),
                 around: state.around(),
                 lock: self.tools.locks.get(&target.tool).map(|port| Locker {
@@ -521,13 +531,12 @@ impl Driver {
                     held: *state.lock,
                     taken_over: self.taken_over,
                 }),
-                sender: sender.clone(),
             };
             self.in_flight.insert(place);
             let (component, sender, at_work) =
                 (component.clone(), sender.clone(), self.clock.at_work());
             let asked = Asked::of(&effect);
-            supervise::supervised(doing.run(effect), move |result| {
+            supervise::supervised(doing.run(effect, recorder), move |result| {
                 let input =
                     result.unwrap_or_else(|error| Ok(asked.map(|asked| asked.unanswered(&error))));
                 // The driver is gone only when the journal failed; then nothing may be recorded.

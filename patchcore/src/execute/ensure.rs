@@ -3,18 +3,24 @@
 //! prepare → durable intent → locate → begin → durable handle → observe → result. Resuming uses the journaled
 //! request and baseline and never retakes them. What cannot be settled goes to a person, never to a second try.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use super::{
+    bracket::Around,
     kernel::{ComponentEvent, OpResult, OpState, Step},
+    patience::Patience,
     port::Port,
     stall::{GIVEN_UP, Watch},
     supervise::Caller,
 };
 use crate::{
-    clock::later,
     error::{Error, ErrorKind, Failure, Result, Retry},
     id::{ComponentId, OpKey},
     mutant::{self, Mutant},
@@ -57,6 +63,8 @@ pub(super) struct Ask<R> {
     pub(super) journaled: Option<Box<OpState>>,
     /// When what it borrows should be given back.
     pub(super) give_back_by: Option<Timestamp>,
+    /// What must be held when it begins.
+    pub(super) around: Vec<Around>,
 }
 
 /// Where decisions are made durable.
@@ -96,6 +104,7 @@ pub(super) async fn ensure<R: PortRequest>(
         caller,
         ctx: &ctx,
         subject: &ask.subject,
+        around: &ask.around,
         to,
         watch,
     };
@@ -173,6 +182,7 @@ struct Call<'a, R: PortRequest, T> {
     caller: &'a Caller,
     ctx: &'a OpContext,
     subject: &'a ComponentId,
+    around: &'a [Around],
     to: &'a T,
     watch: Watch,
 }
@@ -180,7 +190,7 @@ struct Call<'a, R: PortRequest, T> {
 impl<R: PortRequest, T: Record> Call<'_, R, T> {
     /// Ready with a baseline, or a result that needs no operation.
     async fn prepare(&self, request: &R) -> Result<Result<Prepared, OpResult>> {
-        let until = later(self.ctx.now(), PATIENCE);
+        let mut patience = Patience::of(self.ctx, PATIENCE);
         let mut pause = Pause::new();
         loop {
             let answer = self
@@ -191,7 +201,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                 .await;
             let mut prepared = match answer {
                 Ok(prepared) => prepared,
-                Err(error) if error.is_retryable() && self.ctx.now() < until => {
+                Err(error) if error.is_retryable() && !patience.is_over() => {
                     self.watch.failed(&error);
                     self.to.progress(Progress::message(error.to_string()));
                     self.ctx.sleep(pause.next(error.retry())).await;
@@ -201,6 +211,9 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
             };
             match prepared.subjects.remove(self.subject) {
                 Some(Readiness::Ready) => return Ok(Ok(prepared)),
+                Some(Readiness::ChangedMeanwhile { .. }) if mutant::is(Mutant::FightIgnored) => {
+                    return Ok(Ok(prepared));
+                }
                 Some(Readiness::AlreadyHolds(evidence)) => {
                     return Ok(Err(OpResult::HeldAlready(evidence)));
                 }
@@ -210,7 +223,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                     )));
                 }
                 Some(Readiness::Blocked(blockers)) => {
-                    if blockers.iter().all(|b| b.passes) && self.ctx.now() < until {
+                    if blockers.iter().all(|b| b.passes) && !patience.is_over() {
                         let holder = blockers.iter().find_map(|b| b.holder.clone());
                         self.watch.waits(said(&blockers), holder);
                         let waits = format!("waits: {}", said(&blockers));
@@ -220,7 +233,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                     }
                     let waited = PATIENCE.as_secs() / 60;
                     let failed = blockers.into_iter().map(|mut blocker| {
-                        if blocker.passes && self.ctx.now() >= until {
+                        if blocker.passes && patience.is_over() {
                             let said = &mut blocker.failure.message;
                             said.push_str(&format!(", also after {waited} min"));
                         }
@@ -265,6 +278,11 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
         since: Timestamp,
         nth: u32,
     ) -> Result<OpResult> {
+        for around in self.around {
+            if let Err(error) = around.is_held(self.ctx).await {
+                return Ok(OpResult::NotStarted(vec![Failure::from(&error)]));
+            }
+        }
         if !mutant::is(Mutant::FenceIgnored) {
             self.to.may_begin().await?;
         }
@@ -276,7 +294,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
             .effect(&what, self.ctx, BEGIN_DEADLINE, |ctx| async move {
                 port.begin(&ctx, &op_of_it).await
             });
-        let begun = self.watched(beginning).await;
+        let begun = self.watched(pin!(beginning)).await;
         match begun {
             Ok(Begun::Started(handle)) => self.begun(op, handle).await,
             Ok(Begun::Settled(settled)) => Ok(self.result(settled)),
@@ -382,7 +400,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
     async fn follow(&self, op: &Op<R>, handle: Handle) -> Result<OpResult> {
         let mut handle = handle;
         let mut pause = Pause::new();
-        let mut heard = self.ctx.now();
+        let mut silence = Patience::of(self.ctx, SILENCE);
         let mut located = false;
         loop {
             let seen = self
@@ -403,7 +421,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                         return Ok(OpResult::Unknown { why });
                     }
                     pause = Pause::new();
-                    heard = self.ctx.now();
+                    silence = Patience::of(self.ctx, SILENCE);
                     self.ctx
                         .sleep(
                             poll_after.clamp(Duration::from_millis(50), Duration::from_secs(300)),
@@ -441,7 +459,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                         }
                     }
                 }
-                Err(error) if error.is_retryable() && self.ctx.now() < later(heard, SILENCE) => {
+                Err(error) if error.is_retryable() && !silence.is_over() => {
                     self.watch.failed(&error);
                     self.to.progress(Progress::message(error.to_string()));
                     self.ctx.sleep(pause.next(error.retry())).await;
@@ -455,7 +473,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
         if mutant::is(Mutant::NoLocate) {
             return Ok(Located::NotFound);
         }
-        let until = later(self.ctx.now(), SILENCE);
+        let mut silence = Patience::of(self.ctx, SILENCE);
         let mut pause = Pause::new();
         loop {
             match self
@@ -465,7 +483,7 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
                 })
                 .await
             {
-                Err(error) if error.is_retryable() && self.ctx.now() < until => {
+                Err(error) if error.is_retryable() && !silence.is_over() => {
                     self.watch.failed(&error);
                     self.to.progress(Progress::message(error.to_string()));
                     self.ctx.sleep(pause.next(error.retry())).await;
@@ -500,17 +518,16 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
         let reading = self
             .caller
             .call(&what, self.ctx, READ_DEADLINE, |ctx| call(port, ctx));
-        self.watched(reading).await
+        self.watched(pin!(reading)).await
     }
 
     /// Waits for an answer, and tells once when nothing moves, and once when it does again.
-    async fn watched<A>(&self, call: impl Future<Output = Result<A>>) -> Result<A> {
-        let mut call = std::pin::pin!(call);
+    async fn watched<A>(&self, mut call: Pin<&mut impl Future<Output = Result<A>>>) -> Result<A> {
         loop {
             let look = self.watch.next_look();
             tokio::select! {
                 biased;
-                answer = &mut call => {
+                answer = call.as_mut() => {
                     self.tell().await;
                     return answer;
                 }

@@ -3,14 +3,18 @@
 //! It is taken before what is there is read, so that a baseline is never one that somebody else then changes, and before
 //! the first intent. What it is called with goes to the target with every call. A crash between taking it and recording
 //! that is harmless: the next incarnation takes it over under a higher fence.
+//!
+//! While an effect is on its way the lock is kept alive beside it: half an hour of waiting for another patcher, or a
+//! quiet time, says nothing to the target, and must not look like the death of who waits.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
     ensure::{PATIENCE, Pause, READ_DEADLINE, Record},
     kernel::{ComponentEvent, Lock, OpResult, OpState},
+    patience::Patience,
     supervise::Caller,
 };
 use crate::{
@@ -23,6 +27,9 @@ use crate::{
 
 /// Giving back is tried for this long; what is not given back lapses after its lease, which is longer.
 const GIVING_BACK: Duration = Duration::from_secs(5 * 60);
+
+/// A sign of life is given this often in a lease, so that two may be lost.
+const SIGNS: u32 = 3;
 
 /// The lock of one component's target, for one effect.
 #[derive(Debug, Clone)]
@@ -73,6 +80,90 @@ impl Locker {
         })
     }
 
+    /// Whether a holding is of this incarnation: asking for one of an earlier incarnation would take it over, under
+    /// another fence than its operation goes on with.
+    fn is_ours(&self, fence: u64) -> bool {
+        let earlier = |lock: Lock| lock.fence == fence && lock.since < self.taken_over;
+        fence > 0 && !self.held.is_some_and(earlier)
+    }
+
+    /// What some work comes to, with the lock kept alive meanwhile.
+    pub(super) async fn kept_during<T>(
+        &self,
+        caller: &Caller,
+        ctx: &OpContext,
+        subject: &ComponentId,
+        fence: u64,
+        to: &impl Record,
+        mut work: impl Future<Output = T> + Unpin,
+    ) -> T {
+        if !self.is_ours(fence) {
+            return work.await;
+        }
+        // Beside it in a place of its own: most effects are over before the first sign of life.
+        let keeping = Box::pin(self.keep(caller, ctx, subject, fence, to));
+        tokio::select! {
+            biased;
+            done = &mut work => done,
+            never = keeping => match never {},
+        }
+    }
+
+    /// Gives signs of life, until nobody polls it any more. One that is cut off and arrives late prolongs a holding that
+    /// is over by a lease at most.
+    async fn keep(
+        &self,
+        caller: &Caller,
+        ctx: &OpContext,
+        subject: &ComponentId,
+        fence: u64,
+        to: &impl Record,
+    ) -> Infallible {
+        // Virtual time counts who sleeps against who is at work, and the work beside this has a guard of its own.
+        let _at_work = ctx.clock().at_work();
+        loop {
+            ctx.sleep(self.claim.lease / SIGNS).await;
+            if to.may_begin().await.is_err() {
+                // Whoever was replaced gives no sign of life either.
+                break;
+            }
+            match self.take(caller, ctx, subject).await {
+                Ok(Taken::Ours { fence: now }) if now == fence => {}
+                // It could not be asked; it is asked again in time.
+                Err(error) => {
+                    tracing::debug!(component = %subject, error = %error.chain(), "no sign of life");
+                }
+                Ok(Taken::HeldBy(held)) => {
+                    tracing::warn!(component = %subject, %held, "the lock is lost");
+                    break;
+                }
+                // It lapsed, and went through other hands. The target refuses what goes on under the fence of before, and
+                // nothing that is recorded would give this holding back.
+                Ok(Taken::Ours { fence: now } | Taken::TakenOver { fence: now, .. }) => {
+                    tracing::warn!(component = %subject, fence, now, "the lock was lost");
+                    self.give_back(caller, ctx, subject, now).await;
+                    break;
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Asks the target once.
+    async fn take(&self, caller: &Caller, ctx: &OpContext, subject: &ComponentId) -> Result<Taken> {
+        let what = format!("the lock of {subject}");
+        let (port, claim, subject) = (
+            Arc::clone(&self.port),
+            Arc::clone(&self.claim),
+            subject.clone(),
+        );
+        caller
+            .call(&what, ctx, READ_DEADLINE, |ctx| async move {
+                port.take(&ctx, &subject, &claim).await
+            })
+            .await
+    }
+
     /// Takes it, and waits for who has it.
     async fn taken(
         &self,
@@ -82,23 +173,13 @@ impl Locker {
         to: &impl Record,
     ) -> Result<Result<u64>> {
         let since = ctx.now();
-        let until = later(since, PATIENCE);
+        let mut patience = Patience::of(ctx, PATIENCE);
         let mut pause = Pause::new();
         let mut has_waited = false;
         loop {
-            let answer = caller
-                .call(
-                    &format!("the lock of {subject}"),
-                    ctx,
-                    READ_DEADLINE,
-                    |ctx| {
-                        let (port, claim) = (Arc::clone(&self.port), Arc::clone(&self.claim));
-                        let subject = subject.clone();
-                        async move { port.take(&ctx, &subject, &claim).await }
-                    },
-                )
-                .await;
-            let error = match answer {
+            // Whoever was replaced could not record that it has the lock, so that nobody would give it back.
+            to.may_begin().await?;
+            let error = match self.take(caller, ctx, subject).await {
                 Ok(Taken::Ours { fence }) => {
                     self.note(fence, None, has_waited, to).await?;
                     return Ok(Ok(fence));
@@ -123,7 +204,7 @@ impl Locker {
                 }
                 Err(error) => error,
             };
-            if !error.is_retryable() || ctx.now() >= until {
+            if !error.is_retryable() || patience.is_over() {
                 return match self.ours(caller, ctx, subject).await {
                     Some(fence) => {
                         self.note(fence, None, has_waited, to).await?;
@@ -178,7 +259,7 @@ impl Locker {
         subject: &ComponentId,
         fence: u64,
     ) -> Option<String> {
-        let until = later(ctx.now(), GIVING_BACK);
+        let mut patience = Patience::of(ctx, GIVING_BACK);
         let mut pause = Pause::new();
         loop {
             let answer = caller
@@ -194,7 +275,7 @@ impl Locker {
                 .await;
             match answer {
                 Ok(()) => return None,
-                Err(error) if error.is_retryable() && ctx.now() < until => {
+                Err(error) if error.is_retryable() && !patience.is_over() => {
                     ctx.sleep(pause.next(error.retry())).await;
                 }
                 Err(error) => return Some(error.to_string()),

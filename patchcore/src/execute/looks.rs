@@ -3,14 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
 
 use super::{
     ensure::Pause,
+    patience::Patience,
     supervise::{Caller, contained},
 };
 use crate::{
-    clock::later,
     error::{Error, ErrorKind, Failure, Result, Retry},
     estate::Scan,
     id::{ComponentId, ProviderName},
@@ -36,10 +35,12 @@ pub(super) async fn scan(
     known_as: &ComponentId,
 ) -> Result<Box<Scan>, Failure> {
     // By the clock of now, and not by the journal's: that one may have been ahead.
-    let since = ctx.now();
-    let until = later(ctx.now(), PATIENCE);
+    let mut since = ctx.now();
+    let mut patience = Patience::of(ctx, PATIENCE);
     let mut pause = Pause::new();
     loop {
+        // Where it was set back meanwhile, by the time of now.
+        since = since.min(ctx.now());
         let (asked, scanning) = ([known_as.clone()], Arc::clone(port));
         let what = format!("scan of {known_as}");
         let calling = caller.call(&what, ctx, READ_DEADLINE, |ctx| async move {
@@ -55,8 +56,8 @@ pub(super) async fn scan(
             })
         });
         match answer {
-            // A clock that was set back looks like this too, and passes.
-            Ok(scan) if scan.at < since && ctx.now() < until => {
+            // A clock that was set back in the call looks like this too.
+            Ok(scan) if scan.at < since && !patience.is_over() => {
                 ctx.sleep(pause.next(Retry::After(None))).await;
             }
             Ok(scan) if scan.at < since => {
@@ -69,7 +70,7 @@ pub(super) async fn scan(
                 return Err(Failure::from(&error));
             }
             Ok(scan) => return Ok(Box::new(scan)),
-            Err(error) if error.is_retryable() && ctx.now() < until => {
+            Err(error) if error.is_retryable() && !patience.is_over() => {
                 ctx.progress(Progress::message(error.chain()));
                 ctx.sleep(pause.next(error.retry())).await
             }
@@ -81,7 +82,10 @@ pub(super) async fn scan(
 /// One check while it runs.
 struct Running<'a> {
     check: &'a PlannedCheck,
-    healthy_since: Option<Timestamp>,
+    /// Over when it must be healthy.
+    within: Patience,
+    /// Over when it has been healthy for long enough; none where it is not healthy.
+    steady: Option<Patience>,
     result: CheckResult,
     over: bool,
 }
@@ -94,12 +98,12 @@ pub(super) async fn checks(
     component: &ComponentId,
     planned: &[PlannedCheck],
 ) -> Vec<CheckResult> {
-    let started = ctx.now();
     let mut running: Vec<Running<'_>> = planned
         .iter()
         .map(|check| Running {
             check,
-            healthy_since: None,
+            within: Patience::of(ctx, check.within),
+            steady: None,
             result: CheckResult {
                 check: check.kind.to_string(),
                 verdict: None,
@@ -113,14 +117,14 @@ pub(super) async fn checks(
             running
                 .iter_mut()
                 .filter(|r| !r.over)
-                .map(|r| round(probes, caller_of, ctx, component, r, started)),
+                .map(|r| round(probes, caller_of, ctx, component, r)),
         )
         .await;
         // Whom nobody waits for any more need not be checked to the end.
         if ctx.is_cancelled() || running.iter().all(|r| r.over) {
             return running.into_iter().map(|r| r.result).collect();
         }
-        let bad = running.iter().find(|r| r.healthy_since.is_none());
+        let bad = running.iter().find(|r| r.steady.is_none());
         if let Some(bad) = bad {
             let (check, saw) = (&bad.result.check, &bad.result.saw);
             ctx.progress(Progress::message(format!("waits for {check}: {saw}")));
@@ -135,7 +139,6 @@ async fn round(
     ctx: &OpContext,
     component: &ComponentId,
     running: &mut Running<'_>,
-    started: Timestamp,
 ) {
     let check = running.check;
     let answer = match probes.get(&check.by) {
@@ -155,27 +158,26 @@ async fn round(
             format!("{} is not part of this estate any more", check.by),
         )),
     };
-    let now = ctx.now();
     match answer {
         Ok(answer) => {
             running.result.verdict = Some(answer.verdict);
             running.result.saw = answer.saw;
             match answer.verdict {
                 ProbeVerdict::Healthy => {
-                    let since = *running.healthy_since.get_or_insert(now);
-                    running.over = now >= later(since, check.steady);
+                    let begins = || Patience::of(ctx, check.steady);
+                    running.over = running.steady.get_or_insert_with(begins).is_over();
                 }
-                ProbeVerdict::Unhealthy => running.healthy_since = None,
+                ProbeVerdict::Unhealthy => running.steady = None,
             }
         }
         Err(error) => {
             running.result.verdict = None;
             running.result.saw = error.chain();
-            running.healthy_since = None;
+            running.steady = None;
         }
     }
     // What is healthy when its time ends may finish being steady; what is not has failed.
-    if running.healthy_since.is_none() && now >= later(started, check.within) {
+    if running.steady.is_none() && running.within.is_over() {
         running.over = true;
     }
 }

@@ -24,6 +24,8 @@ mod lock;
 #[cfg(feature = "sqlite")]
 mod looks;
 #[cfg(feature = "sqlite")]
+mod patience;
+#[cfg(feature = "sqlite")]
 mod port;
 #[cfg(feature = "sqlite")]
 mod progress;
@@ -38,6 +40,8 @@ pub mod step;
 mod story;
 #[cfg(feature = "sqlite")]
 pub(crate) mod supervise;
+#[cfg(feature = "sqlite")]
+mod takeover;
 #[cfg(feature = "sqlite")]
 mod turn;
 #[cfg(feature = "sqlite")]

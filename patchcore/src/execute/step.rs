@@ -3,25 +3,29 @@
 //! The axes of its matrix stand here and not beside the test, because only inside the crate the compiler forces a
 //! match over the ports' open enums to be complete: a new verb, answer or promise does not build until it has cells.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use super::{
+    bracket,
+    doing::Doing,
     ensure::{self, Ask, Record},
-    kernel::{ComponentEvent, Effect, Input, Lock, OpResult, OpState, Step},
+    kernel::{ComponentEvent, ComponentState, Effect, Input, OpResult, OpState, Step},
     lock::Locker,
-    looks,
     port::Port,
-    supervise::Caller,
+    supervise::Callers,
 };
 use crate::{
     Timestamp,
     error::{Error, Result},
     id::{ComponentId, OpKey, ProviderName},
+    plan::Target,
     provider::{
-        Begun, Change, Claim, DeployRequest, Deployer, Guarantee, HealthProbe, Held, Located,
-        Observed, OpContext, PortCall, Progress, SubjectResult, Taken, TargetLock,
+        Begun, Bracket, BracketCapabilities, BracketKind, BracketRequest, Change, Claim,
+        DeployRequest, Deployer, Guarantee, Handle, HealthProbe, Held, Holding, Located, Observed,
+        Op, OpContext, Operations, PerComponent, PortCall, Prepared, Progress, SubjectResult,
+        Taken, TargetLock, Undo,
     },
 };
 
@@ -42,7 +46,7 @@ macro_rules! axis {
 }
 
 axis! {
-    /// The verbs of the deploy port.
+    /// The verbs of every port that changes something.
     Verb {
         /// `Refresh`.
         Refresh,
@@ -56,28 +60,60 @@ axis! {
         RollBack,
         /// `Discard`.
         Discard,
+        /// `Take` of the bracket port.
+        Take,
+        /// `GiveBack` of the bracket port.
+        GiveBack,
     }
 }
+
+/// Who serves the brackets of the matrix: another system than the tool of the components.
+pub const ALERTS: &str = "alerts";
 
 impl Verb {
     /// The verb of a request.
     #[must_use]
-    pub const fn of(request: &DeployRequest) -> Self {
+    pub const fn of(request: &PortCall) -> Self {
         match request {
-            DeployRequest::Refresh { .. } => Self::Refresh,
-            DeployRequest::Stage { .. } => Self::Stage,
-            DeployRequest::Apply { .. } => Self::Apply,
-            DeployRequest::Reboot { .. } => Self::Reboot,
-            DeployRequest::RollBack { .. } => Self::RollBack,
-            DeployRequest::Discard { .. } => Self::Discard,
+            PortCall::Deploy(request) => match request {
+                DeployRequest::Refresh { .. } => Self::Refresh,
+                DeployRequest::Stage { .. } => Self::Stage,
+                DeployRequest::Apply { .. } => Self::Apply,
+                DeployRequest::Reboot { .. } => Self::Reboot,
+                DeployRequest::RollBack { .. } => Self::RollBack,
+                DeployRequest::Discard { .. } => Self::Discard,
+            },
+            PortCall::Bracket { request, .. } => match request {
+                BracketRequest::Take { .. } => Self::Take,
+                BracketRequest::GiveBack { .. } => Self::GiveBack,
+            },
         }
     }
 
-    /// A request with this verb, for the component of the change.
+    /// A request with this verb, for the component of the change; `staged` stands for what was taken too.
     #[must_use]
-    pub fn request(self, change: Change, staged: OpKey) -> DeployRequest {
+    pub fn request(self, change: Change, staged: OpKey) -> PortCall {
         let components = vec![change.component.clone()];
-        match self {
+        let bracket = |request| PortCall::Bracket {
+            by: ProviderName::from(ALERTS),
+            request,
+        };
+        let kind = BracketKind::Silence;
+        let deploy = match self {
+            Self::Take => {
+                return bracket(BracketRequest::Take {
+                    components,
+                    kind,
+                    at_least: Duration::from_secs(2 * 3600),
+                });
+            }
+            Self::GiveBack => {
+                return bracket(BracketRequest::GiveBack {
+                    components,
+                    kind,
+                    taken: staged,
+                });
+            }
             Self::Refresh => DeployRequest::Refresh { components },
             Self::Stage => DeployRequest::Stage {
                 changes: vec![change],
@@ -92,7 +128,8 @@ impl Verb {
                 staged,
             },
             Self::Discard => DeployRequest::Discard { components, staged },
-        }
+        };
+        deploy.into()
     }
 
     /// The step of a run that makes such a request. No step refreshes yet: it is tried where staging stands.
@@ -103,7 +140,8 @@ impl Verb {
             Self::Apply => Step::Apply,
             Self::Reboot => Step::Reboot,
             Self::RollBack => Step::RollBack,
-            Self::Discard => Step::GiveBack,
+            Self::Discard | Self::GiveBack => Step::GiveBack,
+            Self::Take => Step::Take,
         }
     }
 }
@@ -375,10 +413,171 @@ pub struct Locked {
     pub port: Arc<dyn TargetLock>,
     /// On whose behalf.
     pub claim: Claim,
-    /// What the journal says that is held.
-    pub held: Option<Lock>,
     /// When this incarnation took the run over.
     pub taken_over: Timestamp,
+}
+
+axis! {
+    /// When what is held around a change is looked at.
+    Occasion {
+        /// It was taken just now.
+        Taken,
+        /// The change that it is held for begins.
+        Changing,
+    }
+}
+
+impl Occasion {
+    /// On which of them a request may look.
+    #[must_use]
+    pub const fn of(request: &PortCall) -> Self {
+        match request {
+            PortCall::Bracket { .. } => Self::Taken,
+            PortCall::Deploy(_) => Self::Changing,
+        }
+    }
+}
+
+axis! {
+    /// What `held` of a bracket says.
+    HeldAnswer {
+        /// It is there.
+        Held,
+        /// It is not.
+        NotHeld,
+        /// The component is left out of the answer.
+        LeftOut,
+        /// An error that passes.
+        ErrorPasses,
+        /// An error that does not pass.
+        Error,
+        /// No answer at all.
+        Never,
+    }
+}
+
+impl HeldAnswer {
+    /// What `held` said of a component.
+    #[must_use]
+    pub fn of(answer: &Result<PerComponent<Holding>>, component: &ComponentId) -> Self {
+        let of_it = match answer {
+            Ok(answer) => match answer.get(component) {
+                Some(of_it) => of_it.as_ref(),
+                None => return Self::LeftOut,
+            },
+            Err(error) => Err(error),
+        };
+        match of_it {
+            Ok(Holding::Held(_)) => Self::Held,
+            Ok(Holding::NotHeld { .. }) => Self::NotHeld,
+            Err(error) if error.is_retryable() => Self::ErrorPasses,
+            Err(_) => Self::Error,
+        }
+    }
+}
+
+/// Whoever is told of each look at what is held, before and after it.
+#[async_trait]
+pub trait HeldWatch: std::fmt::Debug + Send + Sync + 'static {
+    /// Before it is looked. An answer takes the place of the look.
+    async fn before(
+        &self,
+        occasion: Occasion,
+        component: &ComponentId,
+    ) -> Option<Result<PerComponent<Holding>>>;
+    /// Before the answer arrives.
+    async fn after(&self, occasion: Occasion, answer: HeldAnswer) -> Result<()>;
+}
+
+/// Brackets that are watched when they are looked at. A call that the port gains does not build until it is watched here.
+#[derive(Debug)]
+struct WatchedBracket {
+    bracket: Arc<dyn Bracket>,
+    watch: Arc<dyn HeldWatch>,
+    occasion: Occasion,
+}
+
+#[async_trait]
+impl Operations<BracketRequest> for WatchedBracket {
+    fn guarantee(&self, op: &Op<BracketRequest>) -> Guarantee {
+        self.bracket.guarantee(op)
+    }
+
+    fn undo(&self, op: &Op<BracketRequest>) -> Undo<BracketRequest> {
+        self.bracket.undo(op)
+    }
+
+    async fn prepare(&self, ctx: &OpContext, request: &BracketRequest) -> Result<Prepared> {
+        self.bracket.prepare(ctx, request).await
+    }
+
+    async fn begin(&self, ctx: &OpContext, op: &Op<BracketRequest>) -> Result<Begun> {
+        self.bracket.begin(ctx, op).await
+    }
+
+    async fn locate(&self, ctx: &OpContext, op: &Op<BracketRequest>) -> Result<Located> {
+        self.bracket.locate(ctx, op).await
+    }
+
+    async fn observe(
+        &self,
+        ctx: &OpContext,
+        op: &Op<BracketRequest>,
+        handle: &Handle,
+    ) -> Result<Observed> {
+        self.bracket.observe(ctx, op, handle).await
+    }
+}
+
+#[async_trait]
+impl Bracket for WatchedBracket {
+    fn capabilities(&self) -> BracketCapabilities {
+        self.bracket.capabilities()
+    }
+
+    async fn held(
+        &self,
+        ctx: &OpContext,
+        kind: BracketKind,
+        taken: &OpKey,
+        components: &[ComponentId],
+    ) -> Result<PerComponent<Holding>> {
+        let Some(component) = components.first() else {
+            return Ok(PerComponent::new());
+        };
+        let answer = match self.watch.before(self.occasion, component).await {
+            Some(answer) => answer,
+            None => self.bracket.held(ctx, kind, taken, components).await,
+        };
+        let said = HeldAnswer::of(&answer, component);
+        self.watch.after(self.occasion, said).await?;
+        answer
+    }
+}
+
+/// The ports of the world, as one incarnation reaches them for one effect.
+#[derive(Debug)]
+pub struct Ports {
+    /// The tool of every component.
+    pub deployer: Arc<dyn Deployer>,
+    /// Who serves every bracket.
+    pub bracket: Arc<dyn Bracket>,
+    /// Who is told when that is looked at.
+    pub watch: Arc<dyn HeldWatch>,
+    /// Who makes every check.
+    pub probe: Arc<dyn HealthProbe>,
+    /// The lock of the target, where that keeps one.
+    pub lock: Option<Locked>,
+}
+
+impl Ports {
+    fn bracket(&self, occasion: Occasion) -> Arc<dyn Bracket> {
+        Arc::new(WatchedBracket {
+            bracket: Arc::clone(&self.bracket),
+            watch: Arc::clone(&self.watch),
+            occasion,
+        })
+    }
 }
 
 /// Where a test keeps what is recorded.
@@ -390,9 +589,9 @@ pub trait Recorder: Send + Sync {
     async fn may_begin(&self) -> Result<()>;
 }
 
-struct Told<'a>(&'a dyn Recorder);
+struct Told(Arc<dyn Recorder>);
 
-impl Record for Told<'_> {
+impl Record for Told {
     async fn record(&self, event: ComponentEvent) -> Result<()> {
         self.0.record(event).await
     }
@@ -414,105 +613,84 @@ pub struct Asked {
     /// Whom it concerns.
     pub subject: ComponentId,
     /// What.
-    pub request: DeployRequest,
+    pub request: PortCall,
     /// What the journal says of it.
     pub journaled: Option<Box<OpState>>,
 }
 
-/// The production `ensure`.
+/// The production `ensure` of the port that the request is for.
 ///
 /// # Errors
 /// The recorder's.
 pub async fn ensure(
-    port: Arc<dyn Deployer>,
+    ports: Ports,
     ctx: OpContext,
     asked: Asked,
     to: Arc<dyn Recorder>,
 ) -> Result<OpResult> {
-    let ask = Ask {
-        step: asked.step,
-        key: asked.key,
-        subject: asked.subject,
-        request: asked.request,
-        journaled: asked.journaled,
-        give_back_by: None,
-    };
-    let caller = Caller::here(&ProviderName::from("world"));
-    ensure::ensure(&Port::deploy(port), &caller, &ctx, ask, &Told(&*to)).await
+    let to = Told(to);
+    let caller = Callers::Here.of(&ProviderName::from("world"));
+    let (step, key, journaled) = (asked.step, asked.key, asked.journaled);
+    let occasion = Occasion::of(&asked.request);
+    match asked.request {
+        PortCall::Deploy(request) => {
+            let ask = Ask {
+                step,
+                key,
+                subject: asked.subject,
+                request,
+                journaled,
+                give_back_by: None,
+                around: Vec::new(),
+            };
+            ensure::ensure(&Port::deploy(ports.deployer), &caller, &ctx, ask, &to).await
+        }
+        PortCall::Bracket { by, request } => {
+            let port = ports.bracket(occasion);
+            let what = (step, key, request);
+            bracket::ensure(&port, by, &caller, &ctx, what, journaled, &to).await
+        }
+    }
 }
 
-/// What the driver does for an effect of a component, under the lock of its target where that keeps one.
+/// What the driver does for an effect of a component.
 ///
 /// # Errors
 /// The recorder's.
-pub async fn carry_out(
+pub fn carry_out(
     effect: Effect,
-    port: Arc<dyn Deployer>,
-    probe: Arc<dyn HealthProbe>,
-    lock: Option<Locked>,
+    target: &Target,
+    state: &ComponentState,
+    ports: Ports,
     ctx: OpContext,
-    subject: ComponentId,
     to: Arc<dyn Recorder>,
-) -> Result<Option<Input>> {
-    let caller = Caller::here(&ProviderName::from("world"));
-    let lock = lock.map(|lock| Locker {
-        port: lock.port,
-        claim: Arc::new(lock.claim),
-        held: lock.held,
-        taken_over: lock.taken_over,
-    });
-    Ok(match effect {
-        Effect::Ensure {
-            step,
-            key,
-            request: PortCall::Deploy(request),
-            journaled,
-        } => {
-            let held = match &lock {
-                Some(lock) => {
-                    let journaled = journaled.as_deref();
-                    let to = Told(&*to);
-                    lock.hold(&caller, &ctx, &subject, journaled, &to).await?
-                }
-                None => Ok(ctx),
-            };
-            let ctx = match held {
-                Ok(ctx) => ctx,
-                Err(result) => return Ok(Some(Input::Operation(step, result))),
-            };
-            let asked = Asked {
-                step,
-                key,
-                subject,
-                request,
-                journaled,
-            };
-            let result = ensure(port, ctx, asked, to).await?;
-            Some(Input::Operation(step, result))
-        }
-        Effect::Scan => Some(Input::Scan(
-            looks::scan(&port, &caller, &ctx, &subject).await,
-        )),
-        Effect::Check(checks) => {
-            let probes: BTreeMap<ProviderName, Arc<dyn HealthProbe>> = checks
-                .iter()
-                .map(|c| (c.by.clone(), Arc::clone(&probe)))
-                .collect();
-            let results = looks::checks(&probes, &Caller::here, &ctx, &subject, &checks).await;
-            Some(Input::Checks(results))
-        }
-        Effect::Unlock { fence } => {
-            let lapses = match &lock {
-                Some(lock) => lock.give_back(&caller, &ctx, &subject, fence).await,
-                None => Some("the tool keeps no locks any more".to_owned()),
-            };
-            Some(Input::Unlocked { fence, lapses })
-        }
-        // Nothing is taken around a change in it.
-        Effect::None
-        | Effect::Ensure {
-            request: PortCall::Bracket { .. },
-            ..
-        } => None,
-    })
+) -> impl Future<Output = Result<Option<Input>>> + Send + use<> {
+    let occasion = match &effect {
+        Effect::Ensure { request, .. } => Occasion::of(request),
+        Effect::None | Effect::Scan | Effect::Check(_) | Effect::Unlock { .. } => Occasion::Taken,
+    };
+    let bracket = ports.bracket(occasion);
+    let checks = target.checks.iter().map(|check| check.by.clone());
+    let probes = checks.map(|by| (by, Arc::clone(&ports.probe))).collect();
+    let around = target.around.iter().map(|around| around.by.clone());
+    let brackets = around.map(|by| (by, Arc::clone(&bracket))).collect();
+    let doing = Doing {
+        component: target.component.clone(),
+        known_as: target.known_as.clone(),
+        deployer: Some(ports.deployer),
+        tool: target.tool.clone(),
+        callers: Callers::Here,
+        probes: Arc::new(probes),
+        brackets: Arc::new(brackets),
+        ctx,
+        give_back_by: None,
+        around: state.around(),
+        lock: ports.lock.map(|lock| Locker {
+            port: lock.port,
+            claim: Arc::new(lock.claim),
+            held: *state.lock,
+            taken_over: lock.taken_over,
+        }),
+    };
+    doing.run(effect, Told(to))
 }

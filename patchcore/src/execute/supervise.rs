@@ -14,13 +14,31 @@ use crate::{
     provider::OpContext,
 };
 
+/// How the providers of one run are called.
+#[derive(Debug, Clone)]
+pub(super) enum Callers {
+    /// On threads of their own.
+    On(Workers),
+    /// Each call is polled in place, by whoever waits for it.
+    #[cfg(feature = "crash")]
+    Here,
+}
+
+impl Callers {
+    /// For the calls of one provider.
+    pub(super) fn of(&self, provider: &ProviderName) -> Caller {
+        match self {
+            Self::On(workers) => Caller::of(workers, provider),
+            #[cfg(feature = "crash")]
+            Self::Here => Caller::here(provider),
+        }
+    }
+}
+
 /// How providers are called: on threads of their own, each call with a deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    #[cfg(not(feature = "crash"))]
-    workers: Workers,
-    /// None: polled in place, so that a test steps through it, and what it does is the same each time.
-    #[cfg(feature = "crash")]
+    /// None: polled in place, by whoever waits for it.
     workers: Option<Workers>,
     provider: ProviderName,
 }
@@ -29,16 +47,12 @@ impl Caller {
     /// For the calls of one provider.
     pub(crate) fn of(workers: &Workers, provider: &ProviderName) -> Self {
         Self {
-            #[cfg(not(feature = "crash"))]
-            workers: workers.clone(),
-            #[cfg(feature = "crash")]
-            workers: (!workers.are_in_place()).then(|| workers.clone()),
+            workers: Some(workers.clone()),
             provider: provider.clone(),
         }
     }
 
     /// For the calls of one provider, each polled in place by whoever waits for it.
-    #[cfg(feature = "crash")]
     pub(crate) fn here(provider: &ProviderName) -> Self {
         Self {
             workers: None,
@@ -105,20 +119,17 @@ impl Caller {
         let since = ctx.now();
         let deadline = later(since, limit);
         let call = call(ctx.clone().with_deadline(deadline));
-        #[cfg(feature = "crash")]
         let Some(workers) = &self.workers else {
             return tokio::select! {
                 biased;
                 answer = call => answer,
-                () = ctx.clock().reached(deadline) => {
-                    // What would go on is not polled any more: the world of the test says what becomes of it.
+                () = ctx.clock().passed(limit) => {
+                    // What would go on is not polled any more: the world in memory says what becomes of it.
                     let error = self.late(what, limit, since);
                     Err(if may_be_dropped { error.retryable(None) } else { error })
                 }
             };
         };
-        #[cfg(not(feature = "crash"))]
-        let workers = &self.workers;
         let mut running = workers.start(AssertUnwindSafe(call).catch_unwind());
         tokio::select! {
             biased;
@@ -130,7 +141,7 @@ impl Caller {
                     format!("{} was stopped in {what}: its runtime has ended", self.provider),
                 )),
             },
-            () = ctx.clock().reached(deadline) => {
+            () = ctx.clock().passed(limit) => {
                 let stopped = may_be_dropped && running.stop();
                 if !may_be_dropped {
                     running.let_go();
@@ -172,6 +183,8 @@ where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
+    // In a place of its own, because each future that takes it over would keep it once more.
+    let effect = Box::pin(effect);
     tokio::spawn(async move {
         let result = contained(effect).await;
         then(result);

@@ -38,9 +38,6 @@ pub(crate) struct Workers {
     pool: Arc<Pool>,
     /// Dropped with the last clone: nobody starts a call any more.
     _open: Arc<oneshot::Sender<()>>,
-    /// Nobody starts a call here: each is polled by whoever waits for it.
-    #[cfg(feature = "crash")]
-    in_place: bool,
 }
 
 struct Pool {
@@ -79,22 +76,7 @@ impl Workers {
         Self {
             pool,
             _open: Arc::new(open),
-            #[cfg(feature = "crash")]
-            in_place: false,
         }
-    }
-
-    /// Whether calls are polled by whoever waits for them.
-    #[cfg(feature = "crash")]
-    pub(super) const fn are_in_place(&self) -> bool {
-        self.in_place
-    }
-
-    /// The same, with calls polled by whoever waits for them or not.
-    #[cfg(feature = "crash")]
-    pub(super) fn in_place(mut self, in_place: bool) -> Self {
-        self.in_place = in_place;
-        self
     }
 
     /// Starts a call.

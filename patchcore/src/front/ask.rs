@@ -23,12 +23,17 @@ use crate::{
 /// provider, so a quarter of an hour means that it hangs.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
+/// So many components are worked on before others get a turn: a millisecond or less.
+const AT_ONCE: usize = 256;
+
 /// Asks every provider at once.
 pub(super) async fn all(
     providers: &[(ProviderInfo, Ports)],
     clock: &SharedClock,
 ) -> BTreeMap<ProviderName, Answers> {
-    let workers = &Workers::start_in_this_runtime();
+    // Where nothing can block, no thread is needed.
+    let some = providers.iter().any(|(_, ports)| !ports.in_memory);
+    let workers = &some.then(Workers::start_in_this_runtime);
     let asked = providers.iter().map(|(info, ports)| async move {
         let answers = one(info, ports, clock, workers).await;
         (info.name.clone(), answers)
@@ -40,7 +45,7 @@ async fn one(
     info: &ProviderInfo,
     ports: &Ports,
     clock: &SharedClock,
-    workers: &Workers,
+    workers: &Option<Workers>,
 ) -> Answers {
     let ctx = OpContext::reading(
         Arc::clone(clock),
@@ -65,12 +70,19 @@ async fn one(
     let Some(inventory) = &ports.inventory else {
         return answers;
     };
-    let caller = Caller::of(workers, &info.name);
+    let caller = match workers {
+        Some(workers) if !ports.in_memory => Caller::of(workers, &info.name),
+        _ => Caller::here(&info.name),
+    };
     let asked = Arc::clone(inventory);
     let mut listing = within(&caller, "the listing", &ctx, |ctx| async move {
         asked.list(&ctx).await
     })
     .await;
+    if listing.as_ref().is_ok_and(|l| l.sightings.len() > AT_ONCE) {
+        // Whoever waits may have other things to do: what is in memory never waits by itself.
+        tokio::task::yield_now().await;
+    }
     let names: Vec<ComponentId> = listing
         .iter()
         .flat_map(|l| &l.sightings)

@@ -124,6 +124,7 @@ impl Run {
         let taken = RunEvent::TakenOver {
             epoch: journal.epoch(),
             from: journal.opened_before().map(ToString::to_string),
+            forced: None,
         };
         let (kind, body) = kernel::stored(&taken);
         let (at, tseq) = (clock.now(), story.state.events + 1);
@@ -330,6 +331,16 @@ impl Run {
         // The driver may have come to rest meanwhile; then it does not listen and need not.
         let _ = self.0.reins.sender.send(Message::Park);
         self.finished().await
+    }
+
+    /// Brings it to a safe point and waits until it is there: what has begun is finished, nothing new begins, and
+    /// reopening its journal goes on. A run at rest, or over, is at one. Nobody's decision, so nothing of it is recorded
+    /// as one; [`pause`](Self::pause) is a person's.
+    ///
+    /// # Errors
+    /// As [`finished`](Self::finished).
+    pub async fn park(&self) -> Result<Standing> {
+        self.finished_or_parked(Duration::ZERO).await
     }
 
     /// Nothing new starts until somebody lets it go on.

@@ -8,6 +8,7 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::OpContext;
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// Who asks for the lock of a target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Claim {
     /// The journal on whose behalf: its `uid`.
@@ -30,6 +31,7 @@ pub struct Claim {
     pub holder: String,
     /// After so long without a sign of life the holding lapses.
     #[serde(with = "crate::clock::iso")]
+    #[schemars(with = "String")]
     pub lease: Duration,
 }
 
@@ -75,7 +77,7 @@ impl fmt::Display for Claim {
 }
 
 /// One holding of a target's lock, as the target tells it. Every time is by the target's own clock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Held {
     /// By whom.
@@ -83,10 +85,13 @@ pub struct Held {
     /// The number of the holding.
     pub fence: u64,
     /// Since when.
+    #[schemars(with = "String")]
     pub since: Timestamp,
     /// When its holder gave the last sign of life.
+    #[schemars(with = "String")]
     pub seen: Timestamp,
     /// When this was read.
+    #[schemars(with = "String")]
     pub at: Timestamp,
 }
 
@@ -137,7 +142,7 @@ impl Held {
     }
 
     /// Whether somebody else may have it: a later opening of the same journal at once, because the operating system's
-    /// lock on the journal says that the earlier one is gone; everybody else once it lapsed.
+    /// lock on the journal says that the earlier one is gone, or a person replaced it; everybody else once it lapsed.
     #[must_use]
     pub fn yields_to(&self, claim: &Claim) -> bool {
         let goes_on = self.claim.journal == claim.journal && claim.epoch > self.claim.epoch;

@@ -131,6 +131,8 @@ pub struct Ports {
     pub lock: Option<Arc<dyn TargetLock>>,
     /// What is taken around a change and given back after it.
     pub bracket: Option<Arc<dyn Bracket>>,
+    /// Its calls compute and never block: they wait by their context's sleep alone, so no thread is kept for them.
+    pub in_memory: bool,
 }
 
 impl Ports {
@@ -183,6 +185,15 @@ impl Ports {
     }
 }
 
+impl Ports {
+    /// Whose calls never block, because all that they ask is in memory.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+}
+
 impl Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ports")
@@ -192,6 +203,7 @@ impl Debug for Ports {
             .field("probe", &self.probe.is_some())
             .field("lock", &self.lock.is_some())
             .field("bracket", &self.bracket.is_some())
+            .field("in_memory", &self.in_memory)
             .finish()
     }
 }

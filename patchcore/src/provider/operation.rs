@@ -40,8 +40,9 @@ pub trait PortRequest:
 }
 
 /// One operation: what is to be done, under which key, against which baseline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
+#[schemars(bound = "R: JsonSchema")]
 #[non_exhaustive]
 pub struct Op<R: PortRequest> {
     /// Stable over retries and restarts; a retry after a settled result has a new one.
@@ -447,7 +448,7 @@ impl Settled {
 }
 
 /// How an operation is undone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Undo<R> {

@@ -49,7 +49,7 @@ impl std::fmt::Display for ProbeKind {
 }
 
 /// One check of one component.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ProbeRequest {
     /// Whose health.
@@ -58,6 +58,7 @@ pub struct ProbeRequest {
     pub kind: ProbeKind,
     /// How long one try may take.
     #[serde(with = "crate::clock::iso")]
+    #[schemars(with = "String")]
     pub timeout: Duration,
 }
 

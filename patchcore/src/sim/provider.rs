@@ -76,6 +76,7 @@ impl Provider for SimProvider {
 
     fn ports(&self) -> Ports {
         let ports = Ports::none()
+            .in_memory()
             .with_inventory(self.ports.clone())
             .with_source(self.ports.clone())
             .with_deployer(self.ports.clone())

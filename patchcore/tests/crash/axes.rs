@@ -1,6 +1,6 @@
 //! The axes of the matrix that are the test's own; those of the ports stand in the crate.
 
-use patchcore::execute::step::{Answer, LockCall, Promise, Verb};
+use patchcore::execute::step::{Answer, LockCall, Occasion, Promise, Verb};
 
 /// Where a process dies, a call fails, or a zombie falls asleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +51,12 @@ pub(crate) enum Class {
     UnlockedDurable,
     BeforeLook,
     AfterLook,
+    /// Before what was taken is read back, and when the answer did not arrive.
+    BeforeReadBack,
+    AfterReadBack,
+    /// The same when the change begins that it is held for.
+    BeforeHeldStill,
+    AfterHeldStill,
 }
 
 impl Class {
@@ -96,6 +102,22 @@ impl Class {
         Self::UnlockedLost,
         Self::UnlockedDurable,
     ];
+
+    /// The boundaries of looks at what is held.
+    pub(crate) const OF_LOOKS: [Self; 4] = [
+        Self::BeforeReadBack,
+        Self::AfterReadBack,
+        Self::BeforeHeldStill,
+        Self::AfterHeldStill,
+    ];
+
+    /// Before and after a look at what is held.
+    pub(crate) const fn of_held(occasion: Occasion) -> (Self, Self) {
+        match occasion {
+            Occasion::Taken => (Self::BeforeReadBack, Self::AfterReadBack),
+            Occasion::Changing => (Self::BeforeHeldStill, Self::AfterHeldStill),
+        }
+    }
 
     /// Before and after a call of a lock.
     pub(crate) const fn of_lock(call: LockCall) -> (Self, Self) {

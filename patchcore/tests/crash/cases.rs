@@ -14,17 +14,19 @@ use patchcore::{
     },
     execute::{
         kernel::{Resolution, Step},
-        step::{self, LockCall, Promise, Verb},
+        step::{self, ALERTS, LockCall, Occasion, Promise, Verb},
     },
     id::{ComponentId, ProviderName},
-    plan::{GroupFloor, PlanInput, PlannedCheck, RebootRule, plan},
+    plan::{GroupFloor, PlanInput, PlannedBracket, PlannedCheck, RebootRule, Target, plan},
     policy::Calendar,
-    provider::{Listing, ProbeKind},
+    provider::{BracketKind, Listing, ProbeKind},
 };
 
 use super::{
+    brackets::{HeldFault, Meddling},
+    locks::LockFault,
     micro::start,
-    world::{Fault, LockFault, NEW, OLD, PATCH, World},
+    world::{Fault, NEW, OLD, PATCH, World},
 };
 
 const POLICY: &str = r#"
@@ -57,6 +59,9 @@ pub(crate) struct Case {
     /// For how long somebody else wants the locks.
     rival: Duration,
     rival_dies: bool,
+    /// What goes wrong with looks at what is held, and who else changes that.
+    held_fault: Option<(Occasion, HeldFault)>,
+    meddled: Option<(Meddling, Duration)>,
     /// How long applying takes, where it is not the usual.
     applying: Option<Duration>,
     /// Before which steps somebody holds the run, of whom.
@@ -82,6 +87,8 @@ impl Case {
             lock_fault: None,
             rival: Duration::ZERO,
             rival_dies: false,
+            held_fault: None,
+            meddled: None,
             applying: None,
             pauses: Vec::new(),
             same_end: true,
@@ -146,6 +153,52 @@ impl Case {
         for target in &mut self.plan.envelope.targets {
             target.reboot_first |= step == Step::RebootFirst;
         }
+        if step == Step::Take {
+            self = self.silenced();
+        }
+        self
+    }
+
+    /// Alerts are silenced around each of them.
+    fn silenced(mut self) -> Self {
+        for target in &mut self.plan.envelope.targets {
+            target.around.push(around(target, BracketKind::Silence));
+        }
+        self
+    }
+
+    /// And whatever works on them by itself is paused.
+    fn paused(mut self) -> Self {
+        for target in &mut self.plan.envelope.targets {
+            target.around.push(around(target, BracketKind::Pause));
+        }
+        self
+    }
+
+    /// What is held ends by itself after so long.
+    fn at_least(mut self, at_least: Duration) -> Self {
+        for target in &mut self.plan.envelope.targets {
+            for around in &mut target.around {
+                around.at_least = at_least;
+            }
+        }
+        self
+    }
+
+    /// Somebody else does that, so long after something was taken.
+    fn meddled(mut self, meddling: Meddling, after: Duration) -> Self {
+        self.meddled = Some((meddling, after));
+        self
+    }
+
+    fn look_fails(mut self, occasion: Occasion, how: HeldFault) -> Self {
+        self.held_fault = Some((occasion, how));
+        self
+    }
+
+    /// After a crash what happens to it may come earlier on its way.
+    fn ends_otherwise(mut self) -> Self {
+        self.same_end = false;
         self
     }
 
@@ -170,6 +223,14 @@ impl Case {
         world.script.lock_fault = self.lock_fault;
         world.script.rival_until = (!self.rival.is_zero()).then(|| now + self.rival);
         world.script.rival_dies = self.rival_dies;
+        world.brackets.fault = self.held_fault;
+        for target in &self.plan.envelope.targets {
+            let component = &target.component;
+            let wanted = target.around.len();
+            world.brackets.wanted.insert(component.clone(), wanted);
+            let meddles = self.meddled.map(|how| (component.clone(), how));
+            world.brackets.meddles.extend(meddles);
+        }
         let applying = self.applying.map(|takes| (Verb::Apply, takes));
         world.script.takes_of = applying.into_iter().collect();
         for (guest, verb, fault) in &self.faults {
@@ -242,6 +303,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "reboot-first" => ("held before the first restart", "the same, of one"),
             "stage" => ("held before staging", "the same, of one"),
             "apply" => ("held before applying", "the same, of one"),
+            "take" => ("held before it is silenced", "the same, of one"),
             "reboot" => ("held before a restart", "the same, of one"),
             // Nothing is taken around a change in this world.
             _ => continue,
@@ -249,6 +311,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(Case::new(all, &two, Promise::Keyed).held_before(step, None));
         cases.push(Case::new(one, &two, Promise::Keyed).held_before(step, Some("b")));
     }
+    cases.extend(of_brackets());
     for how in Resolution::ALL {
         let (blind, unclear) = match how {
             Resolution::AdoptDone => ("blind, adopted", "unclear, adopted"),
@@ -373,4 +436,81 @@ pub(crate) fn plan_of(policy: &str, guests: &[&str], groups: Vec<RedundancyGroup
         }
     }
     plan
+}
+
+/// Alerts are silenced around the changes.
+fn of_brackets() -> Vec<Case> {
+    let case = |name| Case::new(name, &["a", "b"], Promise::Keyed).silenced();
+    let one = |name| Case::new(name, &["b"], Promise::Keyed).silenced();
+    let seconds = Duration::from_secs;
+    let mut cases = vec![
+        case("silenced, with keys"),
+        Case::new("silenced, searched for", &["a", "b"], Promise::Locatable).silenced(),
+        Case::new("silenced, by state", &["a", "b"], Promise::StateOnly).silenced(),
+        case("silenced, and the patch fails").fault("a", Verb::Apply, Fault::Fails),
+        case("silenced, and it breaks in the soak").fault("a", Verb::Apply, Fault::BreaksLater),
+        case("silenced, and nobody can say whether").fault("a", Verb::Take, Fault::LeftOut),
+        case("silenced, and that is refused").fault("a", Verb::Take, Fault::Refused),
+        case("silenced, and nobody can say whether it ended").fault(
+            "a",
+            Verb::GiveBack,
+            Fault::LeftOut,
+        ),
+        case("silenced, and ending it fails").fault("a", Verb::GiveBack, Fault::Fails),
+        case("silenced and paused").paused(),
+        one("silenced and paused, and the patch fails")
+            .paused()
+            .fault("b", Verb::Apply, Fault::Fails),
+        Case::new("paused, and it breaks in the soak", &["b"], Promise::Keyed)
+            .paused()
+            .fault("b", Verb::Apply, Fault::BreaksLater),
+        one("silenced, under a lock").locked(),
+        one("silenced, and that is a lie").fault("b", Verb::Take, Fault::Lies),
+        one("silenced, and over before the change").at_least(seconds(30)),
+        one("silenced, and somebody else ends it before the change")
+            .meddled(Meddling::Ends, seconds(20)),
+        one("silenced, and somebody else ends it in the change")
+            .meddled(Meddling::Ends, seconds(60))
+            .ends_otherwise(),
+        one("silenced, and somebody else prolongs it").meddled(Meddling::Changes, seconds(60)),
+        Case::new(
+            "paused, searched for, and somebody else takes it",
+            &["b"],
+            Promise::Locatable,
+        )
+        .paused()
+        .meddled(Meddling::Changes, seconds(60)),
+    ];
+    for occasion in Occasion::ALL {
+        let [once, fails, never, leaves_out] = match occasion {
+            Occasion::Taken => [
+                "silenced, and reading it back fails once",
+                "silenced, and reading it back fails",
+                "silenced, and reading it back is never answered",
+                "silenced, and read back without the guest",
+            ],
+            Occasion::Changing => [
+                "silenced, and looking at it again fails once",
+                "silenced, and looking at it again fails",
+                "silenced, and looking at it again is never answered",
+                "silenced, and looked at again without the guest",
+            ],
+        };
+        cases.extend([
+            one(once).look_fails(occasion, HeldFault::FailsOnce),
+            one(fails).look_fails(occasion, HeldFault::Fails),
+            one(never).look_fails(occasion, HeldFault::NeverOnce),
+            one(leaves_out).look_fails(occasion, HeldFault::LeavesOut),
+        ]);
+    }
+    cases
+}
+
+fn around(target: &Target, kind: BracketKind) -> PlannedBracket {
+    PlannedBracket {
+        kind,
+        by: ALERTS.into(),
+        known_as: target.known_as.clone(),
+        at_least: Duration::from_secs(6 * 3600),
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use patchcore::{
     execute::{
-        kernel::{Components, OpResult, RunState, Step},
+        kernel::{Components, OpResult, Phase, RunState, Step},
         step::{Answer, Promise, Verb},
     },
     id::{ComponentId, OpKey},
@@ -17,6 +17,7 @@ use patchcore::{
 
 use super::{
     axes::{Cell, Class, Life},
+    brackets::is_first_change,
     world::{Call, QUIET, Who, World},
 };
 
@@ -53,6 +54,14 @@ pub(crate) enum Invariant {
     LedgerExplains,
     /// At the end nothing is owed, and nothing is kept.
     NothingLeft,
+    /// Nobody who is back in service is silenced.
+    AlertsOn,
+    /// Nothing is changed but under what must be held around it.
+    HeldDuring,
+    /// What somebody else changed meanwhile is left as it is.
+    FightLeft,
+    /// And it is reported.
+    FightTold,
     /// No more are out of service at once than the budget says.
     BudgetKept,
     /// No group is below its floor.
@@ -118,6 +127,11 @@ pub(crate) fn operations(
                 !(call.stale && world.checks_fences),
                 Invariant::StaleFenceIdle,
                 || format!("{key} was begun by {:?} with a stale fence", call.who),
+            );
+            to.must(
+                !(call.bare && call.who != Who::Copy && is_first_change(call)),
+                Invariant::HeldDuring,
+                || format!("{key} was begun without what must be held around it"),
             );
             to.must(
                 call.locked || call.stale && !world.checks_fences,
@@ -233,7 +247,10 @@ pub(crate) fn result(
             });
         }
         OpResult::Failed(why) | OpResult::NotStarted(why) => {
-            to.must(!truth.done && !truth.at_work, Invariant::ResultTrue, || {
+            // What is taken is read back, so that the lie is found out at once.
+            let found_out = lied && cell.verb == Verb::Take;
+            let is_so = !truth.done && (!truth.at_work || found_out);
+            to.must(is_so, Invariant::ResultTrue, || {
                 format!("it is said to have failed: {truth:?} {why:?}")
             })
         }
@@ -288,6 +305,24 @@ pub(crate) fn explained(world: &World, told: &Told<'_>, to: &mut Verdict) {
                 )
             });
         }
+        for (key, kind) in guest.held.ours() {
+            let owed = state.owed.iter().any(|o| o.taken_by == *key);
+            to.must(owed, Invariant::LedgerExplains, || {
+                format!(
+                    "{key} holds a {} of {component}, and nobody owes it: {:?}",
+                    kind.slug(),
+                    state.phase
+                )
+            });
+        }
+        let serves = matches!(
+            state.phase,
+            Phase::InService | Phase::ConfirmVersions | Phase::ConfirmHealth | Phase::AwaitWayBack
+        );
+        let held = guest.held.ours().next().filter(|_| serves);
+        to.must(held.is_none(), Invariant::AlertsOn, || {
+            format!("{component} has {held:?} in {:?}", state.phase)
+        });
         for job in world.jobs.iter().filter(|j| !j.over) {
             if job.subject != *component {
                 continue;
@@ -319,8 +354,24 @@ pub(crate) fn at_the_end(world: &World, told: &Told<'_>, to: &mut Verdict) {
             format!("{component} was patched under {} keys", keys.len())
         });
         let state = &told.components[component];
+        let changed = world.brackets.said_changed.iter();
+        for (_, taken) in changed.filter(|(of, _)| of == component) {
+            let is_told = state.fights.iter().any(|f| f.taken_by == *taken);
+            to.must(is_told, Invariant::FightTold, || {
+                format!("{taken} around {component} was changed, and nobody tells")
+            });
+        }
         to.must(state.owed.is_empty(), Invariant::NothingLeft, || {
             format!("{component} owes {:?}", state.owed)
+        });
+        let held = guest.held.ours().next();
+        let attested = told.attested.contains(component);
+        to.must(held.is_none() || attested, Invariant::NothingLeft, || {
+            format!("{component} has {held:?} at the end")
+        });
+        let overwritten = &guest.held.overwritten;
+        to.must(overwritten.is_empty(), Invariant::FightLeft, || {
+            format!("somebody else had {overwritten:?} of {component} by then")
         });
         let kept = guest.kept.is_empty() || told.attested.contains(component);
         to.must(kept, Invariant::NothingLeft, || {

@@ -2,16 +2,19 @@
 //!
 //! `cargo xtask test crash` runs it and shows what it prints; `--full` among its arguments goes deeper.
 //! `--seed N` runs one seed of the driver and tells everything, `--seeds N` so many, `--clocks` what becomes of waits when
-//! the clock is set; `--mutant NAME` before one of these plants a fault.
+//! the clock is set, `--case WORDS` only the whole runs with these words in their name; `--mutant NAME` before one of these
+//! plants a fault.
 #![expect(
     clippy::expect_used,
     reason = "a test says what went wrong by panicking"
 )]
 
 mod axes;
+mod brackets;
 mod cases;
 mod driver;
 mod judge;
+mod locks;
 mod micro;
 mod rules;
 mod stepper;
@@ -25,7 +28,7 @@ use std::process::ExitCode;
 use patchcore::mutant::{Mutant, plant};
 
 use driver::{ClockRow, Clocks, again, replay, rows, seeds};
-use sweep::{Depth, sweep};
+use sweep::{Depth, sweep, whole_runs};
 use table::{Caught, CaughtBySeeds};
 
 /// So many seeds drive the real driver.
@@ -59,7 +62,11 @@ fn main() -> ExitCode {
         print!("{}", Clocks(&rows));
         return code(rows.iter().all(ClockRow::holds));
     }
-    let cases = cases::cases();
+    let mut cases = cases::cases();
+    if let Some(at) = words.iter().position(|word| word == "--case") {
+        let wanted = words.get(at + 1).cloned().unwrap_or_default();
+        cases.retain(|case| case.name.contains(&wanted));
+    }
     let ends: Vec<Vec<String>> = cases
         .iter()
         .map(|case| whole::run(case, whole::Hurt::NOT, None).end)
@@ -68,6 +75,9 @@ fn main() -> ExitCode {
         full,
         to_the_first: false,
     };
+    if words.iter().any(|word| word == "--case") {
+        return only_cases(&cases, &ends, depth);
+    }
     let seen = sweep(&cases, &ends, depth);
     let mut caught = Vec::new();
     for mutant in Mutant::ALL {
@@ -95,6 +105,18 @@ fn main() -> ExitCode {
     };
     print!("{told}");
     code(told.holds())
+}
+
+/// Hurts whole runs and nothing else.
+fn only_cases(cases: &[cases::Case], ends: &[Vec<String>], depth: Depth) -> ExitCode {
+    let seen = whole_runs(cases, ends, depth);
+    for ((name, points, runs, _), end) in seen.cases.iter().zip(ends) {
+        println!("{name}: {points} points, {runs} runs, ends {end:?}");
+    }
+    for (invariant, (n, what)) in &seen.violations {
+        println!("FAILED: {invariant:?}, {n} times: {what}");
+    }
+    code(seen.violations.is_empty())
 }
 
 fn code(holds: bool) -> ExitCode {

@@ -17,13 +17,15 @@ use patchcore::{
         step::{self, Answer, Asked, Promise, Recorder, Verb},
     },
     id::{ComponentId, OpKey},
-    provider::{Change, DeployRequest},
+    provider::{BracketKind, Change, PortCall},
 };
 
 use super::{
     axes::{Cell, Class, Life},
     judge::{self, Invariant, Truth, Verdict, Violation},
-    stepper::{At, Bench, FOREVER, Incarnation, Port, Stop, context, poll_once, recorded, word},
+    stepper::{
+        At, Bench, FOREVER, Incarnation, Port, Stop, context, poll_once, ports, recorded, word,
+    },
     world::{Locating, NEW, OLD, Observing, PATCH, World},
 };
 
@@ -102,7 +104,7 @@ struct Trial {
     bench: Bench,
     journal: Arc<Mutex<Journal>>,
     key: OpKey,
-    request: DeployRequest,
+    request: PortCall,
     verdict: Verdict,
 }
 
@@ -183,6 +185,9 @@ impl Trial {
         let guest = world.guests.get_mut(GUEST).expect("it is there");
         if matches!(cell.verb, Verb::Apply | Verb::RollBack | Verb::Discard) {
             guest.kept.insert(staged.clone());
+        }
+        if cell.verb == Verb::GiveBack {
+            guest.held.take(staged.clone(), BracketKind::Silence, None);
         }
         if cell.verb == Verb::RollBack {
             guest.version = NEW.to_owned();
@@ -283,7 +288,8 @@ impl Trial {
             journal: Arc::clone(&self.journal),
         };
         let port = Arc::new(Port(Arc::clone(&of)));
-        let future = Box::pin(step::ensure(port, context(&of), asked, Arc::new(pen)));
+        let ports = ports(&port, None);
+        let future = Box::pin(step::ensure(ports, context(&of), asked, Arc::new(pen)));
         Running {
             of,
             future: Some(future),

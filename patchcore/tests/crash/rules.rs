@@ -4,7 +4,7 @@ use patchcore::execute::step::{Answer, LockAnswer, LockCall, Promise, Verb};
 
 use super::{
     axes::{Cell, Class, Life},
-    sweep::LockCell,
+    sweep::{Caller, LockCell},
 };
 
 /// Why cells cannot be hit, and which.
@@ -68,7 +68,10 @@ pub(crate) const IMPOSSIBLE: &[Rule] = &[
             c.answer == Answer::Done
                 && c.class.is_fresh()
                 && c.kept.promise != Promise::StateOnly
-                && matches!(c.verb, Verb::Apply | Verb::RollBack | Verb::Discard)
+                && matches!(
+                    c.verb,
+                    Verb::Apply | Verb::RollBack | Verb::Discard | Verb::GiveBack
+                )
         },
     },
     Rule {
@@ -151,6 +154,12 @@ pub(crate) const NO_LOCK_SAYS_SO: &[LockRule] = &[
         why: "who holds it has it",
         explains: |(call, answer, _)| {
             *call == LockCall::Renew && matches!(answer, LockAnswer::TakenOver | LockAnswer::HeldBy)
+        },
+    },
+    LockRule {
+        why: "one that slept may not wait for a holding to lapse: its journal refuses it",
+        explains: |(call, answer, caller)| {
+            (*call, *answer, *caller) == (LockCall::Take, LockAnswer::TakenOver, Caller::Zombie)
         },
     },
 ];

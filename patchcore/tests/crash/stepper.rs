@@ -17,18 +17,20 @@ use patchcore::{
     Error, ErrorKind, Result, Timestamp,
     clock::{AtWork, Clock},
     estate::Scan,
-    execute::step::{Answer, LockAnswer, LockCall, LockWatch, Verb},
+    execute::step::{Answer, LockAnswer, LockCall, LockWatch, Locked, Ports, Verb},
     id::ComponentId,
     provider::{
-        Begun, CancelToken, Claim, DeployRequest, Deployer, DeployerCapabilities, Guarantee,
-        Handle, HealthProbe, Held, Located, Observed, Op, OpContext, Operations, PerComponent,
-        Prepared, ProbeAnswer, ProbeRequest, ProbeVerdict, Taken, TargetLock, Undo,
+        Begun, CancelToken, Claim, Deployer, DeployerCapabilities, Guarantee, Handle, HealthProbe,
+        Held, Located, Observed, Op, OpContext, Operations, PerComponent, Prepared, ProbeAnswer,
+        ProbeRequest, ProbeVerdict, Taken, TargetLock, Undo,
     },
 };
 
 use super::{
     axes::Class,
-    world::{Locating, LockFault, Observing, Who, World, guarantee, subject},
+    brackets::Wanted,
+    locks::LockFault,
+    world::{Locating, Observing, Who, World, guarantee, subject},
 };
 
 /// The world and whoever waits for its time.
@@ -195,7 +197,7 @@ impl Incarnation {
         matches!(self.check(class), Verdict::Stop)
     }
 
-    fn pass(&self, class: Class) -> Pass<'_> {
+    pub(crate) fn pass(&self, class: Class) -> Pass<'_> {
         Pass {
             of: self,
             class: Some(class),
@@ -204,7 +206,7 @@ impl Incarnation {
 }
 
 /// A point that is passed, or not.
-struct Pass<'a> {
+pub(crate) struct Pass<'a> {
     of: &'a Incarnation,
     class: Option<Class>,
 }
@@ -342,8 +344,19 @@ pub(crate) fn context(of: &Arc<Incarnation>) -> OpContext {
 #[derive(Debug)]
 pub(crate) struct Port(pub(crate) Arc<Incarnation>);
 
+/// All of them, for one effect.
+pub(crate) fn ports(port: &Arc<Port>, lock: Option<Locked>) -> Ports {
+    Ports {
+        deployer: Arc::clone(port) as _,
+        bracket: Arc::clone(port) as _,
+        watch: Arc::clone(port) as _,
+        probe: Arc::clone(port) as _,
+        lock,
+    }
+}
+
 impl Port {
-    fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+    pub(crate) fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         self.0.bench.world(look)
     }
 
@@ -374,23 +387,23 @@ impl Port {
 }
 
 #[async_trait]
-impl Operations<DeployRequest> for Port {
-    fn guarantee(&self, op: &Op<DeployRequest>) -> Guarantee {
+impl<R: Wanted> Operations<R> for Port {
+    fn guarantee(&self, op: &Op<R>) -> Guarantee {
         self.world(|w| guarantee(w.promise(&op.request)))
     }
 
-    fn undo(&self, op: &Op<DeployRequest>) -> Undo<DeployRequest> {
-        World::undo(op)
+    fn undo(&self, op: &Op<R>) -> Undo<R> {
+        R::undo(op)
     }
 
-    async fn prepare(&self, _: &OpContext, request: &DeployRequest) -> Result<Prepared> {
+    async fn prepare(&self, _: &OpContext, request: &R) -> Result<Prepared> {
         self.0.pass(Class::BeforePrepare).await?;
         let answer = self.world(|w| w.prepare(request));
         self.0.pass(Class::AfterPrepare).await?;
         answer
     }
 
-    async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
+    async fn begin(&self, ctx: &OpContext, op: &Op<R>) -> Result<Begun> {
         let set_out_stale = self.world(|w| w.newest > self.0.number);
         self.0.pass(Class::BeginNotSent).await?;
         let who = self.who();
@@ -400,7 +413,7 @@ impl Operations<DeployRequest> for Port {
         answer
     }
 
-    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+    async fn locate(&self, ctx: &OpContext, op: &Op<R>) -> Result<Located> {
         self.0.pass(Class::BeforeLocate).await?;
         if self.hangs(true) {
             self.note(Some(Answer::Never));
@@ -419,12 +432,7 @@ impl Operations<DeployRequest> for Port {
         answer
     }
 
-    async fn observe(
-        &self,
-        ctx: &OpContext,
-        op: &Op<DeployRequest>,
-        handle: &Handle,
-    ) -> Result<Observed> {
+    async fn observe(&self, ctx: &OpContext, op: &Op<R>, handle: &Handle) -> Result<Observed> {
         let class = match self.world(|w| w.at_work(&op.key)) {
             true => Class::Observing,
             false => Class::EffectOver,
@@ -570,6 +578,8 @@ pub(crate) const fn word(verb: Verb) -> &'static str {
         Verb::Reboot => "reboot",
         Verb::RollBack => "roll-back",
         Verb::Discard => "discard",
+        Verb::Take => "take",
+        Verb::GiveBack => "give-back",
     }
 }
 

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     axes::{Class, cells},
+    brackets::HeldSaid,
     cases::Case,
     judge::{Invariant, Violation},
+    locks::LockSaid,
     micro, rules,
     stepper::At,
     whole::{self, Hurt},
-    world::{LockSaid, Who},
+    world::Who,
 };
 
-use patchcore::execute::step::{LockAnswer, LockCall};
+use patchcore::execute::step::{HeldAnswer, LockAnswer, LockCall, Occasion};
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +49,12 @@ pub(crate) struct Sweep {
     /// The number of violations of each invariant, with the first one.
     pub(crate) violations: BTreeMap<Invariant, (usize, String)>,
     pub(crate) classes: BTreeSet<Class>,
-    /// How often a run was hurt at each boundary of a lock: crashed, and put to sleep.
+    /// How often a run was hurt at each boundary of a lock or a look: crashed, and put to sleep.
     pub(crate) of_locks: BTreeMap<Class, [usize; 2]>,
     /// How often a lock said what to whom.
     pub(crate) lock_cells: BTreeMap<LockCell, usize>,
+    /// The same of looks at what is held around changes.
+    pub(crate) held_cells: BTreeMap<HeldCell, usize>,
 }
 
 /// Who calls a lock.
@@ -69,6 +73,19 @@ impl Caller {
 /// One cell of the matrix of locks.
 pub(crate) type LockCell = (LockCall, LockAnswer, Caller);
 
+/// One cell of the matrix of looks at what is held.
+pub(crate) type HeldCell = (Occasion, HeldAnswer, Caller);
+
+impl Caller {
+    const fn of(who: Who, stale: bool) -> Self {
+        match who {
+            _ if stale => Self::Zombie,
+            Who::Ours(1) => Self::First,
+            _ => Self::Next,
+        }
+    }
+}
+
 impl Sweep {
     fn take(&mut self, violations: Vec<Violation>) {
         for violation in violations {
@@ -81,13 +98,16 @@ impl Sweep {
 
     fn take_locks(&mut self, says: &[LockSaid]) {
         for said in says {
-            let caller = match said.who {
-                _ if said.stale => Caller::Zombie,
-                Who::Ours(1) => Caller::First,
-                _ => Caller::Next,
-            };
-            let cell = (said.call, said.answer, caller);
+            let cell = (said.call, said.answer, Caller::of(said.who, said.stale));
             *self.lock_cells.entry(cell).or_default() += 1;
+        }
+    }
+
+    fn take_looks(&mut self, says: &[HeldSaid]) {
+        for said in says {
+            let caller = Caller::of(said.who, said.stale);
+            let cell = (said.occasion, said.answer, caller);
+            *self.held_cells.entry(cell).or_default() += 1;
         }
     }
 
@@ -96,8 +116,8 @@ impl Sweep {
     }
 }
 
-/// Tries everything. `ends` are the ends of the cases without a crash.
-pub(crate) fn sweep(cases: &[Case], ends: &[Vec<String>], depth: Depth) -> Sweep {
+/// Hurts the whole runs. `ends` are their ends without a crash.
+pub(crate) fn whole_runs(cases: &[Case], ends: &[Vec<String>], depth: Depth) -> Sweep {
     let mut sweep = Sweep {
         rules: vec![0; rules::IMPOSSIBLE.len()],
         ..Sweep::default()
@@ -105,8 +125,17 @@ pub(crate) fn sweep(cases: &[Case], ends: &[Vec<String>], depth: Depth) -> Sweep
     for (case, end) in cases.iter().zip(ends) {
         of_case(case, end, depth, &mut sweep);
         if sweep.done(depth) {
-            return sweep;
+            break;
         }
+    }
+    sweep
+}
+
+/// Tries everything.
+pub(crate) fn sweep(cases: &[Case], ends: &[Vec<String>], depth: Depth) -> Sweep {
+    let mut sweep = whole_runs(cases, ends, depth);
+    if sweep.done(depth) {
+        return sweep;
     }
     for cell in cells() {
         let tried = micro::try_cell(cell, depth.full);
@@ -139,6 +168,7 @@ fn of_case(case: &Case, end: &[String], depth: Depth, sweep: &mut Sweep) {
     let plain = whole::run(case, Hurt::NOT, end);
     let points = plain.passed[0];
     sweep.take_locks(&plain.lock_says);
+    sweep.take_looks(&plain.held_says);
     sweep.runs += 1;
     sweep.take(named(case, Hurt::NOT, plain.verdict.0));
     let mut states = BTreeSet::new();
@@ -152,13 +182,14 @@ fn of_case(case: &Case, end: &[String], depth: Depth, sweep: &mut Sweep) {
             let report = whole::run(case, hurt, end);
             sweep.runs += 1;
             for class in &report.classes {
-                if Class::OF_LOCKS.contains(class) {
+                if Class::OF_LOCKS.contains(class) || Class::OF_LOOKS.contains(class) {
                     let of_it = sweep.of_locks.entry(*class).or_default();
                     of_it[usize::from(wakes_after.is_some())] += 1;
                 }
             }
             sweep.classes.extend(report.classes);
             sweep.take_locks(&report.lock_says);
+            sweep.take_looks(&report.held_says);
             sweep.take(named(case, hurt, report.verdict.0));
             if sweep.done(depth) {
                 return;

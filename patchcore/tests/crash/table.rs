@@ -3,7 +3,7 @@
 use std::fmt;
 
 use patchcore::{
-    execute::step::{Answer, LockAnswer, LockCall, Verb},
+    execute::step::{Answer, HeldAnswer, LockAnswer, LockCall, Occasion, Verb},
     mutant::Mutant,
 };
 
@@ -12,7 +12,7 @@ use super::{
     driver::{ClockRow, Clocks, Seeds},
     judge::Invariant,
     rules::{IMPOSSIBLE, NO_LOCK_SAYS_SO, lock_rule},
-    sweep::{Caller, LockCell, Row, Sweep},
+    sweep::{Caller, HeldCell, LockCell, Row, Sweep},
 };
 
 /// What became of one mutant.
@@ -42,7 +42,8 @@ impl Told {
         let all = Class::OF_ONE
             .into_iter()
             .chain(Class::OF_RUNS)
-            .chain(Class::OF_LOCKS);
+            .chain(Class::OF_LOCKS)
+            .chain(Class::OF_LOOKS);
         all.filter(|class| !self.seen.classes.contains(class))
             .collect()
     }
@@ -67,6 +68,28 @@ impl Told {
         wrong.map(|cell| format!("{cell:?}")).collect()
     }
 
+    /// Every cell of the matrix of looks at what is held: how often it was hit.
+    fn held_cells(&self) -> Vec<(HeldCell, usize)> {
+        let cells = Occasion::ALL.into_iter().flat_map(|occasion| {
+            HeldAnswer::ALL.into_iter().flat_map(move |answer| {
+                Caller::ALL
+                    .into_iter()
+                    .map(move |who| (occasion, answer, who))
+            })
+        });
+        let hit = |cell: &HeldCell| self.seen.held_cells.get(cell).copied();
+        cells
+            .map(|cell| (cell, hit(&cell).unwrap_or_default()))
+            .collect()
+    }
+
+    /// Those that nothing hits.
+    fn held_cells_empty(&self) -> Vec<HeldCell> {
+        let cells = self.held_cells().into_iter();
+        let empty = cells.filter(|(_, hit)| *hit == 0);
+        empty.map(|(cell, _)| cell).collect()
+    }
+
     /// Whether nothing was found.
     pub(crate) fn holds(&self) -> bool {
         self.seen.violations.is_empty()
@@ -75,6 +98,7 @@ impl Told {
             && self.seen.rules.iter().all(|n| *n > 0)
             && self.never_passed().is_empty()
             && self.lock_cells_wrong().is_empty()
+            && self.held_cells_empty().is_empty()
             && self.caught.iter().all(|c| c.by.is_some())
             && self.clocks.iter().all(ClockRow::holds)
             && self.driven.holds()
@@ -139,6 +163,18 @@ impl fmt::Display for Told {
             }
             writeln!(f)?;
         }
+        writeln!(
+            f,
+            "\n| what is held, looked at when it is | says | to the first life | to a later one | to one that slept |\n|---|---|---|---|---|"
+        )?;
+        for three in self.held_cells().chunks(Caller::ALL.len()) {
+            let ((occasion, answer, _), _) = three[0];
+            write!(f, "| {occasion:?} | {answer:?} |")?;
+            for (_, hit) in three {
+                write!(f, " {hit} |")?;
+            }
+            writeln!(f)?;
+        }
         write!(f, "{}", Clocks(&self.clocks))?;
         write!(f, "{}", self.driven)?;
         writeln!(
@@ -164,6 +200,9 @@ impl fmt::Display for Told {
         write!(f, "{}", self.driven.failures())?;
         for cell in self.lock_cells_wrong() {
             writeln!(f, "FAILED: a cell of the locks: {cell}")?;
+        }
+        for cell in self.held_cells_empty() {
+            writeln!(f, "FAILED: nothing hits {cell:?}")?;
         }
         for (invariant, (n, what)) in &seen.violations {
             writeln!(f, "FAILED: {invariant:?}, {n} times: {what}")?;

@@ -25,11 +25,12 @@ use patchcore::{
 
 use super::{
     axes::Class,
+    brackets::HeldSaid,
     cases::Case,
     judge::{self, Invariant, Told, Verdict},
+    locks::LockSaid,
     micro::{fenced, start},
-    stepper::{At, Bench, FOREVER, Incarnation, Port, Stop, context, poll_once, recorded},
-    world::LockSaid,
+    stepper::{At, Bench, FOREVER, Incarnation, Port, Stop, context, poll_once, ports, recorded},
 };
 
 /// One decision in the journal.
@@ -133,6 +134,8 @@ struct Process<'a> {
     book: Book,
     since: Timestamp,
     in_flight: BTreeMap<ComponentId, Flight>,
+    /// Its journal refused it: what it has in flight comes to its end, and nothing follows.
+    is_refused: bool,
 }
 
 enum Turn {
@@ -148,6 +151,14 @@ enum Turn {
 impl Process<'_> {
     /// Everything that can be done at this moment.
     fn turn(&mut self) -> Turn {
+        while self.is_refused {
+            match self.hear() {
+                Some(Ok(())) => {}
+                Some(Err(turn)) => return turn,
+                None if self.in_flight.is_empty() => return Turn::Broken,
+                None => return Turn::Idle(None),
+            }
+        }
         loop {
             let envelope = &self.case.plan.envelope;
             let story = lock(&self.book.story).clone();
@@ -219,18 +230,17 @@ impl Process<'_> {
             };
             let doing = step::carry_out(
                 effect,
-                Arc::clone(&port) as _,
-                port,
-                self.lock(state),
+                target,
+                state,
+                ports(&port, self.lock()),
                 context(&self.book.of),
-                target.known_as.clone(),
                 Arc::new(pen),
             );
             self.in_flight.insert(component.clone(), Box::pin(doing));
         }
     }
 
-    fn lock(&self, state: &ComponentState) -> Option<Locked> {
+    fn lock(&self) -> Option<Locked> {
         let number = self.book.of.number;
         let watched = || WatchedLock {
             lock: Port(Arc::clone(&self.book.of)),
@@ -244,7 +254,6 @@ impl Process<'_> {
                 number,
                 format!("process {number}"),
             ),
-            held: *state.lock,
             taken_over: self.since,
         })
     }
@@ -313,6 +322,8 @@ pub(crate) struct Report {
     pub(crate) state: Option<String>,
     /// What the locks of targets said.
     pub(crate) lock_says: Vec<LockSaid>,
+    /// What was said of what is held around changes.
+    pub(crate) held_says: Vec<HeldSaid>,
 }
 
 struct Run<'a> {
@@ -373,6 +384,7 @@ impl<'a> Run<'a> {
             since: self.bench.now(),
             book,
             in_flight: BTreeMap::new(),
+            is_refused: false,
         }
     }
 
@@ -384,6 +396,7 @@ impl<'a> Run<'a> {
             end: Vec::new(),
             state: None,
             lock_says: Vec::new(),
+            held_says: Vec::new(),
         };
         let mut zombie = None;
         let mut life = self.process(hurt.first);
@@ -417,7 +430,9 @@ impl<'a> Run<'a> {
         }
         self.at_the_end(&life);
         report.end = self.end(&life);
-        report.lock_says = self.bench.world(|w| w.lock_says.clone());
+        (report.lock_says, report.held_says) = self
+            .bench
+            .world(|w| (w.lock_says.clone(), w.brackets.says.clone()));
         report
     }
 
@@ -505,7 +520,10 @@ impl<'a> Run<'a> {
                     match zombie.turn() {
                         Turn::Idle(wake) => wakes.extend(wake),
                         // Its journal refuses it. What it has in flight goes on until it is stopped, too.
-                        Turn::Broken => zombie_over = zombie.in_flight.is_empty(),
+                        Turn::Broken => {
+                            zombie.is_refused = true;
+                            zombie_over = zombie.in_flight.is_empty();
+                        }
                         Turn::Ended | Turn::Stopped => zombie_over = true,
                     }
                 }
@@ -518,6 +536,8 @@ impl<'a> Run<'a> {
             match wakes.into_iter().filter(|at| *at > now).min() {
                 Some(wake) if wake <= until => self.bench.move_to(wake),
                 _ if ended => return false,
+                // Whoever slept was the last that waited for a time.
+                None if self.somebody_steers(life) => {}
                 _ => {
                     self.verdict
                         .must(false, Invariant::Ends, || "it never ends".to_owned());

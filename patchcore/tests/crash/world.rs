@@ -8,15 +8,20 @@ use std::{
 
 use patchcore::{
     Error, ErrorKind, Failure, Result, Timestamp,
-    execute::step::{Answer, LockAnswer, LockCall, Promise, Verb},
+    execute::step::{Answer, LockCall, Promise, Verb},
     id::{ComponentId, OpKey},
     provider::{
-        Baseline, Begun, Claim, DeployRequest, Evidence, Guarantee, Handle, Held, Located,
-        Observed, Op, PortRequest as _, Prepared, Progress, Settled, SubjectResult, Taken, Undo,
+        Baseline, Begun, BracketRequest, DeployRequest, Evidence, Guarantee, Handle, Located,
+        Observed, Op, PortCall, PortRequest, Prepared, Progress, Settled, SubjectResult, Undo,
     },
     sim::Locks,
 };
 use serde::{Deserialize, Serialize};
+
+use super::{
+    brackets::{Asks, Brackets, Held as HeldAround, Wanted, prepared},
+    locks::{LockFault, LockSaid},
+};
 
 /// How long a target remembers a finished operation.
 pub(crate) const MEMORY: Duration = Duration::from_secs(24 * 3600);
@@ -86,27 +91,6 @@ pub(crate) enum Fault {
     Lies,
 }
 
-/// What is wrong with one call of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum LockFault {
-    FailsOnce,
-    Fails,
-    NeverOnce,
-}
-
-/// One call of a lock and its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct LockSaid {
-    pub(crate) who: Who,
-    /// Whether there was a later incarnation by then.
-    pub(crate) stale: bool,
-    pub(crate) call: LockCall,
-    pub(crate) answer: LockAnswer,
-}
-
-/// The journal of somebody else who patches the same targets.
-const RIVAL: &str = "k";
-
 /// How the world behaves beside its promises.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Script {
@@ -129,7 +113,7 @@ pub(crate) struct Script {
     /// That somebody takes the lock and is never heard of again.
     pub(crate) rival_dies: bool,
     /// What somebody with a copy of the journal begins as soon as it is armed.
-    pub(crate) copied: Option<(OpKey, DeployRequest)>,
+    pub(crate) copied: Option<(OpKey, PortCall)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +122,8 @@ pub(crate) struct Guest {
     pub(crate) boot: u32,
     pub(crate) refreshed: u32,
     pub(crate) kept: BTreeSet<OpKey>,
+    /// What is held around it.
+    pub(crate) held: HeldAround,
     /// A tool ended half-way.
     pub(crate) torn: Option<Verb>,
     /// Its service does not answer from this time on.
@@ -149,7 +135,7 @@ pub(crate) struct Guest {
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) key: OpKey,
-    pub(crate) request: DeployRequest,
+    pub(crate) request: PortCall,
     pub(crate) subject: ComponentId,
     pub(crate) began: Timestamp,
     pub(crate) ends: Timestamp,
@@ -185,6 +171,8 @@ pub(crate) struct Call {
     pub(crate) started: bool,
     /// Whether it came from who has the lock of its target; true where that keeps none.
     pub(crate) locked: bool,
+    /// Something that must be held around its target was not.
+    pub(crate) bare: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -217,6 +205,7 @@ pub(crate) struct World {
     /// The locks of the targets, where they keep some: then these say which fence is stale.
     pub(crate) locks: Option<Locks>,
     pub(crate) lock_says: Vec<LockSaid>,
+    pub(crate) brackets: Brackets,
 }
 
 impl World {
@@ -226,6 +215,7 @@ impl World {
             boot: 1,
             refreshed: 0,
             kept: BTreeSet::new(),
+            held: HeldAround::default(),
             torn: None,
             broken_from: None,
             by_itself: false,
@@ -249,17 +239,18 @@ impl World {
             out: Vec::new(),
             locks: None,
             lock_says: Vec::new(),
+            brackets: Brackets::default(),
         }
     }
 
-    pub(crate) fn promise(&self, request: &DeployRequest) -> Promise {
-        self.promises[&Verb::of(request)]
+    pub(crate) fn promise(&self, request: &impl Asks) -> Promise {
+        self.promises[&Verb::of(&request.call())]
     }
 
     fn takes(&self, verb: Verb) -> Duration {
         let own = self.script.takes_of.get(&verb).copied();
         own.or(self.script.takes).unwrap_or(match verb {
-            Verb::Refresh | Verb::Discard => Duration::from_secs(5),
+            Verb::Refresh | Verb::Discard | Verb::Take | Verb::GiveBack => Duration::from_secs(5),
             Verb::Stage => Duration::from_secs(40),
             Verb::Apply | Verb::RollBack => Duration::from_secs(90),
             Verb::Reboot => Duration::from_secs(60),
@@ -275,6 +266,7 @@ impl World {
                     self.finish(i);
                 }
             }
+            self.brackets_change();
             self.account();
         }
         self.now = self.now.max(now);
@@ -283,7 +275,8 @@ impl World {
     fn next_change(&self) -> Option<Timestamp> {
         let ends = self.jobs.iter().filter(|j| !j.over).map(|j| j.ends);
         let breaks = self.guests.values().filter_map(|g| g.broken_from);
-        ends.chain(breaks.filter(|at| *at > self.now)).min()
+        let breaks = breaks.filter(|at| *at > self.now);
+        ends.chain(breaks).chain(self.next_of_brackets()).min()
     }
 
     fn finish(&mut self, at: usize) {
@@ -296,28 +289,38 @@ impl World {
         let Some(guest) = self.guests.get_mut(&subject) else {
             return;
         };
-        guest.torn = fails.then_some(verb);
+        // Whether alerts are silenced has nothing to do with the packages.
+        if fails || !matches!(verb, Verb::Take | Verb::GiveBack) {
+            guest.torn = fails.then_some(verb);
+        }
         if fails || fault == Some(Fault::LeftOut) {
             if matches!(verb, Verb::Apply | Verb::RollBack) {
                 guest.broken_from = Some(self.now);
             }
             return;
         }
+        if let PortCall::Bracket { request, .. } = &request {
+            if fault != Some(Fault::Lies) {
+                self.bracket_done(&subject, key, request);
+            }
+            self.jobs[at].done = true;
+            return;
+        }
         let done = match &request {
             _ if fault == Some(Fault::Lies) => true,
-            DeployRequest::Stage { .. } => {
+            PortCall::Deploy(DeployRequest::Stage { .. }) => {
                 guest.kept.insert(key);
                 true
             }
-            DeployRequest::Discard { staged, .. } => {
+            PortCall::Deploy(DeployRequest::Discard { staged, .. }) => {
                 guest.kept.remove(staged);
                 true
             }
-            DeployRequest::Apply { .. } => {
+            PortCall::Deploy(DeployRequest::Apply { .. }) => {
                 guest.version = NEW.to_owned();
                 true
             }
-            DeployRequest::RollBack { staged, .. } => {
+            PortCall::Deploy(DeployRequest::RollBack { staged, .. }) => {
                 let can = guest.kept.contains(staged);
                 if can {
                     guest.version = OLD.to_owned();
@@ -325,7 +328,7 @@ impl World {
                 }
                 can
             }
-            DeployRequest::Reboot { .. } => {
+            PortCall::Deploy(DeployRequest::Reboot { .. }) => {
                 guest.boot += 1;
                 true
             }
@@ -399,8 +402,14 @@ impl World {
         }
     }
 
-    pub(crate) fn prepare(&self, request: &DeployRequest) -> Result<Prepared> {
+    pub(crate) fn prepare(&mut self, request: &impl Asks) -> Result<Prepared> {
+        let request = &request.call();
         let subject = subject(request);
+        if let PortCall::Bracket { request, .. } = request
+            && let Some(stands) = self.bracket_stands(&subject, request)
+        {
+            return Ok(prepared(subject, stands));
+        }
         let guest = self.guest(&subject)?;
         let before = Before {
             boot: guest.boot,
@@ -409,11 +418,13 @@ impl World {
             at: self.now,
         };
         let holds = match request {
-            DeployRequest::Apply { .. } => guest.version == NEW && guest.torn.is_none(),
-            DeployRequest::RollBack { .. } => {
+            PortCall::Deploy(DeployRequest::Apply { .. }) => {
+                guest.version == NEW && guest.torn.is_none()
+            }
+            PortCall::Deploy(DeployRequest::RollBack { .. }) => {
                 guest.version == OLD && guest.torn.is_none() && guest.broken_from.is_none()
             }
-            DeployRequest::Discard { staged, .. } => !guest.kept.contains(staged),
+            PortCall::Deploy(DeployRequest::Discard { staged, .. }) => !guest.kept.contains(staged),
             _ => false,
         };
         let busy = self.jobs.iter().any(|j| j.subject == subject && !j.over);
@@ -439,7 +450,7 @@ impl World {
 
     /// Notes that an incarnation called a target; true where a later one had called before. What keeps locks fences each
     /// target for itself.
-    fn shows(&mut self, number: u64, component: &ComponentId) -> bool {
+    pub(crate) fn shows(&mut self, number: u64, component: &ComponentId) -> bool {
         let all = ComponentId::from("");
         let of = if self.locks.is_some() {
             component
@@ -452,66 +463,6 @@ impl World {
         stale
     }
 
-    /// Takes the lock of a target.
-    pub(crate) fn take_lock(
-        &mut self,
-        number: u64,
-        component: &ComponentId,
-        claim: &Claim,
-    ) -> Taken {
-        self.shows(number, component);
-        self.rival(component);
-        let now = self.now;
-        self.locks
-            .get_or_insert_default()
-            .take(component, claim, now)
-    }
-
-    /// Somebody else takes the lock where it is free, shows that it lives, and gives it back when its time is over.
-    fn rival(&mut self, component: &ComponentId) {
-        let (now, until) = (self.now, self.script.rival_until);
-        let has_it = self
-            .lock_of(component)
-            .filter(|held| held.claim.journal == RIVAL);
-        let Some(locks) = &mut self.locks else { return };
-        match (until, has_it) {
-            _ if self.script.rival_dies && locks.look(component, now).is_some() => {}
-            (Some(until), _) if now < until => {
-                let claim = Claim::new(RIVAL, "o", 1, "process 2 on elsewhere");
-                locks.take(component, &claim, now);
-            }
-            (_, Some(held)) => locks.give_back(component, held.fence),
-            _ => {}
-        }
-    }
-
-    /// Whether we hold the lock of a target.
-    pub(crate) fn ours(&self, component: &ComponentId) -> Option<Held> {
-        self.lock_of(component)
-            .filter(|held| held.claim.journal != RIVAL)
-    }
-
-    /// Notes what the lock of a target said.
-    pub(crate) fn lock_said(&mut self, number: u64, call: LockCall, answer: LockAnswer) {
-        self.lock_says.push(LockSaid {
-            who: Who::Ours(number),
-            stale: number < self.newest,
-            call,
-            answer,
-        });
-    }
-
-    pub(crate) fn give_lock_back(&mut self, component: &ComponentId, fence: u64) {
-        if let Some(locks) = &mut self.locks {
-            locks.give_back(component, fence);
-        }
-    }
-
-    /// Who has the lock of a target.
-    pub(crate) fn lock_of(&self, component: &ComponentId) -> Option<Held> {
-        self.locks.as_ref()?.look(component, self.now)
-    }
-
     /// Notes a call; true if the target takes it.
     pub(crate) fn called(
         &mut self,
@@ -519,14 +470,22 @@ impl World {
         set_out_stale: bool,
         fence: u64,
         call: &'static str,
-        op: &Op<DeployRequest>,
+        op: &Op<impl Wanted>,
     ) -> bool {
+        let request = &op.request.call();
         let subject = subject(&op.request);
+        // Whoever serves brackets is another system than the targets, with fences of its own and without locks.
+        let elsewhere = request.by().map(|by| ComponentId::from(by.as_str()));
         let stale = match who {
-            Who::Ours(n) => self.shows(n, &subject),
+            Who::Ours(n) => self.shows(n, elsewhere.as_ref().unwrap_or(&subject)),
             Who::Copy => false,
         };
         let taken = match &mut self.locks {
+            _ if elsewhere.is_some() => {
+                let stale = fence < self.brackets.fence;
+                self.brackets.fence = self.brackets.fence.max(fence);
+                !stale || !self.checks_fences
+            }
             Some(locks) => {
                 locks.seen(&subject, fence, self.now);
                 who == Who::Copy || locks.admits(&subject, fence, self.now).is_ok()
@@ -541,11 +500,12 @@ impl World {
             set_out_stale,
             call,
             key: op.key.clone(),
-            verb: Verb::of(&op.request),
-            subject,
+            verb: Verb::of(request),
             content,
             started: false,
             locked: true,
+            bare: self.is_bare(&subject),
+            subject,
         });
         taken
     }
@@ -556,17 +516,18 @@ impl World {
         who: Who,
         set_out_stale: bool,
         fence: u64,
-        op: &Op<DeployRequest>,
+        op: &Op<impl Wanted>,
     ) -> Result<Begun> {
-        let (verb, subject) = (Verb::of(&op.request), subject(&op.request));
+        let request = op.request.call();
+        let (verb, subject) = (Verb::of(&request), subject(&request));
         let taken = self.called(who, set_out_stale, fence, "begin", op);
         if !taken {
             return Ok(refused("its fence is stale"));
         }
-        if self.promise(&op.request) == Promise::Keyed
+        if self.promise(&request) == Promise::Keyed
             && let Some((at, job)) = self.remembered(&op.key)
         {
-            if job.request != op.request {
+            if job.request != request {
                 return Ok(refused("the key belongs to another request"));
             }
             return self.begun(at);
@@ -581,13 +542,14 @@ impl World {
             return Ok(refused("not today"));
         }
         let locked = self.locks.is_none()
+            || request.by().is_some()
             || self
                 .lock_of(&subject)
                 .is_some_and(|held| held.fence == fence);
         if let Some(call) = self.log.last_mut() {
             (call.started, call.locked) = (true, locked);
         }
-        self.start(op, fault);
+        self.start(op.key.clone(), request, fault);
         self.begun(self.jobs.len() - 1)
     }
 
@@ -598,25 +560,33 @@ impl World {
             && self.job(&key).is_none()
             && let Ok(prepared) = self.prepare(&request)
         {
-            self.copy_begins(&Op::new(key, request, prepared.baseline));
+            match request {
+                PortCall::Deploy(request) => {
+                    self.copy_begins(&Op::new(key, request, prepared.baseline));
+                }
+                PortCall::Bracket { request, .. } => {
+                    self.copy_begins(&Op::new(key, request, prepared.baseline));
+                }
+                _ => {}
+            }
         }
     }
 
-    fn copy_begins(&mut self, op: &Op<DeployRequest>) {
+    fn copy_begins(&mut self, op: &Op<impl Wanted>) {
         self.called(Who::Copy, false, self.fence, "begin", op);
         if let Some(call) = self.log.last_mut() {
             call.started = true;
         }
-        self.start(op, None);
+        self.start(op.key.clone(), op.request.call(), None);
     }
 
-    fn start(&mut self, op: &Op<DeployRequest>, fault: Option<Fault>) {
+    fn start(&mut self, key: OpKey, request: PortCall, fault: Option<Fault>) {
         self.jobs.push(Job {
-            key: op.key.clone(),
-            request: op.request.clone(),
-            subject: subject(&op.request),
+            key,
+            subject: subject(&request),
             began: self.now,
-            ends: self.now + self.takes(Verb::of(&op.request)),
+            ends: self.now + self.takes(Verb::of(&request)),
+            request,
             over: false,
             done: false,
             left_out: false,
@@ -643,9 +613,10 @@ impl World {
     }
 
     /// How `locate` answers, at this moment.
-    pub(crate) fn locate(&mut self, op: &Op<DeployRequest>) -> Result<Located> {
-        let subject = subject(&op.request);
-        let promise = self.promise(&op.request);
+    pub(crate) fn locate(&mut self, op: &Op<impl Wanted>) -> Result<Located> {
+        let request = &op.request.call();
+        let subject = subject(request);
+        let promise = self.promise(request);
         match self.script.armed.then_some(self.script.locating) {
             Some(Locating::Unknown) => return Ok(unknown()),
             Some(Locating::LeavesOut) => return Ok(Located::Settled(Settled::default())),
@@ -665,7 +636,7 @@ impl World {
             _ => true,
         };
         let found = self.remembered(&op.key).filter(|(_, job)| visible(job));
-        let restart = promise == Promise::Locatable && Verb::of(&op.request) == Verb::Reboot;
+        let restart = promise == Promise::Locatable && Verb::of(request) == Verb::Reboot;
         match (promise, found) {
             (Promise::Blind, _) if !self.script.talks => Ok(unknown()),
             // A restart leaves no job behind that could be searched for: it is found by the boot id.
@@ -692,8 +663,9 @@ impl World {
         }
     }
 
-    fn by_state(&self, op: &Op<DeployRequest>) -> Result<Located> {
-        let subject = subject(&op.request);
+    fn by_state(&self, op: &Op<impl Wanted>) -> Result<Located> {
+        let request = &op.request.call();
+        let subject = subject(request);
         let guest = self.guest(&subject)?;
         if self.at_work(&op.key) && self.script.locating != Locating::Early {
             // Somebody sees a tool at work, where that can be seen; otherwise the state is as it was.
@@ -704,16 +676,26 @@ impl World {
             }
             return Ok(Located::NotFound);
         }
-        if guest.torn == Some(Verb::of(&op.request)) {
+        if guest.torn == Some(Verb::of(request)) {
             return Ok(Located::Settled(failed(&subject)));
         }
         let before: Before = op.baseline.read(1)?;
-        let holds = match &op.request {
-            DeployRequest::Stage { .. } => guest.kept.contains(&op.key),
-            DeployRequest::Apply { .. } => guest.version == NEW,
-            DeployRequest::RollBack { .. } => guest.version == OLD && guest.broken_from.is_none(),
-            DeployRequest::Discard { staged, .. } => !guest.kept.contains(staged),
-            DeployRequest::Reboot { .. } => guest.boot != before.boot,
+        let holds = match request {
+            PortCall::Deploy(DeployRequest::Stage { .. }) => guest.kept.contains(&op.key),
+            PortCall::Deploy(DeployRequest::Apply { .. }) => guest.version == NEW,
+            PortCall::Deploy(DeployRequest::RollBack { .. }) => {
+                guest.version == OLD && guest.broken_from.is_none()
+            }
+            PortCall::Deploy(DeployRequest::Discard { staged, .. }) => !guest.kept.contains(staged),
+            PortCall::Deploy(DeployRequest::Reboot { .. }) => guest.boot != before.boot,
+            PortCall::Bracket {
+                request: BracketRequest::Take { .. },
+                ..
+            } => guest.held.has(&op.key),
+            PortCall::Bracket {
+                request: BracketRequest::GiveBack { taken, .. },
+                ..
+            } => !guest.held.has(taken),
             _ => guest.refreshed != before.refreshed,
         };
         Ok(if holds {
@@ -724,7 +706,7 @@ impl World {
     }
 
     /// How `observe` answers, at this moment.
-    pub(crate) fn observe(&mut self, op: &Op<DeployRequest>, handle: &Handle) -> Result<Observed> {
+    pub(crate) fn observe(&mut self, op: &Op<impl Wanted>, handle: &Handle) -> Result<Observed> {
         let at: usize = handle.read(1)?;
         match self.script.armed.then_some(self.script.observing) {
             Some(Observing::Lost) => {
@@ -766,8 +748,8 @@ impl World {
     }
 }
 
-pub(crate) fn subject(request: &DeployRequest) -> ComponentId {
-    let mut subjects = request.subjects();
+pub(crate) fn subject(request: &impl Asks) -> ComponentId {
+    let mut subjects = request.call().subjects();
     subjects.pop_first().expect("a request has a subject")
 }
 

@@ -3,15 +3,28 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
-use patchcore::{Estate, Journal, Policy, Result, Standing};
+use patchcore::{Estate, Journal, Policy, Result, Standing, SystemClock, clock::Clock as _};
 
 use super::provider::Files;
 
 const FOLDER: &str = "CRASH_DISK_FOLDER";
 /// A fault to plant into the journal, by its name.
 pub(crate) const MUTANT: &str = "CRASH_DISK_MUTANT";
+
+/// Who is taken over from, as JSON.
+pub(crate) const TAKE_OVER: &str = "CRASH_DISK_TAKE_OVER";
+/// How long the soak lasts.
+pub(crate) const SOAK: &str = "CRASH_DISK_SOAK";
+
+/// How long a process lives on whose run has failed.
+const LINGERS: Duration = Duration::from_millis(400);
+
+/// Who takes over, and why.
+pub(crate) const WHO: &str = "jon";
+pub(crate) const WHY: &str = "it was stopped";
 
 const POLICY: &str = r#"
 policy = 1
@@ -53,7 +66,14 @@ pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
     pub(crate) fn start(folder: &Path) -> Self {
-        Self(command(folder, &[]).stderr(Stdio::piped()).spawn().unwrap())
+        Self::with(folder, &[])
+    }
+
+    /// With these variables set.
+    pub(crate) fn with(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(folder, &[]);
+        command.envs(variables.iter().copied());
+        Self(command.stderr(Stdio::piped()).spawn().unwrap())
     }
 }
 
@@ -92,22 +112,39 @@ fn open(path: &Path) -> Result<Journal> {
     Journal::open_with(path, faults)
 }
 
+/// The journal, from whoever has it where one is named.
+fn opened(path: &Path) -> Journal {
+    match std::env::var(TAKE_OVER) {
+        Ok(from) => {
+            Journal::take_over(path, &serde_json::from_str(&from).unwrap(), WHO, WHY).unwrap()
+        }
+        Err(_) => open(path).unwrap(),
+    }
+}
+
 async fn carry_on(folder: &Path) {
     let estate = Estate::named("files").with(Files::at(folder));
-    let journal = open(&journal(folder)).unwrap();
+    let journal = opened(&journal(folder));
     let run = match estate.reopen(&journal).await.unwrap() {
         Some(run) => run,
         // The last one was killed after the end.
         None if !journal.runs().await.unwrap().is_empty() => return,
         None => {
-            let policy = Policy::from_toml(POLICY, "policy.toml").unwrap();
+            let soak = std::env::var(SOAK).unwrap_or_else(|_| "0s".to_owned());
+            let policy = POLICY.replace("\"0s\"", &format!("\"{soak}\""));
+            let policy = Policy::from_toml(&policy, "policy.toml").unwrap();
             let plan = estate.plan(&policy).requested_by("sam").await.unwrap();
             let approval = estate.approval(&plan, "maria").unwrap();
             let approved = estate.approve(plan, [approval]).unwrap();
             estate.run(approved, &journal).await.unwrap()
         }
     };
-    let standing = run.finished().await.unwrap();
+    let finished = run.finished().await;
+    if finished.is_err() {
+        // What was on its way arrives all the same, and nothing else may.
+        SystemClock.pause(LINGERS).await;
+    }
+    let standing = finished.unwrap();
     assert!(
         matches!(standing, Standing::Ended { .. }),
         "{standing:?}\n{:#?}",

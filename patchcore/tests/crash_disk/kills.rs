@@ -150,8 +150,8 @@ async fn one_run(seed: u64, hits: &mut Hits, undisturbed: &[Line]) {
 }
 
 /// The log of a run that nobody kills.
-pub(crate) fn undisturbed() -> Vec<Line> {
-    let folder = Folder::new("undisturbed");
+pub(crate) fn undisturbed(name: &str) -> Vec<Line> {
+    let folder = Folder::new(&format!("undisturbed-{name}"));
     assert!(
         !killed(&folder.0, Duration::from_secs(8)),
         "an undisturbed run takes longer than 8 s"
@@ -163,7 +163,7 @@ pub(crate) fn undisturbed() -> Vec<Line> {
 async fn a_run_that_is_killed_at_any_time_patches_everything_once() {
     let full = std::env::var_os("PATCHCORE_FULL").is_some_and(|v| v == "1");
     let wanted = if full { 250 } else { 30 };
-    let undisturbed = undisturbed();
+    let undisturbed = undisturbed("kills");
     let alone = judge::violations(&undisturbed, &undisturbed);
     assert!(alone.is_empty(), "{}", alone[0]);
     let mut hits = Hits::default();

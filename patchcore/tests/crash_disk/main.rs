@@ -10,6 +10,8 @@
 mod child;
 mod judge;
 mod kills;
+mod lock;
 mod order;
 mod provider;
+mod takeover;
 mod world;

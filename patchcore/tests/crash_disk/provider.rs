@@ -1,7 +1,7 @@
 //! The provider of that outside. It keeps nothing in memory: a new process knows no less.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -20,7 +20,7 @@ use patchcore::{
         Baseline, Begun, Blocker, DeployRequest, Deployer, DeployerCapabilities, Evidence,
         Guarantee, Handle, InventorySource, Listing, Located, Observed, Op, OpContext, Operations,
         PatchSource, PerComponent, PortRequest as _, Ports, Prepared, Progress, Provider,
-        ProviderInfo, Settled, Undo,
+        ProviderInfo, Settled, Undo, lock::fenced,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,12 @@ use super::world::{GUESTS, Job, NEW, OLD, World};
 const HOUR: Duration = Duration::from_secs(3600);
 /// So long a start may stay unseen, or an operation go on, after its caller died. No job takes longer.
 const QUIET: Duration = Duration::from_millis(150);
+/// Another such time, in milliseconds.
+pub(crate) const QUIET_FOR: &str = "CRASH_DISK_QUIET";
+/// A call at which this process is held up until its gate is opened: `VERB-OF-PORT VERB GUEST`.
+pub(crate) const GATE: &str = "CRASH_DISK_GATE";
+/// Whether the guests keep locks.
+pub(crate) const LOCKS: &str = "CRASH_DISK_LOCKS";
 
 /// So long a request takes to its target, and the answer back: a kill between the two is what has to be survived.
 const ON_THE_WAY: Duration = Duration::from_millis(15);
@@ -41,7 +47,36 @@ pub(crate) struct Files {
 }
 
 #[derive(Debug)]
-pub(crate) struct Outside(World);
+pub(crate) struct Outside {
+    pub(crate) world: World,
+    has_locks: bool,
+    gate: Option<Gate>,
+    quiet: Duration,
+}
+
+/// Holds up one call of this process.
+#[derive(Debug)]
+struct Gate {
+    folder: PathBuf,
+    call: String,
+}
+
+impl Gate {
+    /// Says that the call is there, and holds it up until it is let through.
+    async fn pass(&self, ctx: &OpContext, call: &str) {
+        if call != self.call {
+            return;
+        }
+        std::fs::write(self.folder.join(REACHED), "").unwrap();
+        while !self.folder.join(OPEN).exists() {
+            ctx.sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// The files by which a gate tells that it is reached, and is opened.
+pub(crate) const REACHED: &str = "gate.reached";
+pub(crate) const OPEN: &str = "gate.open";
 
 /// What was there before.
 #[derive(Serialize, Deserialize)]
@@ -54,7 +89,16 @@ impl Files {
     pub(crate) fn at(folder: &Path) -> Self {
         Self {
             info: ProviderInfo::new("files", "1"),
-            ports: Arc::new(Outside(World::at(folder))),
+            ports: Arc::new(Outside {
+                world: World::at(folder),
+                has_locks: std::env::var_os(LOCKS).is_some(),
+                gate: std::env::var(GATE).ok().map(|call| Gate {
+                    folder: folder.to_owned(),
+                    call,
+                }),
+                quiet: std::env::var(QUIET_FOR)
+                    .map_or(QUIET, |ms| Duration::from_millis(ms.parse().unwrap())),
+            }),
         }
     }
 }
@@ -65,10 +109,14 @@ impl Provider for Files {
     }
 
     fn ports(&self) -> Ports {
-        Ports::none()
+        let ports = Ports::none()
             .with_inventory(self.ports.clone())
             .with_source(self.ports.clone())
-            .with_deployer(self.ports.clone())
+            .with_deployer(self.ports.clone());
+        match self.ports.has_locks {
+            true => ports.with_lock(self.ports.clone()),
+            false => ports,
+        }
     }
 }
 
@@ -96,7 +144,7 @@ impl PatchSource for Outside {
     ) -> Result<PerComponent<Available>> {
         Ok(each(components, |name| {
             let mut offer = Available::nothing(ctx.now());
-            if self.0.guest(name).version == OLD {
+            if self.world.guest(name).version == OLD {
                 let patch = Patch::new("app", Some(OLD.into()), NEW, PatchClass::Security);
                 offer.patches.push(patch.with_impact(Impact::Reboot));
             }
@@ -120,7 +168,7 @@ impl Deployer for Outside {
     ) -> Result<PerComponent<Scan>> {
         Ok(each(components, |name| {
             let at = ctx.now();
-            let guest = self.0.guest(name);
+            let guest = self.world.guest(name);
             let mut scan = Scan::new(at, [("app".into(), guest.version.as_str().into())].into());
             scan.boot_id = Some(format!("boot-{}", guest.boots));
             scan.reboot_wanted = Some(if guest.stale {
@@ -183,9 +231,17 @@ fn nth(op: &Op<DeployRequest>) -> String {
 }
 
 impl Outside {
+    /// Where a call may be held up.
+    async fn gate(&self, ctx: &OpContext, port: &str, op: &Op<DeployRequest>) {
+        if let Some(gate) = &self.gate {
+            let (verb, guest) = (op.request.verb(), guest_of(&op.request));
+            gate.pass(ctx, &format!("{port} {verb} {guest}")).await;
+        }
+    }
+
     /// Whether what is wanted is so, as the state alone shows it.
     fn holds(&self, op: &Op<DeployRequest>) -> Result<bool> {
-        let guest = self.0.guest(&guest_of(&op.request));
+        let guest = self.world.guest(&guest_of(&op.request));
         Ok(match &op.request {
             DeployRequest::Stage { .. } => guest.kept.contains(op.key.as_str()),
             DeployRequest::Reboot { .. } => guest.boots > op.baseline.read::<Before>(1)?.boots,
@@ -203,7 +259,7 @@ impl Outside {
                 Evidence::observed(ctx.now(), "it is so"),
             ));
         }
-        let found = self.0.guest(&name).version;
+        let found = self.world.guest(&name).version;
         let error = Error::new(ErrorKind::VerifyFailed, format!("{name}: it did not go in"))
             .expected(NEW)
             .found(found)
@@ -221,7 +277,9 @@ impl Operations<DeployRequest> for Outside {
                 consistency_delay: Duration::from_millis(20),
                 memory: HOUR,
             },
-            _ => Guarantee::StateOnly { quiet_after: QUIET },
+            _ => Guarantee::StateOnly {
+                quiet_after: self.quiet,
+            },
         }
     }
 
@@ -253,7 +311,7 @@ impl Operations<DeployRequest> for Outside {
 
     async fn prepare(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
         let name = guest_of(request);
-        let guest = self.0.guest(&name);
+        let guest = self.world.guest(&name);
         if guest.running > 0 {
             let busy =
                 Error::new(ErrorKind::Busy, format!("{name}: a job is at work")).retryable(None);
@@ -289,14 +347,25 @@ impl Operations<DeployRequest> for Outside {
 
     async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
         let job = job(op)?;
+        self.gate(ctx, "begin", op).await;
         ctx.sleep(ON_THE_WAY).await;
         // A key that is there already is this operation: it was begun by a process that died.
-        self.0.claim(&job);
+        if !self.has_locks {
+            self.world.claim(&job);
+        } else if let Err((last, by)) = self
+            .world
+            .admitted(&job.guest, ctx.fence(), || self.world.claim(&job))
+        {
+            self.world.arrived(&job, false);
+            let error = fenced(&job.guest.as_str().into(), ctx.fence(), last, by.as_deref());
+            return Ok(Begun::Refused(Failure::from(&error)));
+        }
         ctx.sleep(ON_THE_WAY).await;
         Ok(Begun::Started(Handle::new(1, &job.key)?))
     }
 
     async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+        self.gate(ctx, "locate", op).await;
         if matches!(self.guarantee(op), Guarantee::StateOnly { .. }) {
             return Ok(if self.holds(op)? {
                 Located::Settled(self.settled(ctx, op)?)
@@ -304,7 +373,7 @@ impl Operations<DeployRequest> for Outside {
                 Located::NotFound
             });
         }
-        let lines = self.0.jobs(op.key.as_str());
+        let lines = self.world.jobs(op.key.as_str());
         Ok(match lines.last() {
             None => Located::NotFound,
             Some(line) if line.ended => Located::Settled(self.settled(ctx, op)?),
@@ -319,7 +388,7 @@ impl Operations<DeployRequest> for Outside {
         handle: &Handle,
     ) -> Result<Observed> {
         let key: String = handle.read(1)?;
-        Ok(match self.0.jobs(&key).last() {
+        Ok(match self.world.jobs(&key).last() {
             None => Observed::Lost {
                 why: format!("there is no job {key}"),
             },

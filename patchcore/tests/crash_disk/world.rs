@@ -2,7 +2,8 @@
 //! moment its caller is killed; it ends by the time that passes, with or without a caller.
 //!
 //! `jobs/KEY;VERB;GUEST;WHAT;NTH` is a job, `world.log` what the world says of itself: one line per start and per end, each
-//! appended in one write by whoever looks first. Every state is what the log adds up to.
+//! appended in one write by whoever looks first. Every state is what the log adds up to. `arrivals.log` holds a line for
+//! each begin that reached the world, also for one that led to nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -73,6 +74,18 @@ pub(crate) struct Line {
     pub(crate) job: Job,
 }
 
+/// A begin that reached the world.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    /// Nanoseconds since 1970.
+    pub(crate) at: u128,
+    /// From which process.
+    pub(crate) pid: u32,
+    /// Whether it was let in.
+    pub(crate) admitted: bool,
+    pub(crate) job: Job,
+}
+
 /// A guest, as its log adds up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guest {
@@ -87,7 +100,7 @@ pub(crate) struct Guest {
 }
 
 #[derive(Debug)]
-pub(crate) struct World(PathBuf);
+pub(crate) struct World(pub(crate) PathBuf);
 
 impl World {
     pub(crate) fn at(folder: &Path) -> Self {
@@ -96,8 +109,17 @@ impl World {
         Self(world)
     }
 
+    /// Notes a begin that reached it, and whether it was let in.
+    pub(crate) fn arrived(&self, job: &Job, admitted: bool) {
+        let now = nanoseconds(SystemClock.now().into());
+        let what = if admitted { "admitted" } else { "refused" };
+        let line = format!("{now} {} {what} {}\n", std::process::id(), job.name());
+        append(&self.0.join("arrivals.log"), &[line]);
+    }
+
     /// Starts a job. False if there is one of that name already.
     pub(crate) fn claim(&self, job: &Job) -> bool {
+        self.arrived(job, true);
         match fs::create_dir(self.0.join("jobs").join(job.name())) {
             Ok(()) => true,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
@@ -144,19 +166,32 @@ impl World {
             }
         }
         new.sort();
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .unwrap();
-        for line in &new {
+        let said = |line: &Line| {
             let what = if line.ended { "ended" } else { "started" };
-            file.write_all(format!("{} {what} {}\n", line.at, line.job.name()).as_bytes())
-                .unwrap();
-        }
+            format!("{} {what} {}\n", line.at, line.job.name())
+        };
+        append(&path, &new.iter().map(said).collect::<Vec<_>>());
         log.append(&mut new);
         log.sort();
         log
+    }
+
+    /// Every begin that reached it.
+    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
+        let log = fs::read_to_string(self.0.join("arrivals.log")).unwrap_or_default();
+        log.lines()
+            .map(|line| {
+                let [at, pid, what, job] = line.split(' ').collect::<Vec<_>>()[..] else {
+                    panic!("not a line of the log: {line}")
+                };
+                Arrival {
+                    at: at.parse().unwrap(),
+                    pid: pid.parse().unwrap(),
+                    admitted: what == "admitted",
+                    job: Job::of(job),
+                }
+            })
+            .collect()
     }
 
     /// The jobs of a key.
@@ -169,6 +204,18 @@ impl World {
 
     pub(crate) fn guest(&self, name: &str) -> Guest {
         guests(&self.log()).remove(name).unwrap()
+    }
+}
+
+/// Appends lines, each in one write.
+fn append(path: &Path, lines: &[String]) {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
+    for line in lines {
+        file.write_all(line.as_bytes()).unwrap();
     }
 }
 

@@ -98,6 +98,7 @@ fn process() {
             "take" => take(path.as_ref()).await,
             "fill" => fill(path.as_ref()).await,
             "touch" => touch(path.as_ref()).await,
+            "seize" => seize(path.as_ref()),
             other => panic!("there is no role {other}"),
         }
     });
@@ -106,6 +107,18 @@ fn process() {
 async fn hold(path: &Path) {
     let _journal = Journal::open(path).unwrap();
     eprintln!("ready");
+    std::thread::sleep(Duration::from_secs(600));
+}
+
+/// Takes the journal over from whoever holds it.
+fn seize(path: &Path) {
+    let holder = JournalReader::open(path)
+        .unwrap()
+        .holder()
+        .unwrap()
+        .unwrap();
+    eprintln!("begins");
+    let _journal = Journal::take_over(path, &holder, "jon", "it does not answer").unwrap();
     std::thread::sleep(Duration::from_secs(600));
 }
 

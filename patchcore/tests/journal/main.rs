@@ -14,6 +14,7 @@ mod damage;
 #[cfg(feature = "crash")]
 mod faults;
 mod opening;
+mod takeover;
 mod tampering;
 
 use std::path::{Path, PathBuf};

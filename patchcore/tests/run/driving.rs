@@ -39,7 +39,10 @@ async fn many_decisions_share_a_transaction() {
         ));
     let all = policy(&[("at_once = \"2\"", "at_once = \"200\"")]);
     let journal = Journal::in_memory().unwrap();
-    let run = started(&sim, &all, &journal).await;
+    // Checkpoints have transactions of their own.
+    let estate = estate(&sim).with_checkpoint_every(u64::MAX);
+    let plan = plan(&estate, &all, &journal).await;
+    let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
     assert_eq!(run.finished().await.unwrap(), DONE);
     let stats = journal.stats();
     assert!(stats.events > 200 * 12, "{stats:?}");

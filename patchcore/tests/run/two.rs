@@ -14,14 +14,15 @@ use patchcore::{
     execute::kernel::{ComponentEvent, Event, RunVerdict, Step},
     id::ComponentId,
     provider::{
-        Begun, Claim, DeployRequest, Deployer, Op, OpContext, Provider as _, Taken, TargetLock,
+        Begun, Claim, DeployRequest, Deployer, Op, OpContext, PortRequest as _, Prepared,
+        Provider as _, Taken, TargetLock,
     },
-    sim::Sim,
+    sim::{Script, Sim, VirtualClock},
 };
 
 use super::{
     crash::{killed_after, open_when_free},
-    estate::{ALL, Folder, approved, locked_estate, plan, policy, sim},
+    estate::{self, ALL, Folder, approved, locked_estate, plan, policy, sim},
     twist::{self, Twist},
 };
 
@@ -137,11 +138,21 @@ async fn one_decides_and_the_other_waits_and_says_for_whom() {
     }
 }
 
+/// Whether a process is there while it sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nap {
+    /// Its machine was suspended: time jumps, and nothing of it runs meanwhile.
+    Suspended,
+    /// One call of it takes long.
+    Waits,
+}
+
 /// Sleeps before its first patch is begun, and looks what the ledger says.
 #[derive(Debug, Default)]
 struct Sleeps {
-    /// How long, and who takes the lock meanwhile.
-    nap: Mutex<Option<(Duration, Claim)>>,
+    /// How, how long, and who takes the lock meanwhile.
+    nap: Mutex<Option<(Nap, Duration, Claim)>>,
+    clock: Mutex<Option<VirtualClock>>,
     taken: Mutex<Option<Taken>>,
     begun: Mutex<Vec<Begun>>,
     locks: Mutex<Option<Arc<dyn TargetLock>>>,
@@ -159,8 +170,12 @@ impl Twist for Sleeps {
             return sim.begin(ctx, op).await;
         }
         let nap = self.nap.lock().unwrap().take();
-        if let Some((length, claim)) = nap {
-            ctx.sleep(length).await;
+        if let Some((how, length, claim)) = nap {
+            let clock = self.clock.lock().unwrap().clone().unwrap();
+            match how {
+                Nap::Suspended => clock.advance_to(clock.now() + length),
+                Nap::Waits => ctx.sleep(length).await,
+            }
             let locks = self.locks.lock().unwrap().clone().unwrap();
             let taken = locks.take(ctx, &"t-1".into(), &claim).await?;
             *self.taken.lock().unwrap() = Some(taken);
@@ -173,12 +188,17 @@ impl Twist for Sleeps {
 
 #[tokio::test]
 async fn whoever_sleeps_through_its_lease_begins_nothing_when_it_wakes() {
-    for (nap, loses) in [(Duration::from_secs(14 * 60), false), (Claim::LEASE, true)] {
+    for (how, nap, loses) in [
+        (Nap::Suspended, Duration::from_secs(14 * 60), false),
+        (Nap::Suspended, Claim::LEASE, true),
+        (Nap::Waits, 2 * Claim::LEASE, false),
+    ] {
         let sim = sim();
         let journal = Journal::in_memory().unwrap();
         let twist = Arc::new(Sleeps::default());
         let rival = Claim::new("rival", "o1", 1, "process 7 on ops-2");
-        *twist.nap.lock().unwrap() = Some((nap, rival.clone()));
+        *twist.nap.lock().unwrap() = Some((how, nap, rival.clone()));
+        *twist.clock.lock().unwrap() = Some(sim.clock());
         *twist.locks.lock().unwrap() = Some(locks(&sim));
         let run = start(&twist::locked_estate(&sim, &twist), &journal).await;
         run.finished().await.unwrap();
@@ -211,6 +231,55 @@ async fn whoever_sleeps_through_its_lease_begins_nothing_when_it_wakes() {
         assert!(ours.clone().count() > 0);
         assert!(ours.clone().all(|a| !a.admitted), "{arrivals:?}");
     }
+}
+
+/// Asks for the lock of a target whenever somebody prepares to patch it.
+#[derive(Debug, Default)]
+struct Covets {
+    locks: Mutex<Option<Arc<dyn TargetLock>>>,
+    /// When, and whether it got it.
+    asked: Mutex<Vec<(jiff::Timestamp, bool)>>,
+}
+
+#[async_trait]
+impl Twist for Covets {
+    async fn prepare(
+        &self,
+        sim: &dyn Deployer,
+        ctx: &OpContext,
+        request: &DeployRequest,
+    ) -> Result<Prepared> {
+        let subject = "t-1".into();
+        if request.subjects().contains(&subject) {
+            let rival = Claim::new("rival", "o1", 1, "process 7 on ops-2");
+            let locks = self.locks.lock().unwrap().clone().unwrap();
+            let taken = locks.take(ctx, &subject, &rival).await?;
+            let got = !matches!(taken, Taken::HeldBy(_));
+            self.asked.lock().unwrap().push((ctx.now(), got));
+        }
+        sim.prepare(ctx, request).await
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_another_patcher_keeps_its_lock_beyond_the_lease() {
+    let until = estate::start() + Duration::from_secs(28 * 60);
+    let sim =
+        sim().script(Script::lock_held("unattended-upgrades", estate::start(), until).on("t-1"));
+    let journal = Journal::in_memory().unwrap();
+    let twist = Arc::new(Covets::default());
+    *twist.locks.lock().unwrap() = Some(locks(&sim));
+    let run = start(&twist::locked_estate(&sim, &twist), &journal).await;
+    run.finished().await.unwrap();
+    let asked = twist.asked.lock().unwrap().clone();
+    assert!(asked.iter().all(|(_, got)| !got), "it lapsed: {asked:?}");
+    let waited = asked.iter().filter(|(at, _)| *at < until).count();
+    let first = asked.first().unwrap().0;
+    assert!(
+        waited > 20 && until.duration_since(first).unsigned_abs() > Claim::LEASE,
+        "nobody waited: {asked:?}"
+    );
+    each_is_patched_once(&sim);
 }
 
 #[tokio::test]

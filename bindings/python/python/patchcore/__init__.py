@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import exceptions
 from ._faces import AsyncEstate, AsyncRun, Estate, Run
+from ._follow import follow
 from ._journal import Journal
 from ._native import (
     Approval,
@@ -18,14 +19,17 @@ from ._native import (
     Report,
     Script,
     Sim,
+    VirtualClock,
     __version__,
 )
 from ._provider import SimpleProvider
+from ._secret import Secret
 from .exceptions import Error
 from .values import (
     Component,
     ComponentProgress,
     Failure,
+    Identity,
     Installed,
     Inventory,
     Patch,
@@ -45,7 +49,7 @@ from .words import (
 )
 
 if TYPE_CHECKING:
-    from . import events
+    from . import events, provider
     from .events import ComponentEvent, Damaged, Event, Other, RunEvent
 
 __all__ = [
@@ -63,6 +67,7 @@ __all__ = [
     "Estate",
     "Event",
     "Failure",
+    "Identity",
     "Impact",
     "Installed",
     "Inventory",
@@ -80,22 +85,30 @@ __all__ = [
     "Run",
     "RunEvent",
     "Script",
+    "Secret",
     "Sim",
     "SimpleProvider",
     "Standing",
     "StandingState",
     "Step",
     "Verdict",
+    "VirtualClock",
     "__version__",
     "events",
     "exceptions",
+    "follow",
+    "provider",
 ]
 
 _OF_EVENTS = frozenset(("ComponentEvent", "Damaged", "Event", "Other", "RunEvent"))
 
 
 def __getattr__(name: str) -> Any:
-    """The classes of events, when one is first used: making forty of them costs as much as all the rest."""
+    """The classes of events and of ports, when one is first used: making them costs more than all the rest."""
+    if name == "provider":
+        from importlib import import_module
+
+        return import_module(".provider", __name__)
     if name != "events" and name not in _OF_EVENTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -20,9 +20,10 @@ from .values import Inventory, Progress, Standing
 from .words import Resolution, Step
 
 if TYPE_CHECKING:
+    from . import provider as ports
     from .events import Event
 
-Provider = Union[_native.Linux, _native.Sim, SimpleProvider]
+Provider = Union[_native.Linux, _native.Sim, SimpleProvider, "ports.Provider"]
 """What an estate is made of."""
 
 
@@ -37,9 +38,10 @@ class _EstateFace:
         providers: Sequence[Provider],
         *,
         lock_lease: timedelta | str | None = None,
+        clock: _native.VirtualClock | None = None,
     ) -> None:
         self._providers = tuple(providers)
-        self._native = _native.Estate(name, list(providers), lock_lease)
+        self._native = _native.Estate(name, list(providers), lock_lease, clock)
 
     @property
     def name(self) -> str:
@@ -193,9 +195,13 @@ class Run(_RunFace):
         try:
             return call.wait()
         except KeyboardInterrupt:
-            if not self._native.is_final():
-                self._park()
+            self._interrupted()
             raise
+
+    def _interrupted(self) -> None:
+        """Ctrl-C in a call that blocks."""
+        if not self._native.is_final():
+            self._park()
 
     def _park(self) -> None:
         """Asks for a safe point, and says once what is in flight: Ctrl-C may come before a call, in it, or after."""
@@ -249,6 +255,10 @@ class Run(_RunFace):
     def finished_or_parked(self, patience: timedelta | str) -> Standing:
         """Wait so until patience ends; then bring it to a safe point. The answer says when to call again."""
         return _standing(self._wait(self._native.finished_or_parked(patience)))
+
+    def park(self) -> Standing:
+        """Bring it to a safe point and wait until it is there; reopening its journal goes on."""
+        return _standing(self._wait(self._native.parked()))
 
     def pause(self, by: str, reason: str) -> None:
         """Nothing new starts until somebody lets it go on."""
@@ -354,6 +364,10 @@ class AsyncRun(_RunFace):
         """Wait so until patience ends; then bring it to a safe point. The answer says when to call again."""
         return _standing(await wait(self._native.finished_or_parked(patience)))
 
+    async def park(self) -> Standing:
+        """Bring it to a safe point and wait until it is there; reopening its journal goes on."""
+        return _standing(await wait(self._native.parked()))
+
     async def pause(self, by: str, reason: str) -> None:
         """Nothing new starts until somebody lets it go on."""
         await wait(self._native.pause(by, reason))
@@ -400,7 +414,7 @@ def _history(journal: Journal | None) -> _native.Journal | None:
 
 
 def _inventory(text: str) -> Inventory:
-    return Inventory.from_dict(json.loads(text))
+    return Inventory(text)
 
 
 def _standing(text: str) -> Standing:

@@ -374,6 +374,8 @@ class TakenOver(RunEvent):
     """How often the journal changed hands."""
     from_: str | None = field(default=None, metadata={"json": "from"})
     """Which process of which host had opened it before, and when."""
+    forced: Json | None = None
+    """Who took it from a process that still held it, and why; none where nobody held it any more."""
 
 
 @_event("ring_opened")

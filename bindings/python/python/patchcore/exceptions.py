@@ -6,6 +6,7 @@ expected and what was found. Match on ``error.kind`` or on the class, never on t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Mapping
@@ -46,24 +47,39 @@ class Error(Exception):
         *,
         kind: ErrorKind | str | None = None,
         message: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
         retryable: bool = False,
         retry_after: timedelta | None = None,
         operation: str | None = None,
         subject: str | None = None,
+        consequence: str | None = None,
         hint: str | None = None,
         context: Mapping[str, str] | None = None,
+        blames: Iterable[str] = (),
     ) -> None:
         super().__init__(text)
-        self.text = text
         if kind is not None:
             self.kind = ErrorKind(kind)
-        self.message = text if message is None else message
-        self.retryable = retryable
-        self.retry_after = retry_after
-        self.operation = operation
-        self.subject = subject
-        self.hint = hint
+        self.expected, self.found = expected, found
+        self.retryable, self.retry_after = retryable, retry_after
+        self.operation, self.subject = operation, subject
+        self.consequence, self.hint = consequence, hint
         self.context: Mapping[str, str] = MappingProxyType(dict(context or {}))
+        self.blames = tuple(blames)
+        if message is None:
+            # Raised in Python: the same two forms as those of the core.
+            message, text = self._said(text)
+        self.message, self.text = message, text
+
+    def _said(self, line: str) -> tuple[str, str]:
+        """In one line and in several, of an error of which only the first line is given."""
+        more = [f"expected {self.expected}"] if self.expected else []
+        if self.found:
+            more.append(f"but found {self.found}" if self.expected else f"found {self.found}")
+        message = f"{line}: {' '.join(more)}" if more else line
+        parts = [message, self.consequence, self.hint]
+        return message, "\n   ".join(part for part in parts if part)
 
     def __str__(self) -> str:
         return self.text
@@ -74,12 +90,16 @@ class Error(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         parts = {
             "message": self.message,
+            "expected": self.expected,
+            "found": self.found,
             "retryable": self.retryable,
             "retry_after": self.retry_after,
             "operation": self.operation,
             "subject": self.subject,
+            "consequence": self.consequence,
             "hint": self.hint,
             "context": dict(self.context),
+            "blames": self.blames,
         }
         return _again, (type(self), self.text, str(self.kind), parts)
 

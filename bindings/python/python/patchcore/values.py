@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, Union
 
-from ._decode import Json, build, thaw
-from .words import ComponentKind, ErrorKind, Impact, PatchClass, StandingState
+from ._decode import Json, moment, thaw
+from ._wire import Value, variant
+from .exceptions import Error
+from .words import (
+    ComponentKind,
+    ErrorKind,
+    IdentityKind,
+    Impact,
+    PatchClass,
+    PinKind,
+    StandingState,
+)
 
 
 @dataclass(frozen=True)
-class Failure:
+class Failure(Value):
     """What is kept of an error after its process has ended."""
 
     kind: ErrorKind
     message: str
     hint: str | None = None
     blames: tuple[str, ...] = ()
+    """Patches that are known to be the cause."""
+
+    @classmethod
+    def of(cls, error: Error, *blames: str) -> Failure:
+        """Of an exception, with the patches that are known to be the cause."""
+        return cls(error.kind, error.message, error.hint, (*error.blames, *blames))
 
     def __str__(self) -> str:
         return self.message
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(Value):
     """How a run stands at one moment."""
 
     state: StandingState
@@ -45,7 +62,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class RingProgress:
+class RingProgress(Value):
     """How far one ring is. Every component of it stands in exactly one of the counts."""
 
     ring: str
@@ -60,7 +77,7 @@ class RingProgress:
 
 
 @dataclass(frozen=True)
-class ComponentProgress:
+class ComponentProgress(Value):
     """One component that is on the way, or needs a person."""
 
     component: str
@@ -72,7 +89,7 @@ class ComponentProgress:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Progress(Value):
     """How far a run is at one moment."""
 
     run: int
@@ -83,24 +100,45 @@ class Progress:
     ends: datetime | None = None
 
 
-@dataclass(frozen=True)
 class Inventory:
-    """The estate as it was found, at one moment."""
+    """The estate as it was found, at one moment. Read from its JSON when it is first looked at."""
 
-    estate: str
-    at: datetime
-    data: Json = field(repr=False)
+    __slots__ = ("_data", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._data: Json | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Inventory:
         """Read an inventory from plain data."""
-        parts = build(_InventoryHead, data)
-        return cls(parts.estate, parts.at, Json(data))
+        return cls(json.dumps(thaw(data)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that ``from_dict`` reads."""
-        plain: dict[str, Any] = thaw(self.data)
+        plain: dict[str, Any] = json.loads(self._text)
         return plain
+
+    def to_json(self) -> str:
+        """The same as text."""
+        return self._text
+
+    @property
+    def data(self) -> Json:
+        """All of it."""
+        if self._data is None:
+            self._data = Json(json.loads(self._text))
+        return self._data
+
+    @property
+    def estate(self) -> str:
+        """The name of the estate."""
+        return str(self.data["estate"])
+
+    @property
+    def at(self) -> datetime:
+        """When it was found."""
+        return moment(self.data["at"])
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -116,27 +154,58 @@ class Inventory:
     def __len__(self) -> int:
         return len(self.data["components"])
 
+    def __eq__(self, other: object) -> bool:
+        return self.data == other.data if isinstance(other, Inventory) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.data)
+
+    def __repr__(self) -> str:
+        return f"Inventory({self.estate!r}, {self.at:%FT%TZ}, {len(self)} components)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Inventory, (self._text,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from . import _pydantic
+
+        return _pydantic.schema(cls)
+
+
+@variant("artifact")
+@dataclass(frozen=True)
+class Artifact(Value):
+    """The content of a patch is fixed by its digest."""
+
+    sha256: str
+
+
+Pin = Union[PinKind, Artifact]
+"""How exactly the content of a patch is fixed."""
+
 
 @dataclass(frozen=True)
-class _InventoryHead:
-    estate: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Patch:
+class Patch(Value):
     """One software change on offer, or to be made.
 
-    ``previous`` is the version that is there now; where it is left out, the scan says it.
+    ``previous`` is the version that is there now; the short way reads it from the scan where it is left out.
     """
 
     id: str
-    version: str
-    previous: str | None = None
-    patch_class: PatchClass = PatchClass.OTHER
+    version: str = field(metadata={"json": "to"})
+    previous: str | None = field(default=None, metadata={"json": "from"})
+    patch_class: PatchClass = field(default=PatchClass.OTHER, metadata={"json": "class"})
     impact: Impact | None = None
     advisories: tuple[str, ...] = ()
     size: int | None = None
+    pin: Pin = PinKind.VERSION
+    contains: tuple[tuple[str, str], ...] = ()
+    """Patches, each at its version, that come with it."""
+    supersedes: tuple[tuple[str, str], ...] = ()
+    """Patches, each at its version, that it makes needless."""
+    recalled: str | None = None
+    """Why its vendor took it back."""
 
     if TYPE_CHECKING:
         # What __post_init__ makes of words, for those who check types.
@@ -149,6 +218,10 @@ class Patch:
             impact: Impact | str | None = None,
             advisories: Iterable[str] = (),
             size: int | None = None,
+            pin: Pin | str = PinKind.VERSION,
+            contains: Iterable[tuple[str, str]] = (),
+            supersedes: Iterable[tuple[str, str]] = (),
+            recalled: str | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -156,44 +229,41 @@ class Patch:
         object.__setattr__(self, "patch_class", PatchClass(self.patch_class))
         if self.impact is not None:
             object.__setattr__(self, "impact", Impact(self.impact))
-        object.__setattr__(self, "advisories", tuple(sorted(self.advisories)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that ``from_dict`` reads."""
-        plain: dict[str, Any] = {"id": self.id, "to": self.version, "pin": "version"}
-        plain["class"] = str(self.patch_class)
-        plain["advisories"] = list(self.advisories)
-        if self.previous is not None:
-            plain["from"] = self.previous
-        if self.impact is not None:
-            plain["impact"] = str(self.impact)
-        if self.size is not None:
-            plain["size"] = self.size
-        return plain
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Patch:
-        """Read a patch from plain data."""
-        return cls(
-            id=data["id"],
-            version=data["to"],
-            previous=data.get("from"),
-            patch_class=PatchClass(data.get("class", "other")),
-            impact=None if data.get("impact") is None else Impact(data["impact"]),
-            advisories=tuple(data.get("advisories", ())),
-            size=data.get("size"),
-        )
+        if not isinstance(self.pin, Artifact):
+            object.__setattr__(self, "pin", PinKind(self.pin))
+        for name in ("advisories", "contains", "supersedes"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
 
 
 @dataclass(frozen=True)
-class Component:
+class Identity(Value):
+    """One name by which a component is known everywhere; kept in a normal form."""
+
+    kind: IdentityKind
+    value: str
+
+    if TYPE_CHECKING:
+
+        def __init__(self, kind: IdentityKind | str, value: str) -> None: ...
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", IdentityKind(self.kind))
+        object.__setattr__(self, "value", self.value.strip().rstrip(".").lower())
+
+
+@dataclass(frozen=True)
+class Component(Value):
     """One thing in the estate, as a provider sees it."""
 
-    id: str
+    id: str = field(metadata={"json": "component"})
     address: str | None = None
     labels: Mapping[str, str] = field(default_factory=lambda: Json({}))
     kind: ComponentKind = ComponentKind.GUEST
     owner: str | None = None
+    identities: tuple[Identity, ...] = ()
+    """By what it is known to other providers too: two that see one machine are merged by these."""
+    at: datetime | None = None
+    """When it was seen. Default when it was asked for."""
 
     if TYPE_CHECKING:
 
@@ -204,36 +274,18 @@ class Component:
             labels: Mapping[str, str] = ...,
             kind: ComponentKind | str = ComponentKind.GUEST,
             owner: str | None = None,
+            identities: Iterable[Identity] = (),
+            at: datetime | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", ComponentKind(self.kind))
         object.__setattr__(self, "labels", Json(self.labels))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that ``from_dict`` reads."""
-        plain: dict[str, Any] = {"component": self.id, "kind": str(self.kind)}
-        plain["labels"] = dict(self.labels)
-        if self.address is not None:
-            plain["address"] = self.address
-        if self.owner is not None:
-            plain["owner"] = self.owner
-        return plain
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Component:
-        """Read a component from plain data."""
-        return cls(
-            id=data["component"],
-            address=data.get("address"),
-            labels=data.get("labels", {}),
-            kind=ComponentKind(data.get("kind", "guest")),
-            owner=data.get("owner"),
-        )
+        object.__setattr__(self, "identities", tuple(self.identities))
 
 
 @dataclass(frozen=True)
-class Installed:
+class Installed(Value):
     """What is on a component: what runs, and what waits for a restart."""
 
     running: Mapping[str, str]
@@ -242,12 +294,3 @@ class Installed:
     def __post_init__(self) -> None:
         object.__setattr__(self, "running", Json(self.running))
         object.__setattr__(self, "pending", Json(self.pending))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that ``from_dict`` reads."""
-        return {"running": dict(self.running), "pending": dict(self.pending)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Installed:
-        """Read it from plain data."""
-        return cls(data["running"], data.get("pending", {}))

@@ -127,3 +127,90 @@ class Step(_Word):
     STAGE = "stage"
     APPLY = "apply"
     REBOOT = "reboot"
+
+
+class PinKind(_Word):
+    """How exactly the content of a patch is fixed, where no artifact is named."""
+
+    VERSION = "version"
+    NAMES_ONLY = "names_only"
+    PROVIDER_MANAGED = "provider_managed"
+
+
+class IdentityKind(_Word):
+    """What tells that two sightings are one component."""
+
+    BIOS_UUID = "bios_uuid"
+    MACHINE_ID = "machine_id"
+    SERIAL = "serial"
+    FQDN = "fqdn"
+
+
+class RelationKind(_Word):
+    """How one component depends on another."""
+
+    RUNS_ON = "runs_on"
+    STORED_ON = "stored_on"
+    BACKED_BY = "backed_by"
+    REACHED_BY = "reached_by"
+    MANAGED_BY = "managed_by"
+    AUTHENTICATES_BY = "authenticates_by"
+    RESOLVES_BY = "resolves_by"
+    DEPENDS_ON = "depends_on"
+    MEMBER_OF = "member_of"
+
+
+class GroupRole(_Word):
+    """What the members of a redundancy group do."""
+
+    DNS = "dns"
+    DOMAIN_CONTROLLER = "domain_controller"
+    CERTIFICATE_AUTHORITY = "certificate_authority"
+    TIME = "time"
+    DHCP = "dhcp"
+    DATABASE = "database"
+
+
+class WayBackKind(_Word):
+    """By what a patched component gets back to where it was."""
+
+    OLD_PACKAGES = "old_packages"
+    REINSTALL = "reinstall"
+    BANK = "bank"
+    SNAPSHOT = "snapshot"
+    RESTORE = "restore"
+    VENDOR = "vendor"
+
+
+class BracketKind(_Word):
+    """What a bracket does to the thing that it is taken from."""
+
+    SILENCE = "silence"
+    PAUSE = "pause"
+
+
+class ProbeVerdict(_Word):
+    """What one check saw."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+class EvidenceLabel(_Word):
+    """How far a claim about a verb is proven; the last is the strongest."""
+
+    DOCUMENT_ONLY = "document_only"
+    OWN_FAKE = "own_fake"
+    RECORDED_CAPTURE = "recorded_capture"
+    VENDOR_SCHEMA = "vendor_schema"
+    INDEPENDENT_PEER = "independent_peer"
+    LIVE_SYSTEM = "live_system"
+
+
+class TroubleKind(_Word):
+    """Trouble that the outside of a conformance suite is asked to make."""
+
+    TOOL_LIES = "tool_lies"
+    LOCK_TAKEN = "lock_taken"
+    LOCK_GIVEN_BACK = "lock_given_back"
+    BRACKET_ENDED = "bracket_ended"

@@ -1,6 +1,6 @@
 //! What can be changed, and how each change is made inside the writer's transaction.
 
-use rusqlite::{ErrorCode, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 
 use super::{
     cause::Place,
@@ -358,25 +358,7 @@ impl Writer {
     }
 
     fn insert(&self, numbered: &Numbered) -> rusqlite::Result<()> {
-        let Numbered {
-            seq,
-            run,
-            event,
-            hash,
-        } = numbered;
-        let EventText {
-            stream,
-            tseq,
-            at,
-            kind,
-            body,
-        } = event;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO event(seq, epoch, run, stream, tseq, at, kind, body, hash) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute((seq, self.epoch, run, stream, tseq, at, kind, body, &hash[..]))
-            .map(drop)
+        insert(&self.connection, self.epoch, numbered)
     }
 
     pub(super) fn is_taken(&self, run: i64, event: &EventText) -> Result<bool> {
@@ -403,6 +385,33 @@ impl Writer {
             .consequence("nothing of this append was recorded")
             .hint("whoever appended has missed an event: read the events of the run again and decide anew")
     }
+}
+
+/// Writes an event.
+pub(super) fn insert(
+    connection: &Connection,
+    epoch: i64,
+    numbered: &Numbered,
+) -> rusqlite::Result<()> {
+    let Numbered {
+        seq,
+        run,
+        event,
+        hash,
+    } = numbered;
+    let EventText {
+        stream,
+        tseq,
+        at,
+        kind,
+        body,
+    } = event;
+    connection
+        .prepare_cached(
+            "INSERT INTO event(seq, epoch, run, stream, tseq, at, kind, body, hash) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute((seq, epoch, run, stream, tseq, at, kind, body, &hash[..]))
+        .map(drop)
 }
 
 /// The error for a journal that another estate uses.

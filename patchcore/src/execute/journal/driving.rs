@@ -1,7 +1,10 @@
 //! One driver per run in one process. The lock keeps other processes out; a second `reopen` on a clone of the handle
 //! would find the intents of the first, take them for those of a dead process, and begin beside it.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError},
+};
 
 use super::{Inner, Journal};
 use crate::{
@@ -22,7 +25,7 @@ impl Journal {
     /// # Errors
     /// `JournalInUse` while it is driven in this process already.
     pub(crate) fn drives(&self, run: RunId) -> Result<Driving> {
-        let taken = driven(&self.0).insert(run);
+        let taken = tell(&self.0, |driven| driven.insert(run));
         if taken {
             return Ok(Driving {
                 journal: self.clone(),
@@ -44,11 +47,17 @@ impl Journal {
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        driven(&self.journal.0).remove(&self.run);
+        tell(&self.journal.0, |driven| driven.remove(&self.run));
     }
 }
 
-fn driven(inner: &Arc<Inner>) -> std::sync::MutexGuard<'_, std::collections::BTreeSet<RunId>> {
+/// Changes what is driven, and tells it to other processes. True where it changed.
+fn tell(inner: &Arc<Inner>, change: impl FnOnce(&mut BTreeSet<RunId>) -> bool) -> bool {
     // A set of numbers is whole whatever happened to who held it.
-    inner.driven.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut driven = inner.driven.lock().unwrap_or_else(PoisonError::into_inner);
+    let changed = change(&mut driven);
+    if let Some(note) = inner.note.as_ref().filter(|_| changed) {
+        note.tell(&driven);
+    }
+    changed
 }

@@ -94,6 +94,18 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(resolved)
 }
 
+/// Refuses a path where no journal is: whoever only reads, or takes over, never makes one.
+pub(super) fn must_exist(path: &Path, place: &Place) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(place
+            .error(ErrorKind::NotFound, "there is no such file")
+            .expected("a journal that a run was started with")
+            .hint("check the path; whoever only reads never makes a journal")),
+        Err(error) => Err(place.io("read it", error)),
+    }
+}
+
 fn remote_file_system(path: &Path) -> Option<String> {
     if let Some(Component::Prefix(prefix)) = path.components().next()
         && matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..))

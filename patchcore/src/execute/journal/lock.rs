@@ -1,10 +1,16 @@
 //! One process at a time: the operating system's lock on a file beside the journal.
 //!
 //! The lock is the operating system's, so it ends with its holder, also by `kill -9` or a power cut;
-//! what the file says is only for people. The file is never deleted: a process that waits on a
-//! deleted file would hold a lock that nobody else sees.
+//! what the file says is for people, and for those who ask who drives a run.
+//!
+//! Which file it is, the journal itself says: its owner's `lock` counts the forced takeovers, and each begins another
+//! file, because the system's lock cannot be taken from a process that is stopped. Whoever opens the journal looks in
+//! the transaction of its opening whether the file that it has locked still counts; so a file that counts no more may
+//! be deleted at any time, and one that counts, or may come to count, never is: a process that waits on a deleted file
+//! would hold a lock that nobody else sees.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fmt,
     fs::{File, OpenOptions, TryLockError},
@@ -17,13 +23,24 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::cause::Place;
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    id::RunId,
+};
 
 /// How often taking the lock is tried, 25 ms apart.
 ///
 /// A reader that asks who holds the journal has a shared lock for some microseconds, which must not
 /// turn an opener away.
 const TRIES: u32 = 4;
+
+/// How many lock files of before are looked for when the journal is opened. More are left over only where so many
+/// takeovers in a row were cut short.
+const SWEPT: u64 = 16;
+
+/// What the file says is written over in place and padded to this, so that whoever reads it meanwhile never finds it
+/// empty. A holder takes some 200 bytes.
+const WIDTH: usize = 512;
 
 /// Who holds a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,15 +54,23 @@ pub struct Holder {
     pub host: String,
     /// When it opened the journal.
     pub since: Timestamp,
+    /// Which lock file it has: how often the journal was taken over from a process that still held it.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub lock: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_first(lock: &u64) -> bool {
+    *lock == 0
 }
 
 impl Holder {
-    /// This process, now.
+    /// This process, now, with that lock file.
     #[expect(
         clippy::disallowed_methods,
         reason = "who holds the lock since when is for people who look for the process; nothing is decided by it"
     )]
-    pub(super) fn this_process() -> Self {
+    pub(super) fn this_process(lock: u64) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
             .ok()
             .or_else(|| std::env::var("COMPUTERNAME").ok())
@@ -58,6 +83,7 @@ impl Holder {
             process_started: process_started(),
             host,
             since: Timestamp::now(),
+            lock,
         }
     }
 }
@@ -96,6 +122,32 @@ fn process_started() -> Option<Timestamp> {
     Timestamp::from_second(boot + ticks / 100).ok()
 }
 
+/// What a lock file says while it is held.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Holding {
+    /// By whom.
+    #[serde(flatten)]
+    pub(crate) holder: Holder,
+    /// Which runs that process drives; unknown where an earlier version holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drives: Option<BTreeSet<RunId>>,
+}
+
+/// Tells in the lock file which runs its holder drives.
+pub(super) struct Note {
+    file: File,
+    holder: Holder,
+}
+
+impl Note {
+    /// Best effort: whoever reads it and finds it old waits for an answer in vain, and loses nothing else.
+    pub(super) fn tell(&self, drives: &BTreeSet<RunId>) {
+        if let Err(error) = write(&self.file, &self.holder, drives) {
+            tracing::warn!(%error, "the lock file of the journal does not say what is driven");
+        }
+    }
+}
+
 /// The lock, held until it is dropped.
 pub(super) struct Lock {
     file: File,
@@ -104,8 +156,8 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock of a journal, or says who has it.
     pub(super) fn take(journal: &Path, place: &Place, holder: &Holder) -> Result<Self> {
-        let mut file =
-            open(journal, true).map_err(|error| place.io("open its lock file", error))?;
+        let mut file = open(journal, holder.lock, true)
+            .map_err(|error| place.io("open its lock file", error))?;
         let mut tries = 0;
         loop {
             match file.try_lock() {
@@ -119,17 +171,23 @@ impl Lock {
             }
             std::thread::sleep(Duration::from_millis(25));
         }
-        let text = serde_json::to_string(holder).unwrap_or_default();
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.as_bytes()))
+        write(&file, holder, &BTreeSet::new())
             .map_err(|error| place.io("write its lock file", error))?;
         Ok(Self { file })
     }
 
-    /// Who holds a journal; `None` if nobody does.
-    pub(super) fn holder(journal: &Path, place: &Place) -> Result<Option<Holder>> {
-        let mut file = match open(journal, false) {
+    /// To tell in the file what is driven. Must be dropped before the lock.
+    pub(super) fn note(&self, place: &Place, holder: &Holder) -> Result<Note> {
+        let file = self.file.try_clone();
+        Ok(Note {
+            file: file.map_err(|error| place.io("open its lock file", error))?,
+            holder: holder.clone(),
+        })
+    }
+
+    /// Who holds a lock file of a journal; `None` if nobody does.
+    pub(super) fn holding(journal: &Path, lock: u64, place: &Place) -> Result<Option<Holding>> {
+        let mut file = match open(journal, lock, false) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(place.io("open its lock file", error)),
@@ -138,7 +196,7 @@ impl Lock {
             Ok(()) => Ok(None),
             Err(TryLockError::Error(error)) => Err(place.io("ask for its lock", error)),
             Err(TryLockError::WouldBlock) => match read(&mut file) {
-                Some(holder) => Ok(Some(holder)),
+                Some(holding) => Ok(Some(holding)),
                 None => Err(place
                     .error(ErrorKind::Busy, "it is in use, and its lock file does not say by whom")
                     .hint("ask again: a process that opens it writes its name right after it has the lock")
@@ -156,14 +214,22 @@ impl Drop for Lock {
     }
 }
 
-fn in_use(place: &Place, found: Option<&Holder>, me: &Holder) -> Error {
+/// Removes the lock files that count no more; see the head of this file for why that is safe.
+pub(super) fn sweep(journal: &Path, lock: u64) {
+    for old in lock.saturating_sub(SWEPT)..lock {
+        // It may be gone already. What cannot be removed does no harm.
+        let _ = std::fs::remove_file(lock_path(journal, old));
+    }
+}
+
+fn in_use(place: &Place, found: Option<&Holding>, me: &Holder) -> Error {
     let error = place
         .error(
             ErrorKind::JournalInUse,
             "it is in use, and one process at a time may carry out its runs",
         )
         .consequence("nothing was changed");
-    match found {
+    match found.map(|holding| &holding.holder) {
         Some(holder) if holder.pid == me.pid && holder.host == me.host => error
             .found("it is already open in this process")
             .context("holder", holder.to_string())
@@ -171,32 +237,47 @@ fn in_use(place: &Place, found: Option<&Holder>, me: &Holder) -> Error {
         Some(holder) => error
             .found(holder.to_string())
             .context("holder", holder.to_string())
-            .hint("read it and post commands without the lock (JournalReader), or end that process first"),
+            .hint("read it and post commands without the lock (JournalReader), or end that process first; one that cannot be ended: Journal::take_over"),
         None => error
             .found("another process holds it")
             .hint("find the process that has the .lock file open, or read the journal without the lock"),
     }
 }
 
-fn open(journal: &Path, create: bool) -> std::io::Result<File> {
+fn open(journal: &Path, lock: u64, create: bool) -> std::io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(create)
         .create(create)
         .truncate(false)
-        .open(lock_path(journal))
+        .open(lock_path(journal, lock))
 }
 
-fn lock_path(journal: &Path) -> PathBuf {
+fn lock_path(journal: &Path, lock: u64) -> PathBuf {
     let mut name = OsString::from(journal);
     name.push(".lock");
+    if lock > 0 {
+        name.push(format!(".{lock}"));
+    }
     name.into()
 }
 
-fn read(file: &mut File) -> Option<Holder> {
+fn write(mut file: &File, holder: &Holder, drives: &BTreeSet<RunId>) -> std::io::Result<()> {
+    let said = Holding {
+        holder: holder.clone(),
+        drives: Some(drives.clone()),
+    };
+    let text = serde_json::to_string(&said).unwrap_or_default();
+    let text = format!("{text:<WIDTH$}");
+    file.rewind()?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
+}
+
+fn read(file: &mut File) -> Option<Holding> {
     let mut text = String::new();
     file.rewind().ok()?;
-    // The limit is a guard against a file that is not ours; a holder takes some 150 bytes.
+    // The limit is a guard against a file that is not ours.
     file.take(4096).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
 }

@@ -28,6 +28,7 @@ mod read;
 mod reader;
 mod record;
 mod schema;
+mod takeover;
 mod writer;
 
 use std::{
@@ -65,12 +66,13 @@ use self::{
     cause::Place,
     change::{Append, Change, Keep, Receipt, Start},
     fault::Pace,
-    lock::Lock,
+    lock::{Lock, Note},
     look::Looks,
     record::{EventText, nanoseconds},
+    schema::Opened,
     writer::{Message, Shared},
 };
-pub(crate) use self::{driving::Driving, record::PlanText};
+pub(crate) use self::{driving::Driving, lock::Holding, record::PlanText, takeover::Seizure};
 use crate::{
     digest::canonical_json,
     error::{ErrorKind, Result},
@@ -95,6 +97,8 @@ struct Inner {
     /// The runs that are driven in this process; see [`Driving`].
     driven: Mutex<BTreeSet<RunId>>,
     pace: Pace,
+    /// Tells them to other processes; none in memory.
+    note: Option<Note>,
     open: Option<Open>,
 }
 
@@ -109,7 +113,8 @@ struct Open {
 impl Journal {
     /// Opens a journal, and makes it if the file does not exist. Blocks for some file operations.
     ///
-    /// Beside the file lie `-wal` and `-shm` (parts of the journal: copy them with it) and `.lock`.
+    /// Beside the file lie `-wal` and `-shm` (parts of the journal: copy them with it) and `.lock`, after a
+    /// [`take_over`](Self::take_over) `.lock.1` and so on.
     ///
     /// # Errors
     /// `JournalInUse` (the error names the holder), `JournalNewer`, `JournalDamaged` (also for a file
@@ -149,28 +154,40 @@ impl Journal {
     fn at(path: &Path, faults: Faults) -> Result<Self> {
         let path = location::resolve(path)?;
         let place = Place::file(&path);
-        schema::check_existing(&path, &place)?;
-        let holder = Holder::this_process();
-        let lock = Lock::take(&path, &place, &holder)?;
-        let connection = schema::connect(&path, &place)?;
-        Self::start(connection, Some((&path, lock)), place, &holder, faults)
+        loop {
+            let holder = Holder::this_process(schema::check_existing(&path, &place)?);
+            let lock = Lock::take(&path, &place, &holder)?;
+            let mut connection = schema::connect(&path, &place)?;
+            // None where it was taken over since the first line, so that another lock file counts.
+            if let Some(opened) = schema::open(&mut connection, false, &place, &holder, None)? {
+                let file = Some((&*path, lock));
+                return Self::start(connection, opened, file, place, &holder, faults);
+            }
+        }
     }
 
     fn of_memory(faults: Faults) -> Result<Self> {
         let place = Place::memory();
         let connection =
             Connection::open_in_memory().map_err(|error| place.sqlite("open it", error))?;
-        Self::start(connection, None, place, &Holder::this_process(), faults)
+        Self::over(connection, place, faults)
+    }
+
+    fn over(mut connection: Connection, place: Place, faults: Faults) -> Result<Self> {
+        let holder = Holder::this_process(0);
+        let opened = schema::open(&mut connection, true, &place, &holder, None)?;
+        let opened = opened.ok_or_else(|| place.damaged("it has another lock"))?;
+        Self::start(connection, opened, None, place, &holder, faults)
     }
 
     fn start(
-        mut connection: Connection,
+        connection: Connection,
+        opened: Opened,
         file: Option<(&Path, Lock)>,
         place: Place,
         holder: &Holder,
         faults: Faults,
     ) -> Result<Self> {
-        let opened = schema::open(&mut connection, file.is_none(), &place, holder)?;
         let opening = connection
             .query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))
             .map_err(|error| place.sqlite("draw a name for its opening", error))?;
@@ -186,6 +203,13 @@ impl Journal {
             fatal: OnceLock::new(),
         });
         let (path, lock) = file.map_or((None, None), |(path, lock)| (Some(path), Some(lock)));
+        if let Some(path) = path {
+            lock::sweep(path, holder.lock);
+        }
+        let note = lock
+            .as_ref()
+            .map(|lock| lock.note(&shared.place, holder))
+            .transpose()?;
         let looks = path
             .map(|path| Looks::start(path, &shared.place))
             .transpose()?;
@@ -211,6 +235,7 @@ impl Journal {
             estate,
             driven: Mutex::default(),
             pace,
+            note,
             open: Some(open),
         })))
     }
@@ -663,13 +688,7 @@ mod tests {
         connection
             .pragma_update(None, "max_page_count", pages)
             .map_err(|error| place.sqlite("limit it", error))?;
-        Journal::start(
-            connection,
-            None,
-            place,
-            &Holder::this_process(),
-            Faults::none(),
-        )
+        Journal::over(connection, place, Faults::none())
     }
 
     fn large(tseq: u64) -> NewEvent {
@@ -699,7 +718,9 @@ mod tests {
         let path = std::env::temp_dir().join(name);
         let place = Place::file(&path);
         let mut connection = schema::connect(&path, &place).unwrap();
-        schema::open(&mut connection, false, &place, &Holder::this_process()).unwrap();
+        let holder = Holder::this_process(0);
+        let opened = schema::open(&mut connection, false, &place, &holder, None).unwrap();
+        assert!(opened.is_some());
         let pragma = |name: &str| -> String {
             let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
             connection.query_row(&sql, [], |row| row.get(0)).unwrap()

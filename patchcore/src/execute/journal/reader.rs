@@ -13,7 +13,7 @@ use super::{
     cause::Place,
     chain::ChainReport,
     location,
-    lock::{Holder, Lock},
+    lock::{Holder, Holding, Lock},
     look::Looks,
     query,
     record::{
@@ -50,13 +50,7 @@ impl JournalReader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = location::resolve(path.as_ref())?;
         let place = Place::file(&path);
-        std::fs::metadata(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => place
-                .error(ErrorKind::NotFound, "there is no such file")
-                .expected("a journal that a run was started with")
-                .hint("check the path; whoever only reads never makes a journal"),
-            _ => place.io("read it", error),
-        })?;
+        location::must_exist(&path, &place)?;
         let looks = Looks::start(&path, &place)?;
         Ok(Self(Arc::new(Inner {
             place,
@@ -226,7 +220,20 @@ impl JournalReader {
     /// # Errors
     /// `Busy` if it is being opened at this moment, `Io`.
     pub fn holder(&self) -> Result<Option<Holder>> {
-        Lock::holder(&self.0.path, &self.0.place)
+        Ok(self.holding()?.map(|holding| holding.holder))
+    }
+
+    /// Who holds the journal, and what it drives.
+    pub(crate) fn holding(&self) -> Result<Option<Holding>> {
+        let Inner { place, path, .. } = &*self.0;
+        loop {
+            let before = schema::newest_opening(path, place)?;
+            let found = Lock::holding(path, before.lock, place)?;
+            // That nobody has it is true of the file that counts only.
+            if found.is_some() || schema::newest_opening(path, place)?.lock == before.lock {
+                return Ok(found);
+            }
+        }
     }
 
     /// Puts a command into the inbox of whoever carries out the run.

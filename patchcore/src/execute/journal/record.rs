@@ -265,7 +265,7 @@ impl EventText {
         events.into_iter().map(Self::new).collect()
     }
 
-    fn new(event: NewEvent) -> Result<Self> {
+    pub(super) fn new(event: NewEvent) -> Result<Self> {
         let place = format!("event {} of stream {:?}", event.tseq, event.stream);
         if event.kind.is_empty() || event.stream.is_empty() {
             return Err(Error::new(

@@ -10,6 +10,7 @@ use super::{
     lock::Holder,
     query,
     record::nanoseconds,
+    takeover::Over,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -37,9 +38,18 @@ pub(super) struct Opened {
     pub(super) uid: String,
     /// Who opened it before.
     pub(super) before: Option<Holder>,
+    /// Which lock file counted until now.
+    pub(super) lock: u64,
     pub(super) estate: Option<EstateName>,
     pub(super) head: Head,
     pub(super) open_run: Option<i64>,
+}
+
+/// The newest opening of a journal.
+pub(super) struct Opening {
+    pub(super) epoch: i64,
+    /// Which lock file counts since.
+    pub(super) lock: u64,
 }
 
 /// Where the journal ends.
@@ -100,13 +110,15 @@ pub(super) fn set_synchronous(connection: &Connection, level: &str, place: &Plac
         .map_err(|error| place.sqlite("open it", error))
 }
 
-/// Opens the journal for writing: creates its tables in an empty file, and begins a new epoch.
+/// Opens the journal for writing: creates its tables in an empty file, and begins a new epoch. None where another lock
+/// file counts than the holder has.
 pub(super) fn open(
     connection: &mut Connection,
     in_memory: bool,
     place: &Place,
     holder: &Holder,
-) -> Result<Opened> {
+    over: Option<&Over<'_>>,
+) -> Result<Option<Opened>> {
     let failed = |error| place.sqlite("open it", error);
     set_pragmas(connection).map_err(failed)?;
     // Before anything is written: the file may be somebody else's.
@@ -146,17 +158,37 @@ pub(super) fn open(
             .map_err(failed)?;
     }
     upgrade(&transaction, check_version(&transaction, place)?).map_err(failed)?;
-    let opened = read_head(&transaction, place)?;
+    let mut opened = read_head(&transaction, place)?;
+    match over {
+        Some(over) => over.check(&opened, place)?,
+        None if opened.lock != holder.lock => return Ok(None),
+        None => {}
+    }
+    opened.epoch += 1;
     transaction
         .execute(
             "UPDATE meta SET epoch = epoch + 1, owner = ?, opened_at = ? WHERE id = 1",
             (&owner, since),
         )
         .map_err(failed)?;
+    if let Some(over) = over {
+        over.record(&transaction, &mut opened, place, holder)?;
+    }
     transaction.commit().map_err(failed)?;
-    Ok(Opened {
-        epoch: opened.epoch + 1,
-        ..opened
+    Ok(Some(opened))
+}
+
+/// The newest opening, as it stands in the file.
+pub(super) fn newest_opening(path: &Path, place: &Place) -> Result<Opening> {
+    let connection = connect_for_reading(path, place)?;
+    let (epoch, owner): (i64, String) = connection
+        .query_row("SELECT epoch, owner FROM meta WHERE id = 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(|error| place.sqlite("read its head", error))?;
+    Ok(Opening {
+        epoch,
+        lock: owner_of(&owner).map_or(0, |owner| owner.lock),
     })
 }
 
@@ -172,17 +204,24 @@ fn upgrade(transaction: &Connection, found: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Refuses an existing file that is no journal of this version, before anything is made beside it.
-pub(super) fn check_existing(path: &Path, place: &Place) -> Result<()> {
+/// Who opened it. What cannot be read is of no use to people either.
+fn owner_of(text: &str) -> Option<Holder> {
+    serde_json::from_str(text).ok()
+}
+
+/// Refuses an existing file that is no journal of this version, before anything is made beside it. Says which lock file
+/// counts.
+pub(super) fn check_existing(path: &Path, place: &Place) -> Result<u64> {
     let length = std::fs::metadata(path).map_or(0, |file| file.len());
     if length == 0 || (length <= FIRST_PAGE && is_half_made(path)) {
-        return Ok(());
+        return Ok(0);
     }
     let connection = connect_for_reading(path, place)?;
-    if is_journal(&connection, place)? {
-        check_version(&connection, place)?;
+    if !is_journal(&connection, place)? {
+        return Ok(0);
     }
-    Ok(())
+    check_version(&connection, place)?;
+    Ok(newest_opening(path, place)?.lock)
 }
 
 /// Whether a process was killed while it made the file: SQLite's rollback journal still lies beside it. A connection that
@@ -295,11 +334,13 @@ fn read_head(connection: &Connection, place: &Place) -> Result<Opened> {
             }
         }
     };
+    let owner = owner_of(&owner);
     Ok(Opened {
         epoch,
         uid,
+        lock: owner.as_ref().map_or(0, |owner| owner.lock),
         // A new journal names its maker already, who opens it now.
-        before: serde_json::from_str(&owner).ok().filter(|_| epoch > 0),
+        before: owner.filter(|_| epoch > 0),
         estate: estate.map(EstateName::from),
         head: Head { seq, hash },
         open_run,

@@ -218,7 +218,7 @@ impl ComponentState {
     /// Where it goes when it is healthy: into service, or first to giving back what was held around the change.
     #[must_use]
     pub(super) fn back_in_service(&self) -> Phase {
-        if self.holds_around() && !mutant::is(Mutant::GiveBackForgotten) {
+        if self.holds_around() && !mutant::is(Mutant::BracketKept) {
             Phase::Doing(Step::GiveBack)
         } else {
             Phase::InService

@@ -191,6 +191,18 @@ pub enum ComponentEvent {
     },
 }
 
+/// A takeover from a process that still held the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forced {
+    /// Who.
+    pub by: PersonId,
+    /// Why.
+    pub reason: String,
+    /// How long that process had held it.
+    #[serde(with = "crate::clock::iso")]
+    pub held_for: std::time::Duration,
+}
+
 /// A decision about the run as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -214,6 +226,9 @@ pub enum RunEvent {
         /// Which process of which host had opened it before, and when.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
+        /// Who took it from a process that still held it, and why; none where nobody held it any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forced: Option<Forced>,
     },
     /// A ring may start.
     RingOpened {

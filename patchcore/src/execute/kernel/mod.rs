@@ -21,7 +21,7 @@ mod upcast;
 pub use advance::{Moment, advance};
 pub use component::{ComponentState, Effect, Fight, Lock, OpState, Owed, Stall, Waived};
 pub use decide::{Input, OpResult, decide};
-pub use event::{ComponentEvent, Event, RunEvent};
+pub use event::{ComponentEvent, Event, Forced, RunEvent};
 pub use index::Index;
 pub use phase::{End, Phase, RunVerdict, Step};
 pub(crate) use run::before;

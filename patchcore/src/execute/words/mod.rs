@@ -11,7 +11,7 @@ mod stand;
 use std::fmt;
 
 pub(crate) use component::{end, phase, said, stalled, without};
-pub(crate) use operator::{RESUME, asked, command, decide, next, overtime, progress};
+pub(crate) use operator::{asked, command, decide, next, overtime, progress, resume};
 pub(crate) use run::run_event;
 pub(crate) use stand::{standing, stands, wait, waits};
 

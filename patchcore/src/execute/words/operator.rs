@@ -20,9 +20,10 @@ impl fmt::Display for DrivenBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(holder) => write!(f, "driven by {holder}"),
-            Self::NotYet(holder) => write!(
+            Self::Held(holder) => write!(
                 f,
-                "not driven: the journal is held by {holder}, which has not taken up this run"
+                "nobody drives it now · the journal is held by {holder}, which parked this run, let go of it, or has not \
+                 taken it up"
             ),
             Self::Nobody { last: Some(last) } => {
                 write!(
@@ -159,10 +160,20 @@ pub(crate) fn next(standing: &Standing, driven: &DrivenBy) -> Vec<String> {
             next.push(one);
         }
     }
-    if driven.is_nobody() {
-        next.push(RESUME.to_owned());
-    }
+    next.extend(resume(driven));
     next
+}
+
+/// How a run goes on that nobody drives; none where a process does.
+pub(crate) fn resume(driven: &DrivenBy) -> Option<String> {
+    match driven {
+        DrivenBy::Process(_) => None,
+        DrivenBy::Nobody { .. } => Some(RESUME.to_owned()),
+        DrivenBy::Held(holder) => Some(format!(
+            "to resume it, let process {} take it up again, or end that process and start the program that drives it",
+            holder.pid
+        )),
+    }
 }
 
 /// What a person does about a component that is quarantined.
@@ -174,6 +185,5 @@ pub(crate) fn decide(component: &str) -> String {
     )
 }
 
-/// How a run goes on that nobody drives.
-pub(crate) const RESUME: &str =
-    "to resume it, start the program that drives it: it goes on from its journal";
+/// How a run goes on whose journal nobody has.
+const RESUME: &str = "to resume it, start the program that drives it: it goes on from its journal";

@@ -4,7 +4,7 @@ use super::component::{end, without};
 use crate::{
     execute::kernel::{RunEvent, RunVerdict, before},
     judge::RingCount,
-    plan::text::{Times, count},
+    plan::text::{Times, count, duration},
 };
 
 /// An event of a run in one line.
@@ -20,13 +20,26 @@ pub(crate) fn run_event(event: &RunEvent, times: &Times) -> String {
             count(*components, "component", "components"),
             approved_by.join(", ")
         ),
-        RunEvent::TakenOver { epoch, from: None } => {
-            format!("resumed from its journal (opening {epoch})")
+        RunEvent::TakenOver {
+            epoch,
+            from,
+            forced: None,
+        } => {
+            let before = from.as_ref();
+            let before = before.map_or_else(String::new, |from| format!(", before by {from}"));
+            format!("resumed from its journal (opening {epoch}{before})")
         }
         RunEvent::TakenOver {
             epoch,
-            from: Some(from),
-        } => format!("resumed from its journal (opening {epoch}, before by {from})"),
+            from,
+            forced: Some(forced),
+        } => format!(
+            "taken over by {} from {}, which held it for {}: {} (opening {epoch})",
+            forced.by,
+            from.as_deref().unwrap_or("another process"),
+            duration(forced.held_for),
+            forced.reason
+        ),
         RunEvent::RingOpened {
             ring,
             of,

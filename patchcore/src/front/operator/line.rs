@@ -9,7 +9,7 @@ use super::Operator;
 use crate::{
     error::{Error, ErrorKind, Result},
     execute::{
-        journal::Anchor,
+        journal::{Anchor, Journal},
         kernel::{Command, Resolution, Step},
     },
     id::{PersonId, RunId},
@@ -39,6 +39,7 @@ steering, each with --because TEXT, and --by NAME (by default who is logged in):
   end                             a halted run ends; what it owes is given back
   cancel                          any run ends; what is open is finished, what is owed is given back
   lift-denial PATCH [VERSION]     a patch that was rolled back may be planned again
+  take-over HOLDER                the journal, from a process that holds it and cannot be ended; HOLDER as status names it
 for all: --run NUMBER (by default the open run, else the last), --patience SECONDS for an answer
 a run whose process died is resumed by the program that drives it, and by no word here";
 
@@ -94,7 +95,7 @@ async fn carry_out(program: &str, me: Option<String>, words: Vec<String>) -> Res
         let words = format!("{program} JOURNAL WORD …\n{WORDS}");
         return Ok(Said::new(words, u8::from(line.any) * 2));
     };
-    let operator = Operator::open(journal)?;
+    let operator = Operator::open(&journal)?;
     match &*word {
         "list" => {
             line.end()?;
@@ -162,6 +163,7 @@ async fn carry_out(program: &str, me: Option<String>, words: Vec<String>) -> Res
             }
             Ok(said)
         }
+        "take-over" => take_over(&operator, &journal, line).await,
         _ => steer(program, &operator, &word, line).await,
     }
 }
@@ -180,6 +182,50 @@ async fn list(operator: &Operator) -> Result<Said> {
         });
     }
     Ok(Said::new(lines.join("\n"), 0))
+}
+
+/// Takes the journal over from who holds it, if that is who was named. It drives nothing: that is for the program that
+/// resumes the run.
+async fn take_over(operator: &Operator, journal: &str, mut line: Line) -> Result<Said> {
+    let named = line.words.pop_front();
+    line.end()?;
+    let Some(holder) = operator.holder().await? else {
+        return Err(
+            bad("nobody holds this journal, so there is nobody to take it over from")
+                .hint("start the program that drives its run: it goes on from its journal"),
+        );
+    };
+    let look = format!(
+        "look at that process first, and end it where that can be done; where it cannot: \
+         take-over \"{holder}\" --because TEXT"
+    );
+    match named {
+        None => {
+            return Err(bad("take-over needs to be told from whom")
+                .expected("who holds the journal, as status names it")
+                .found(format!("that {holder} holds it"))
+                .hint(look));
+        }
+        Some(named) if named != holder.to_string() => {
+            return Err(bad("another process holds this journal than was named")
+                .expected(named)
+                .found(holder.to_string())
+                .hint(look));
+        }
+        Some(_) => {}
+    }
+    let reason = line.because.take();
+    let reason =
+        reason.ok_or_else(|| bad("take-over needs a reason").hint("say --because TEXT"))?;
+    let taken = Journal::take_over(journal, &holder, line.by()?, &reason)?;
+    let said = format!(
+        "taken over from {holder}: opening {} of this journal\n   \
+         if that process goes on, it records nothing and begins nothing any more\n   \
+         next: start the program that drives the run: it goes on from its journal",
+        taken.epoch()
+    );
+    taken.close().await?;
+    Ok(Said::new(said, 0))
 }
 
 async fn steer(program: &str, operator: &Operator, word: &str, mut line: Line) -> Result<Said> {
@@ -226,7 +272,7 @@ async fn steer(program: &str, operator: &Operator, word: &str, mut line: Line) -
             return Err(bad(format!("{word} is no word of {program}"))
                 .expected(
                     "list, status, why, ledger, report, audit verify, audit anchor, pause, unpause, pause-before, \
-                     unpause-before, approve, resolve, lift-halt, end, cancel or lift-denial",
+                     unpause-before, approve, resolve, lift-halt, end, cancel, lift-denial or take-over",
                 )
                 .hint(format!("{program} without a word shows what each is for")));
         }

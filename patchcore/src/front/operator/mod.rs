@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     execute::{
         DrivenBy, Story, checkpoint_fault, denials,
-        journal::{Anchor, ChainReport, Holder, JournalReader},
+        journal::{Anchor, ChainReport, Holder, Holding, JournalReader},
     },
     id::RunId,
     plan::Denial,
@@ -138,32 +138,42 @@ impl Operator {
     /// Who drives a run.
     async fn driven_by(&self, story: &Story) -> Result<DrivenBy> {
         let identity = self.reader.identity().await?;
-        let Some(holder) = self.holder().await? else {
+        let Some(Holding { holder, drives }) = self.holding().await? else {
             return Ok(DrivenBy::Nobody {
                 last: identity.opened_by,
             });
         };
+        // It may have parked the run, or let go of it. One of an earlier version does not say.
+        let drives = drives.is_none_or(|runs| runs.contains(&story.run));
         // Whoever takes a run up records that first, so its newest event is of the present opening.
         let newest = self
             .reader
             .events(story.run, story.seq.saturating_sub(1), 1);
         let newest = newest.await?.pop().map(|event| event.epoch);
         let taken_up = story.ended_at.is_none() && newest == Some(identity.epoch);
-        Ok(match taken_up {
+        Ok(match drives && taken_up {
             true => DrivenBy::Process(holder),
-            false => DrivenBy::NotYet(holder),
+            false => DrivenBy::Held(holder),
         })
     }
 
     /// Who has the journal; one that is only just being opened is asked again.
-    async fn holder(&self) -> Result<Option<Holder>> {
-        match self.reader.holder() {
+    async fn holding(&self) -> Result<Option<Holding>> {
+        match self.reader.holding() {
             Err(error) if error.is_retryable() => {
                 SystemClock.pause(NAMELESS).await;
-                self.reader.holder()
+                self.reader.holding()
             }
             answer => answer,
         }
+    }
+
+    /// Who holds the journal, whatever it does with it; none where nobody does.
+    ///
+    /// # Errors
+    /// `Busy` if it is being opened at this moment, `JournalDamaged`, `Io`.
+    pub async fn holder(&self) -> Result<Option<Holder>> {
+        Ok(self.holding().await?.map(|holding| holding.holder))
     }
 
     /// The time now; never before what the journal holds, for a clock that was set back and for virtual time.

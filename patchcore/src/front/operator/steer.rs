@@ -86,14 +86,15 @@ impl fmt::Display for Answer {
                         f,
                         "nobody drives this run now; it is carried out first when a process resumes it"
                     ),
-                    DrivenBy::NotYet(_) => write!(
+                    DrivenBy::Held(_) => write!(
                         f,
-                        "{driven}; it is carried out when a process takes the run up"
+                        "{driven}; it is carried out first when a process takes the run up"
                     ),
                     DrivenBy::Process(_) => write!(
                         f,
                         "{driven}, which has not answered within {}; it is carried out when that process looks \
-                         into its inbox again, or first by the one that resumes the run",
+                         into its inbox again, or first by the one that resumes the run\n   \
+                         if it does not answer any more, end that process, or take over from it",
                         duration(*waited)
                     ),
                 }

@@ -81,9 +81,9 @@ impl RunView {
     /// How it stands, without what it waits for. A run that nobody drives does not work, and it is said so.
     fn stands(&self) -> String {
         let stands = words::stands(&self.standing, &self.times());
-        match (&self.standing, self.driven.is_nobody()) {
-            (Standing::Working { .. }, true) => "interrupted, and nobody drives it".to_owned(),
-            (Standing::Waiting { .. }, true) => format!("{stands}, and nobody drives it"),
+        match (&self.standing, self.driven.is_driven()) {
+            (Standing::Working { .. }, false) => "interrupted, and nobody drives it".to_owned(),
+            (Standing::Waiting { .. }, false) => format!("{stands}, and nobody drives it"),
             _ => stands,
         }
     }
@@ -109,8 +109,8 @@ impl RunView {
         let mut why = self
             .story
             .why(&component.into(), &self.standing, self.now)?;
-        if self.driven.is_nobody() && !self.is_over() {
-            why.push_str(&format!("\n   {} · {}", self.driven, words::RESUME));
+        if let Some(resume) = words::resume(&self.driven).filter(|_| !self.is_over()) {
+            why.push_str(&format!("\n   {} · {resume}", self.driven));
         }
         Ok(why)
     }
@@ -179,7 +179,7 @@ impl fmt::Display for RunView {
             lines.extend(
                 progress
                     .ends
-                    .filter(|_| !self.driven.is_nobody() && !self.is_over())
+                    .filter(|_| self.driven.is_driven() && !self.is_over())
                     .map(|ends| format!("ends about {}", times.at(ends))),
             );
         }

@@ -124,7 +124,14 @@ fn classes(plan: &Plan, few: usize) -> Vec<(Vec<&ComponentId>, String)> {
             count(what.len(), "patch", "patches"),
             patches::listed(&what, few)
         );
-        (who, text)
+        // A tool that does not classify names no class: its author sees an empty plan, and has to find this out.
+        let remedy = match class {
+            PatchClass::Other => {
+                " · `take` in [patches] takes it with \"other\", or its source says a class"
+            }
+            _ => "",
+        };
+        (who, text + remedy)
     });
     rows.collect()
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use patchcore::{
     Estate, Journal, Run, Timestamp,
-    clock::Clock as _,
+    clock::{AtWork, Clock as _},
     execute::{
         Story,
         journal::{Faults, Synchronous},
@@ -136,6 +136,8 @@ fn timed(case: &Case, by: i64) -> Seen {
         let estate = Estate::named("crash")
             .with(Outlet::of(&process))
             .with_clock(Arc::new(clock.clone()));
+        // Held until the process is gone: no time passes while it dies.
+        let mut guard = None;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime");
@@ -149,7 +151,7 @@ fn timed(case: &Case, by: i64) -> Seen {
                     estate.run(approved, &journal).await.expect("it starts")
                 }
             };
-            let stands = held(&run, &clock, &mut set_at, by, &mut dies_at).await?;
+            let stands = held(&run, &clock, &mut set_at, by, &mut dies_at, &mut guard).await?;
             let story = Story::read(&journal, RunId(1)).await.expect("its story");
             Some((stands, story))
         });
@@ -186,9 +188,10 @@ async fn held(
     set_at: &mut Option<u64>,
     by: i64,
     dies_at: &mut Option<(u64, u64)>,
+    guard: &mut Option<AtWork>,
 ) -> Option<String> {
     // Time must not pass a moment at which something is to happen.
-    let mut guard = Some(clock.at_work());
+    *guard = Some(clock.at_work());
     // Whoever drives the run is at work before it passes at all: everybody is on this thread.
     for _ in 0..TURNS {
         tokio::task::yield_now().await;
@@ -199,7 +202,7 @@ async fn held(
         let dies = dies_at.map(|(seconds, _)| at(seconds));
         let next = set.into_iter().chain(dies).min();
         if next.is_none() {
-            guard = None;
+            *guard = None;
         }
         let due = async {
             match next {
@@ -210,7 +213,6 @@ async fn held(
         tokio::select! {
             biased;
             finished = run.finished() => {
-                drop(guard);
                 return Some(finished.map_or_else(|e| e.chain(), |stands| stands.to_string()));
             }
             () = due => {}
@@ -309,6 +311,20 @@ fn cases() -> Vec<Case> {
             seen: Seen::quiet,
         },
         Case {
+            what: "the same, where its process died and the clock is set in the wait of the next one",
+            setup: lost_apply,
+            set_at: 12 * MINUTE,
+            dies_at: Some((5 * MINUTE, 60)),
+            seen: Seen::quiet,
+        },
+        Case {
+            what: "the same, where it is set while nobody is there",
+            setup: lost_apply,
+            set_at: 5 * MINUTE + 30,
+            dies_at: Some((5 * MINUTE, 60)),
+            seen: Seen::quiet,
+        },
+        Case {
             what: "a target that forgets after 24 h, asked after 24 h 30 min about a start nobody heard of",
             setup: || wrong(one(Promise::Keyed), Call::Begin, 2, Wrong::HangsAfter),
             set_at: 2 * MINUTE,
@@ -334,6 +350,40 @@ fn cases() -> Vec<Case> {
             seen: |seen| {
                 let after = seen.apart(Call::Observe);
                 format!("asked again after {after} min, {:?}", seen.phase("a"))
+            },
+        },
+        Case {
+            what: "a scan under way",
+            setup: || {
+                wrong(
+                    one(Promise::Keyed),
+                    Call::Scan,
+                    1,
+                    Wrong::Slow(10 * MINUTE - 5),
+                )
+            },
+            set_at: 8 * MINUTE,
+            dies_at: None,
+            seen: |seen| {
+                let after = seen.apart(Call::Scan);
+                match after {
+                    -1 => format!("believed, {:?}", seen.phase("a")),
+                    after => format!("asked again after {after} min, {:?}", seen.phase("a")),
+                }
+            },
+        },
+        Case {
+            what: "checks of a service that does not answer for half a minute, and has a minute",
+            setup: || {
+                (1..=6).fold(one(Promise::Keyed), |setup, nth| {
+                    wrong(setup, Call::Probe, nth, Wrong::RequestLost)
+                })
+            },
+            set_at: 2 * MINUTE + 40,
+            dies_at: None,
+            seen: |seen| {
+                let asked = seen.asked.iter().filter(|(_, call)| *call == Call::Probe);
+                format!("asked {}, {:?}", times(asked.count()), seen.phase("a"))
             },
         },
         Case {

@@ -13,10 +13,9 @@ use patchcore::{
     estate::Scan,
     id::ComponentId,
     provider::{
-        Begun, Claim, DeployRequest, Deployer, DeployerCapabilities, Guarantee, Handle,
-        HealthProbe, Held, Located, Observed, Op, OpContext, Operations, PerComponent, Ports,
-        Prepared, ProbeAnswer, ProbeRequest, ProbeVerdict, Provider, ProviderInfo, Taken,
-        TargetLock, Undo,
+        Begun, Claim, Deployer, DeployerCapabilities, Guarantee, Handle, HealthProbe, Held,
+        Located, Observed, Op, OpContext, Operations, PerComponent, Ports, Prepared, ProbeAnswer,
+        ProbeRequest, ProbeVerdict, Provider, ProviderInfo, Taken, TargetLock, Undo,
     },
 };
 use tokio::sync::mpsc;
@@ -26,6 +25,7 @@ use super::{
     wall::Wall,
 };
 use crate::{
+    brackets::Wanted,
     micro::start,
     world::{PATCH, Who, World, guarantee, subject},
 };
@@ -303,29 +303,29 @@ impl Port {
 }
 
 #[async_trait]
-impl Operations<DeployRequest> for Port {
-    fn guarantee(&self, op: &Op<DeployRequest>) -> Guarantee {
+impl<R: Wanted> Operations<R> for Port {
+    fn guarantee(&self, op: &Op<R>) -> Guarantee {
         guarantee(self.0.outside.world().promise(&op.request))
     }
 
-    fn undo(&self, op: &Op<DeployRequest>) -> Undo<DeployRequest> {
-        World::undo(op)
+    fn undo(&self, op: &Op<R>) -> Undo<R> {
+        R::undo(op)
     }
 
-    async fn prepare(&self, _: &OpContext, request: &DeployRequest) -> Result<Prepared> {
+    async fn prepare(&self, _: &OpContext, request: &R) -> Result<Prepared> {
         let on = subject(request);
         let prepare = |w: &mut World| w.prepare(request);
         self.0.call(Call::Prepare, &on, prepare).await
     }
 
-    async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
+    async fn begin(&self, ctx: &OpContext, op: &Op<R>) -> Result<Begun> {
         let set_out_stale = self.0.outside.world().newest > self.0.number;
         let begin = |w: &mut World| w.begin(self.who(), set_out_stale, ctx.fence(), op);
         let on = subject(&op.request);
         self.0.call(Call::Begin, &on, begin).await
     }
 
-    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+    async fn locate(&self, ctx: &OpContext, op: &Op<R>) -> Result<Located> {
         let locate = |w: &mut World| {
             w.called(self.who(), false, ctx.fence(), "locate", op);
             w.locate(op)
@@ -334,12 +334,7 @@ impl Operations<DeployRequest> for Port {
         self.0.call(Call::Locate, &on, locate).await
     }
 
-    async fn observe(
-        &self,
-        ctx: &OpContext,
-        op: &Op<DeployRequest>,
-        handle: &Handle,
-    ) -> Result<Observed> {
+    async fn observe(&self, ctx: &OpContext, op: &Op<R>, handle: &Handle) -> Result<Observed> {
         let observe = |w: &mut World| {
             w.called(self.who(), false, ctx.fence(), "observe", op);
             w.observe(op, handle)

@@ -74,6 +74,10 @@ impl Clock for Wall {
         self.truly.sleep_until(self.truly.now() + duration).await;
     }
 
+    async fn passed(&self, duration: Duration) {
+        self.truly.reached(self.truly.now() + duration).await;
+    }
+
     async fn reached(&self, time: Timestamp) {
         while let Some(at) = self.look(time) {
             self.truly.reached(at).await;

@@ -11,7 +11,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use super::*;
 use crate::{
     error::{Error, ErrorKind, Failure},
-    execute::kernel::{End, PausePoint, Phase, RunVerdict, Step},
+    execute::kernel::{End, Forced, PausePoint, Phase, RunVerdict, Step},
     id::{OpKey, RunId},
     judge::{Answer, RingCount},
     plan::Denial,

@@ -71,8 +71,29 @@ fn every_event_of_a_run_is_a_sentence() {
             RunEvent::TakenOver {
                 epoch: 2,
                 from: None,
+                forced: None,
             },
             "resumed from its journal (opening 2)",
+        ),
+        (
+            RunEvent::TakenOver {
+                epoch: 3,
+                from: Some("process 412 on build-1".to_owned()),
+                forced: None,
+            },
+            "resumed from its journal (opening 3, before by process 412 on build-1)",
+        ),
+        (
+            RunEvent::TakenOver {
+                epoch: 4,
+                from: Some("process 412 on build-1".to_owned()),
+                forced: Some(Forced {
+                    by: "jon".into(),
+                    reason: "it hangs".to_owned(),
+                    held_for: std::time::Duration::from_secs(3 * 3600),
+                }),
+            },
+            "taken over by jon from process 412 on build-1, which held it for 3 h: it hangs (opening 4)",
         ),
         (
             opened(Some(night())),
