@@ -26,7 +26,9 @@ fn empty(resources: usize) -> Cluster {
 pub(crate) fn roadef(folder: &Path, name: &str) -> Read {
     let numbers = |file: String| -> Result<Vec<u64>, Box<dyn Error>> {
         let text = fs::read_to_string(folder.join(file))?;
-        text.split_ascii_whitespace().map(|word| Ok(word.parse()?)).collect()
+        text.split_ascii_whitespace()
+            .map(|word| Ok(word.parse()?))
+            .collect()
     };
     let model = numbers(format!("model_{name}.txt"))?;
     let assignment = numbers(format!("assignment_{name}.txt"))?;
@@ -44,7 +46,9 @@ pub(crate) fn roadef(folder: &Path, name: &str) -> Read {
         next()?;
         let capacity: Vec<u64> = (0..resources).map(|_| next()).collect::<Result<_, _>>()?;
         sum += capacity[0];
-        cluster.hosts.push(Host::new(format!("m{machine}"), capacity));
+        cluster
+            .hosts
+            .push(Host::new(format!("m{machine}"), capacity));
         for _ in 0..resources + machines {
             next()?;
         }
@@ -64,7 +68,9 @@ pub(crate) fn roadef(folder: &Path, name: &str) -> Read {
         // The mean machine holds 512 GB.
         let mib = u128::from(demand[0]) * 512 * 1024 * machines as u128 / u128::from(sum.max(1));
         let host = assignment.get(process).ok_or("a process has no machine")?;
-        cluster.vms.push(Vm::new(id, format!("m{host}"), demand, u64::try_from(mib)?));
+        cluster
+            .vms
+            .push(Vm::new(id, format!("m{host}"), demand, u64::try_from(mib)?));
     }
     cluster.rules = services
         .into_values()
@@ -85,29 +91,57 @@ pub(crate) fn btrplace(file: &Path) -> Read {
     let root: Value = serde_json::from_slice(&output.stdout)?;
     let model = &root["model"];
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let views: Vec<Value> = list(&model["views"]).into_iter().filter(|v| v.get("vms").is_some()).collect();
-    let views: Vec<&Value> = views.iter().filter(|v| v["id"] == "shareableResource" || v.get("rcId").is_some()).collect();
+    let views: Vec<Value> = list(&model["views"])
+        .into_iter()
+        .filter(|v| v.get("vms").is_some())
+        .collect();
+    let views: Vec<&Value> = views
+        .iter()
+        .filter(|v| v["id"] == "shareableResource" || v.get("rcId").is_some())
+        .collect();
     let mut cluster = empty(views.len());
     cluster.limits.ha = Ha::Failures(1);
-    let online = model["mapping"]["onlineNodes"].as_object().ok_or("no online nodes")?;
-    let number = |map: &Value, key: &str, other: &Value| map.get(key).unwrap_or(other).as_u64().unwrap_or(0);
-    let mut nodes: Vec<(u64, &Value)> = online.iter().filter_map(|(k, v)| Some((k.parse().ok()?, v))).collect();
+    let online = model["mapping"]["onlineNodes"]
+        .as_object()
+        .ok_or("no online nodes")?;
+    let number =
+        |map: &Value, key: &str, other: &Value| map.get(key).unwrap_or(other).as_u64().unwrap_or(0);
+    let mut nodes: Vec<(u64, &Value)> = online
+        .iter()
+        .filter_map(|(k, v)| Some((k.parse().ok()?, v)))
+        .collect();
     nodes.sort_by_key(|(node, _)| *node);
     let mut at: BTreeMap<u64, u64> = BTreeMap::new();
     for (node, content) in &nodes {
         let key = node.to_string();
-        let capacity = views.iter().map(|view| number(&view["nodes"], &key, &view["defCapacity"]));
-        cluster.hosts.push(Host::new(format!("n{node}"), capacity.collect::<Vec<_>>()));
-        for vm in list(&content["runningVMs"]).iter().filter_map(Value::as_u64) {
+        let capacity = views
+            .iter()
+            .map(|view| number(&view["nodes"], &key, &view["defCapacity"]));
+        cluster
+            .hosts
+            .push(Host::new(format!("n{node}"), capacity.collect::<Vec<_>>()));
+        for vm in list(&content["runningVMs"])
+            .iter()
+            .filter_map(Value::as_u64)
+        {
             let key = vm.to_string();
-            let demand: Vec<u64> = views.iter().map(|view| number(&view["vms"], &key, &view["defConsumption"])).collect();
+            let demand: Vec<u64> = views
+                .iter()
+                .map(|view| number(&view["vms"], &key, &view["defConsumption"]))
+                .collect();
             let mib = demand[0] * 1024 / 10;
-            cluster.vms.push(Vm::new(format!("v{vm}"), format!("n{node}"), demand, mib));
+            cluster
+                .vms
+                .push(Vm::new(format!("v{vm}"), format!("n{node}"), demand, mib));
             at.insert(vm, *node);
         }
     }
     for constraint in list(&root["constraints"]) {
-        let vms: Vec<u64> = list(&constraint["vms"]).iter().filter_map(Value::as_u64).filter(|vm| at.contains_key(vm)).collect();
+        let vms: Vec<u64> = list(&constraint["vms"])
+            .iter()
+            .filter_map(Value::as_u64)
+            .filter(|vm| at.contains_key(vm))
+            .collect();
         if vms.is_empty() {
             continue;
         }

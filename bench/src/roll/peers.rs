@@ -22,7 +22,13 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Self; 5] = [Self::Cau, Self::Random, Self::MostFree, Self::XenOrchestra, Self::Spread];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Cau,
+        Self::Random,
+        Self::MostFree,
+        Self::XenOrchestra,
+        Self::Spread,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -41,7 +47,7 @@ impl Peer {
             Self::Spread => spread(&mut sim)?,
             _ => serial(&mut sim, self)?,
         }
-        Some((sim.gb, sim.now))
+        Some((sim.gb, sim.ms()))
     }
 }
 
@@ -49,14 +55,14 @@ fn serial(sim: &mut Sim<'_>, peer: Peer) -> Option<()> {
     let hosts = sim.instance.hosts;
     let home = sim.pos.clone();
     let mut rule = match peer {
-        Peer::Random => Rule::Random(Twister::new(1)),
+        Peer::Random => Rule::Random(Box::new(Twister::new(1))),
         _ => Rule::MostFree,
     };
     for host in 0..hosts {
         if !sim.may_close() {
             return None;
         }
-        let vms: Vec<usize> = sim.on[host].iter().copied().collect();
+        let vms: Vec<usize> = sim.on[host].iter().collect();
         let others: Vec<usize> = (0..hosts).filter(|other| *other != host).collect();
         let mut found = sim.pack(&vms, &others, &mut rule);
         if found.is_none() {
@@ -103,11 +109,17 @@ fn spread(sim: &mut Sim<'_>) -> Option<()> {
                 continue;
             }
             let open: Vec<usize> = (0..sim.instance.hosts)
-                .filter(|other| *other != host && matches!(sim.stand[*other], Stand::Waits | Stand::Done))
+                .filter(|other| {
+                    *other != host && matches!(sim.stand[*other], Stand::Waits | Stand::Done)
+                })
                 .collect();
-            let vms: Vec<usize> = sim.on[host].iter().copied().collect();
+            let vms: Vec<usize> = sim.on[host].iter().collect();
             let still = vms.iter().all(|vm| sim.dst[*vm].is_none()) && !sim.receives(host);
-            let found = if still { sim.pack(&vms, &open, &mut Rule::MostFree) } else { None };
+            let found = if still {
+                sim.pack(&vms, &open, &mut Rule::MostFree)
+            } else {
+                None
+            };
             let Some(found) = found else { continue };
             left.retain(|other| *other != host);
             sim.close(host);

@@ -2,20 +2,21 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, HashMap, VecDeque},
 };
 
 use super::{
+    slots::Slots,
     syn::{CAP, Instance},
     twister::Twister,
 };
 
-const PATCH_MS: u64 = 1_200_000;
+const PATCH_S: f64 = 1200.0;
 const SLOTS: u32 = 4;
 
 /// 8 s, and 1.1 times the memory at 0.625 GB/s.
-fn lasts(gb: u32) -> u64 {
-    8_000 + u64::from(gb) * 1_760
+fn lasts(gb: u32) -> f64 {
+    8.0 + 1.1 * f64::from(gb) / 0.625
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +37,14 @@ enum Event {
 pub(super) enum Rule {
     MostFree,
     LeastFree,
-    Random(Twister),
+    Random(Box<Twister>),
 }
 
 pub(super) struct Sim<'i> {
     pub(super) instance: &'i Instance,
     failures: u32,
-    pub(super) now: u64,
+    /// In seconds, rounded as in the published models: what is over first among equals depends on it.
+    now: f64,
     events: u64,
     queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
     pub(super) pos: Vec<usize>,
@@ -51,9 +53,11 @@ pub(super) struct Sim<'i> {
     out: Vec<u32>,
     pub(super) into: Vec<u32>,
     groups: HashMap<(usize, usize), u32>,
-    pub(super) on: Vec<BTreeSet<usize>>,
+    pub(super) on: Vec<Slots>,
     pub(super) stand: Vec<Stand>,
     pending: Vec<VecDeque<usize>>,
+    /// Hosts with moves that wait.
+    active: Slots,
     /// Moves that are under way or wait, out of each host and into each.
     coming: Vec<u32>,
     pub(super) moving: u32,
@@ -67,7 +71,7 @@ impl<'i> Sim<'i> {
         let mut sim = Self {
             instance,
             failures,
-            now: 0,
+            now: 0.0,
             events: 0,
             queue: BinaryHeap::new(),
             pos: instance.pos.clone(),
@@ -76,9 +80,10 @@ impl<'i> Sim<'i> {
             out: vec![0; hosts],
             into: vec![0; hosts],
             groups: HashMap::new(),
-            on: vec![BTreeSet::new(); hosts],
+            on: vec![Slots::new(); hosts],
             stand: vec![Stand::Waits; hosts],
             pending: vec![VecDeque::new(); hosts],
+            active: Slots::new(),
             coming: vec![0; hosts],
             moving: 0,
             gb: 0,
@@ -126,7 +131,9 @@ impl<'i> Sim<'i> {
     /// Whether one more host may be closed, by sums.
     pub(super) fn may_close(&self) -> bool {
         let left = self.open - 1 - i64::from(self.failures);
-        let sum = |of: fn(&(u32, u32)) -> u32| -> i64 { self.instance.req.iter().map(|r| i64::from(of(r))).sum() };
+        let sum = |of: fn(&(u32, u32)) -> u32| -> i64 {
+            self.instance.req.iter().map(|r| i64::from(of(r))).sum()
+        };
         left * i64::from(CAP.0) >= sum(|r| r.0) && left * i64::from(CAP.1) >= sum(|r| r.1)
     }
 
@@ -136,6 +143,7 @@ impl<'i> Sim<'i> {
         self.coming[host] += 1;
         let from = self.pos[vm];
         self.pending[from].push_back(vm);
+        self.active.insert(from);
         self.kick(from);
     }
 
@@ -155,11 +163,24 @@ impl<'i> Sim<'i> {
                 self.pending[from].push_back(vm);
             }
         }
+        if self.pending[from].is_empty() {
+            self.active.remove(from);
+        }
     }
 
-    fn push(&mut self, at: u64, event: Event) {
+    fn push(&mut self, at: f64, event: Event) {
         self.events += 1;
-        self.queue.push(Reverse((at, self.events, event)));
+        // The bits of positive numbers are ordered as they are.
+        self.queue.push(Reverse((at.to_bits(), self.events, event)));
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive number of days at most"
+    )]
+    pub(super) fn ms(&self) -> u64 {
+        (self.now * 1000.0).round() as u64
     }
 
     pub(super) fn receives(&self, host: usize) -> bool {
@@ -167,7 +188,7 @@ impl<'i> Sim<'i> {
     }
 
     pub(super) fn waits(&self) -> bool {
-        self.moving > 0 || self.pending.iter().any(|pending| !pending.is_empty())
+        self.moving > 0 || !self.active.is_empty()
     }
 
     pub(super) fn close(&mut self, host: usize) {
@@ -179,7 +200,7 @@ impl<'i> Sim<'i> {
     fn maybe_down(&mut self, host: usize) {
         if self.stand[host] == Stand::Closed && self.on[host].is_empty() {
             self.stand[host] = Stand::Down;
-            self.push(self.now + PATCH_MS, Event::Up(host));
+            self.push(self.now + PATCH_S, Event::Up(host));
         }
     }
 
@@ -187,7 +208,7 @@ impl<'i> Sim<'i> {
         let Some(Reverse((at, _, event))) = self.queue.pop() else {
             return false;
         };
-        self.now = at;
+        self.now = f64::from_bits(at);
         match event {
             Event::Arrives(vm) => {
                 let from = self.pos[vm];
@@ -198,15 +219,13 @@ impl<'i> Sim<'i> {
                 self.into[to] -= 1;
                 self.coming[to] -= 1;
                 self.moving -= 1;
-                self.on[from].remove(&vm);
+                self.on[from].remove(vm);
                 self.on[to].insert(vm);
                 self.drop(vm, from);
                 self.pos[vm] = to;
                 self.gb += u64::from(self.instance.req[vm].0);
-                for host in 0..self.pending.len() {
-                    if !self.pending[host].is_empty() {
-                        self.kick(host);
-                    }
+                for host in self.active.iter().collect::<Vec<_>>() {
+                    self.kick(host);
                 }
                 self.maybe_down(from);
             }
@@ -219,7 +238,12 @@ impl<'i> Sim<'i> {
     }
 
     /// Destinations for all, whose room is taken; nothing is taken where one finds none.
-    pub(super) fn pack(&mut self, vms: &[usize], hosts: &[usize], rule: &mut Rule) -> Option<Vec<(usize, usize)>> {
+    pub(super) fn pack(
+        &mut self,
+        vms: &[usize],
+        hosts: &[usize],
+        rule: &mut Rule,
+    ) -> Option<Vec<(usize, usize)>> {
         let mut order = vms.to_vec();
         let share = |vm: &usize| {
             let (gb, vcpu) = self.instance.req[*vm];
@@ -228,10 +252,18 @@ impl<'i> Sim<'i> {
         order.sort_by_key(share);
         let mut found: Vec<(usize, usize)> = Vec::new();
         for vm in order {
-            let fit: Vec<usize> = hosts.iter().copied().filter(|host| self.fits(vm, *host)).collect();
+            let fit: Vec<usize> = hosts
+                .iter()
+                .copied()
+                .filter(|host| self.fits(vm, *host))
+                .collect();
             let host = match rule {
                 // The first of those that are alike.
-                Rule::MostFree => fit.iter().rev().max_by_key(|host| self.free(**host)).copied(),
+                Rule::MostFree => fit
+                    .iter()
+                    .rev()
+                    .max_by_key(|host| self.free(**host))
+                    .copied(),
                 Rule::LeastFree => fit.iter().min_by_key(|host| self.free(**host)).copied(),
                 Rule::Random(_) if fit.is_empty() => None,
                 Rule::Random(dice) => Some(fit[dice.below(fit.len())]),
