@@ -24,6 +24,7 @@ pub use decide::{Input, OpResult, decide};
 pub use event::{ComponentEvent, Event, Forced, RunEvent};
 pub use index::Index;
 pub use phase::{End, Phase, RunVerdict, Step};
+#[cfg(feature = "sqlite")]
 pub(crate) use run::before;
 pub use run::{Components, Decision, PausePoint, RingPhase, RunState, RunStatus, Wait};
 pub use small::{AtFirst, Generations, Reached, Seldom};
