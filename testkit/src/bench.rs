@@ -15,8 +15,8 @@ use patchcore::{
     estate::Scan,
     id::{ComponentId, OpKey, RunId, Version},
     provider::{
-        Bracket, CancelToken, Change, Deployer, HealthProbe, InventorySource, OpContext,
-        PatchSource, PerComponent, Ports, Provider, TargetLock,
+        Bracket, CancelToken, Change, ClusterDrainer, Deployer, HealthProbe, InventorySource,
+        OpContext, PatchSource, PerComponent, Ports, Provider, TargetLock,
     },
 };
 
@@ -73,6 +73,10 @@ impl Connection {
 
     pub(crate) fn bracket(&self) -> Checked<Arc<dyn Bracket>> {
         claimed(self.ports.bracket.clone(), "bracket")
+    }
+
+    pub(crate) fn drainer(&self) -> Checked<Arc<dyn ClusterDrainer>> {
+        claimed(self.ports.drainer.clone(), "drainer")
     }
 }
 
@@ -254,6 +258,10 @@ impl Bench {
             Made::CannotBeMade => Err(Verdict::NotOffered(match trouble {
                 Trouble::ToolLies(_) => "a tool that claims success and puts nothing in".to_owned(),
                 Trouble::BracketEnded(_) => "somebody else who ends what is held".to_owned(),
+                Trouble::VmMoved(..) => "somebody else who moves a machine".to_owned(),
+                Trouble::SettingChanged(..) => {
+                    "somebody else who changes a cluster's setting".to_owned()
+                }
                 _ => "somebody else who holds the tool's lock".to_owned(),
             })),
         }

@@ -97,6 +97,8 @@ pub enum Port {
     Lock,
     /// [`Bracket`](patchcore::provider::Bracket).
     Bracket,
+    /// [`ClusterDrainer`](patchcore::provider::ClusterDrainer).
+    Drainer,
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;

@@ -8,7 +8,8 @@ use patchcore::{
     Error, ErrorKind, Result,
     clock::SharedClock,
     id::{ComponentId, PatchId, Version},
-    provider::{BracketKind, Change, ProbeRequest, Provider},
+    provider::{BracketKind, Change, ClusterSetting, ClusterView, ProbeRequest, Provider},
+    sim::Sim,
 };
 use serde_json::Value;
 
@@ -69,6 +70,65 @@ pub trait Fixture: Debug + Send + Sync + 'static {
             ),
         ))
     }
+
+    /// A cluster for the checks of the drainer port; none where the outside has none.
+    fn cluster(&self) -> Option<ClusterStock> {
+        None
+    }
+
+    /// How that cluster is in truth, read past the provider.
+    ///
+    /// # Errors
+    /// `Unsupported` where the outside has none; the check is reported as not run.
+    async fn cluster_truth(&self) -> Result<ClusterTruth> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "the outside has no cluster",
+        ))
+    }
+}
+
+/// A cluster for the checks: three hosts that respond and are not in maintenance mode.
+#[derive(Debug, Clone)]
+pub struct ClusterStock {
+    /// Its name.
+    pub cluster: ComponentId,
+    /// A machine that runs.
+    pub vm: ComponentId,
+    /// The host that it is on.
+    pub from: ComponentId,
+    /// A host with nothing on it and room for the machine.
+    pub to: ComponentId,
+    /// Another one with room for it.
+    pub third: ComponentId,
+}
+
+impl ClusterTruth {
+    /// That of a simulated cluster.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such cluster.
+    pub fn of_simulated(sim: &Sim, cluster: &str) -> Result<Self> {
+        sim.world(|world| {
+            let settings = ClusterSetting::ALL.into_iter().map(|setting| {
+                let value = world.cluster_setting(cluster, setting)?.to_owned();
+                Ok((setting, value))
+            });
+            Ok(Self {
+                settings: settings.collect::<Result<_>>()?,
+                view: world.cluster_view(cluster)?,
+            })
+        })
+    }
+}
+
+/// How a cluster is in truth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterTruth {
+    /// Its hosts and machines.
+    pub view: ClusterView,
+    /// The value of each setting.
+    pub settings: BTreeMap<ClusterSetting, String>,
 }
 
 /// What is truly on a component.
@@ -181,6 +241,10 @@ pub enum Trouble {
     LockGivenBack(ComponentId),
     /// Somebody else ends everything that operations hold around a component.
     BracketEnded(ComponentId),
+    /// Somebody else moves a machine to a host, at once.
+    VmMoved(ComponentId, ComponentId),
+    /// Somebody else gives a cluster's setting a value that is neither the held one nor the one before.
+    SettingChanged(ComponentId, ClusterSetting),
 }
 
 /// Whether an outside made the trouble it was asked for.

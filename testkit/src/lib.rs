@@ -23,4 +23,7 @@ pub mod reference;
 
 pub use check::{Check, NotConformant, Port, Verdict, run_as_test};
 pub use conformance::checks;
-pub use fixture::{BadChange, Fixture, Made, NoFixture, ProbeCase, Seen, Stock, Trouble};
+pub use fixture::{
+    BadChange, ClusterStock, ClusterTruth, Fixture, Made, NoFixture, ProbeCase, Seen, Stock,
+    Trouble,
+};

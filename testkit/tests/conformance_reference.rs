@@ -12,3 +12,4 @@ conformance!(deployer, outside);
 conformance!(probe, outside);
 conformance!(lock, outside);
 conformance!(bracket, outside);
+conformance!(drainer, outside);

@@ -17,7 +17,8 @@ use patchcore::{
     sim::{Script, Sim},
 };
 use patchcore_testkit::{
-    Fixture, Made, NoFixture, ProbeCase, Seen, Stock, Trouble, Verdict, checks, conformance,
+    ClusterStock, ClusterTruth, Fixture, Made, NoFixture, ProbeCase, Seen, Stock, Trouble, Verdict,
+    checks, conformance,
 };
 use serde_json::json;
 
@@ -54,6 +55,14 @@ fn sim() -> Sim {
         })
         .guest("broken", |g| g.package("webserver", "2"))
         .guest("silent", |g| g.package("openssl", "1.1"))
+        .guests(["host-1", "host-2", "host-3"], |host| host)
+        .cluster("cluster-1", ["memory_mib"], |cluster| {
+            cluster
+                .host("host-1", [64_000])
+                .host("host-2", [64_000])
+                .host("host-3", [64_000])
+                .vm("vm-1", "host-1", [8_000], 8_000)
+        })
         .publish(patch("openssl", "1.2"))
         .publish(patch("curl", "9"))
         .publish(patch("badpost", "2"))
@@ -151,6 +160,12 @@ impl Fixture for SimFixture {
             Trouble::BracketEnded(component) => self.0.world(|world| {
                 world.end_by_hand("sim", BracketKind::Silence, component.as_str());
             }),
+            Trouble::VmMoved(vm, to) => self.0.world(|world| {
+                world.move_by_hand(vm.clone(), to.clone());
+            }),
+            Trouble::SettingChanged(cluster, setting) => self
+                .0
+                .world(|world| world.set_by_hand(cluster.as_str(), *setting, "theirs"))?,
             _ => return Ok(Made::CannotBeMade),
         }
         Ok(Made::Yes)
@@ -160,6 +175,20 @@ impl Fixture for SimFixture {
         Ok(self
             .0
             .world(|world| world.holders("sim", kind, component.as_str())))
+    }
+
+    fn cluster(&self) -> Option<ClusterStock> {
+        Some(ClusterStock {
+            cluster: "cluster-1".into(),
+            vm: "vm-1".into(),
+            from: "host-1".into(),
+            to: "host-2".into(),
+            third: "host-3".into(),
+        })
+    }
+
+    async fn cluster_truth(&self) -> Result<ClusterTruth> {
+        ClusterTruth::of_simulated(&self.0, "cluster-1")
     }
 }
 
@@ -176,6 +205,7 @@ mod keyed {
     conformance!(probe, outside);
     conformance!(lock, outside);
     conformance!(bracket, outside);
+    conformance!(drainer, outside);
 }
 
 /// The same estate with less promised about interrupted operations.
@@ -195,6 +225,7 @@ mod locatable {
 
     conformance!(deployer, outside);
     conformance!(bracket, outside);
+    conformance!(drainer, outside);
 }
 
 mod state_only {
@@ -207,6 +238,7 @@ mod state_only {
 
     conformance!(deployer, outside);
     conformance!(bracket, outside);
+    conformance!(drainer, outside);
 }
 
 mod blind {
@@ -218,6 +250,7 @@ mod blind {
 
     conformance!(deployer, outside);
     conformance!(bracket, outside);
+    conformance!(drainer, outside);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ pub mod bracket;
 pub mod call;
 pub mod context;
 pub mod deployer;
+pub mod drainer;
 pub mod inventory;
 pub mod lock;
 pub mod operation;
@@ -28,6 +29,10 @@ pub use bracket::{Bracket, BracketCapabilities, BracketKind, BracketRequest, Hol
 pub use call::PortCall;
 pub use context::{CancelToken, OpContext, Progress};
 pub use deployer::{Change, DeployRequest, Deployer, DeployerCapabilities};
+pub use drainer::{
+    ClusterDrainer, ClusterSetting, ClusterView, DrainRequest, DrainerCapabilities, HostView,
+    MoveKind, VmPower, VmView,
+};
 pub use inventory::{InventorySource, Listing};
 pub use lock::{Claim, Held, Taken, TargetLock};
 pub use operation::{
@@ -131,6 +136,8 @@ pub struct Ports {
     pub lock: Option<Arc<dyn TargetLock>>,
     /// What is taken around a change and given back after it.
     pub bracket: Option<Arc<dyn Bracket>>,
+    /// What moves work off the hosts of a cluster.
+    pub drainer: Option<Arc<dyn ClusterDrainer>>,
     /// Its calls compute and never block: they wait by their context's sleep alone, so no thread is kept for them.
     pub in_memory: bool,
 }
@@ -183,6 +190,13 @@ impl Ports {
         self.bracket = Some(port);
         self
     }
+
+    /// With something that moves work off the hosts of a cluster.
+    #[must_use]
+    pub fn with_drainer(mut self, port: Arc<dyn ClusterDrainer>) -> Self {
+        self.drainer = Some(port);
+        self
+    }
 }
 
 impl Ports {
@@ -203,6 +217,7 @@ impl Debug for Ports {
             .field("probe", &self.probe.is_some())
             .field("lock", &self.lock.is_some())
             .field("bracket", &self.bracket.is_some())
+            .field("drainer", &self.drainer.is_some())
             .field("in_memory", &self.in_memory)
             .finish()
     }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::{
     brackets::SimBrackets,
     clock::VirtualClock,
+    cluster::ClusterSpec,
     guest::GuestSpec,
     history::{Calls, History},
     provider::SimProvider,
@@ -76,6 +77,31 @@ impl Sim {
             let spec = GuestSpec::new(name.into(), kind, world.seed, world.now);
             world.add(describe(spec));
         })
+    }
+
+    /// A cluster of hosts that are components of this estate, and the machines on them. Each amount of a capacity or a
+    /// demand is of the resource at its place in `resources`.
+    #[must_use]
+    pub fn cluster(
+        self,
+        name: impl Into<ComponentId>,
+        resources: impl IntoIterator<Item = impl Into<String>>,
+        describe: impl FnOnce(ClusterSpec) -> ClusterSpec,
+    ) -> Self {
+        let resources = resources.into_iter().map(Into::into).collect();
+        let spec = describe(ClusterSpec::new(resources));
+        self.with(|world| world.add_cluster(name.into(), spec))
+    }
+
+    /// Somebody else moves a machine at this time, where its cluster lets them then.
+    #[must_use]
+    pub fn moves_at(
+        self,
+        at: Timestamp,
+        vm: impl Into<ComponentId>,
+        to: impl Into<ComponentId>,
+    ) -> Self {
+        self.with(|world| world.moves_at(at, vm.into(), to.into()))
     }
 
     /// Components that stand in for each other.

@@ -42,7 +42,24 @@ impl SimProvider {
             "probe",
         ];
         let info = ProviderInfo::new("sim", env!("CARGO_PKG_VERSION"));
-        let info = VERBS.into_iter().fold(info, |info, verb| {
+        const CLUSTER: [&str; 8] = [
+            "view",
+            "hold_setting",
+            "restore_setting",
+            "migrate",
+            "shut_down",
+            "start",
+            "enter_maintenance",
+            "exit_maintenance",
+        ];
+        let has_clusters = !world
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clusters
+            .all
+            .is_empty();
+        let cluster = CLUSTER.into_iter().filter(|_| has_clusters);
+        let info = VERBS.into_iter().chain(cluster).fold(info, |info, verb| {
             info.with_evidence(verb, EvidenceLabel::OwnFake)
         });
         Self {
@@ -84,6 +101,10 @@ impl Provider for SimProvider {
         let ports = match &self.brackets {
             Some(brackets) => ports.with_bracket(brackets.port()),
             None => ports,
+        };
+        let ports = match self.ports.world_now().clusters.all.is_empty() {
+            true => ports,
+            false => ports.with_drainer(self.ports.clone()),
         };
         match self.locks {
             true => ports.with_lock(self.ports.clone()),

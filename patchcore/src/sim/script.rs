@@ -60,6 +60,9 @@ pub(super) enum Fault {
         verb: String,
         nth: u32,
     },
+    MigrationFails {
+        times: u32,
+    },
     RestartNeverReturns,
     RestartsUnasked {
         at: Timestamp,
@@ -161,6 +164,12 @@ impl Script {
         Self::of(Fault::TakeLies)
     }
 
+    /// The first moves of the machine fail, so many of them.
+    #[must_use]
+    pub fn migration_fails(times: u32) -> Self {
+        Self::of(Fault::MigrationFails { times })
+    }
+
     /// The component does not come back from a restart.
     #[must_use]
     pub fn restart_never_returns() -> Self {
@@ -254,6 +263,7 @@ impl fmt::Display for Script {
             }
             Fault::LosesReply { verb, nth } => write!(f, "reply {nth} of {verb} lost"),
             Fault::LosesRequest { verb, nth } => write!(f, "request {nth} of {verb} lost"),
+            Fault::MigrationFails { times } => write!(f, "{times} moves fail"),
             Fault::RestartNeverReturns => f.write_str("restart never returns"),
             Fault::RestartsUnasked { at } => write!(f, "power lost at {at}"),
             Fault::Slow { verb, factor } => write!(f, "{verb} is {factor} times as slow"),

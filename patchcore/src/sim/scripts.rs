@@ -138,6 +138,21 @@ impl Scripts {
             .is_some()
     }
 
+    /// Counts one move of a machine, and says whether it fails.
+    pub(super) fn migration_fails(&mut self, vm: &ComponentId) -> bool {
+        for i in 0..self.all.len() {
+            let Fault::MigrationFails { times } = self.all[i].script.fault else {
+                continue;
+            };
+            if self.all[i].begins < times && self.hits(i, &self.all[i].script, vm) {
+                self.all[i].begins += 1;
+                self.all[i].script.happens();
+                return true;
+            }
+        }
+        false
+    }
+
     pub(super) fn restart_never_returns(&self, on: &ComponentId) -> bool {
         self.first(on, |f| {
             matches!(f, Fault::RestartNeverReturns).then_some(())

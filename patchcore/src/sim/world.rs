@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     bracket::Brackets,
     catalogue::Catalogue,
+    cluster::{ClusterSpec, Clusters},
     guest::{Guest, GuestSpec, Power},
     history::{Calls, History, OutageCause, most_out_of_service},
     job::{Guarantees, Jobs},
@@ -35,6 +36,7 @@ pub struct World {
     pub(super) calls: BTreeMap<OpKey, Calls>,
     pub(super) locks: Locks,
     pub(super) brackets: Brackets,
+    pub(super) clusters: Clusters,
     pub(super) arrivals: BTreeMap<ComponentId, Vec<Arrival>>,
     due: BTreeMap<(Timestamp, u64), Due>,
     dues: u64,
@@ -49,6 +51,10 @@ pub(super) enum Due {
     PowerBack { component: ComponentId },
     /// A script takes the power away.
     PowerLost,
+    /// A job on a cluster ends.
+    DrainEnds { job: u64 },
+    /// Somebody else moves a machine.
+    MovedByHand { vm: ComponentId, to: ComponentId },
 }
 
 impl World {
@@ -66,6 +72,7 @@ impl World {
             calls: BTreeMap::new(),
             locks: Locks::default(),
             brackets: Brackets::default(),
+            clusters: Clusters::default(),
             arrivals: BTreeMap::new(),
             due: BTreeMap::new(),
             dues: 0,
@@ -249,6 +256,11 @@ impl World {
         if let Some(guest) = self.guests.get_mut(component) {
             guest.history.account(now, state);
         }
+        self.cluster_power(component);
+    }
+
+    pub(super) fn add_cluster(&mut self, name: ComponentId, spec: ClusterSpec) {
+        self.clusters.all.insert(name, spec.0);
     }
 
     pub(super) fn when(&mut self, at: Timestamp, due: Due) {
@@ -265,6 +277,10 @@ impl World {
                 Due::TaskEnds { job, component } => self.task_ends(job, &component),
                 Due::PowerBack { component } => self.started(&component, None),
                 Due::PowerLost => self.power_lost(at),
+                Due::DrainEnds { job } => self.drain_ends(job),
+                Due::MovedByHand { vm, to } => {
+                    self.move_by_hand(vm, to);
+                }
             }
         }
         self.now = self.now.max(now);
@@ -276,7 +292,7 @@ impl World {
         let mut mistakes = Vec::new();
         for script in self.scripts.iter() {
             for name in script.only_on.iter().flatten() {
-                if !self.guests.contains_key(name) {
+                if !self.guests.contains_key(name) && self.clusters.of(name).is_none() {
                     mistakes.push(format!("script \"{script}\": there is no {name}"));
                 }
             }
@@ -286,6 +302,21 @@ impl World {
                 mistakes.push(format!(
                     "script \"{script}\": {patch} {version} is neither published nor installed"
                 ));
+            }
+        }
+        for (name, cluster) in &self.clusters.all {
+            for host in cluster.hosts.keys() {
+                if !self.guests.contains_key(host) {
+                    mistakes.push(format!("cluster {name}: its host {host} is no component"));
+                }
+            }
+            for (vm, is) in &cluster.vms {
+                if !cluster.hosts.contains_key(&is.host) {
+                    mistakes.push(format!(
+                        "cluster {name}: {vm} is on {}, which is no host of it",
+                        is.host
+                    ));
+                }
             }
         }
         if mistakes.is_empty() {

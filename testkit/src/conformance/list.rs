@@ -110,6 +110,23 @@ macro_rules! __checks {
         bracket_questions_change_nothing = "a question that already acts: it has no entry in the ledger",
         bracket_holds_as_long_as_asked = "a silence that ends in the middle of the change",
     } } };
+    (drainer $($to:tt)*) => { $crate::__make! { $($to)* drainer Drainer {
+        drainer_view_leaves_out_nobody = "a host or a machine that is not in the view: it is neither moved nor waited for",
+        drainer_view_is_fresh = "a view that is remembered: what somebody else moved is where it was, and its host is restarted under it",
+        drainer_migrate_moves_and_says_so_when_it_did = "a move that was only asked for: the host counts as empty, and is not",
+        drainer_migrate_starts_from_where_it_is = "a machine that is moved from wherever it is: what somebody else did on purpose is undone",
+        drainer_migrate_goes_only_where_a_host_stays_up = "a machine that is moved to a host that goes down next",
+        drainer_migrate_twice_has_one_effect = "a key that the target forgets: a late second try moves what is somewhere else by now",
+        drainer_is_found_again_by_a_new_process = "a move that is lost with our process: a person is asked, or it is begun twice",
+        drainer_maintenance_needs_an_empty_host = "a host that goes into maintenance mode under its machines, or that moves or stops them itself",
+        drainer_maintenance_is_entered_and_given_back = "a maintenance mode that was only asked for, or one that stays",
+        drainer_a_machine_shut_down_starts_again = "a machine that stays off after its host was patched",
+        drainer_a_setting_is_held_and_restored = "an automation that goes on moving machines, or one that stays off after the roll",
+        drainer_undo_is_the_request_that_names_it = "nothing on the ledger, or another's loan: maintenance mode or a stopped machine stays for ever",
+        drainer_give_back_may_be_repeated = "giving back twice fails, and a run that was interrupted never ends with an empty ledger",
+        drainer_change_by_others_is_a_fight = "what somebody changed on purpose is overwritten or passed over in silence",
+        drainer_questions_change_nothing = "a question that already acts: it has no intent in the journal",
+    } } };
 }
 
 /// Makes tests, or the table, from a list of checks.
@@ -134,7 +151,7 @@ macro_rules! __make {
 }
 
 /// Writes one `#[test]` per check of a port: `inventory`, `source`, `deployer` (with its operations), `probe`,
-/// `lock` or `bracket`.
+/// `lock`, `bracket` or `drainer`.
 ///
 /// The second argument is an `async fn() -> Result<F, NoFixture>` that makes a fresh outside; it is called
 /// once per check.
@@ -172,5 +189,8 @@ macro_rules! conformance {
     };
     (bracket, $fixture:expr) => {
         $crate::__checks! { bracket tests [$fixture] }
+    };
+    (drainer, $fixture:expr) => {
+        $crate::__checks! { drainer tests [$fixture] }
     };
 }

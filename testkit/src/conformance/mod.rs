@@ -2,6 +2,7 @@
 
 mod bracket;
 mod deployer;
+mod drainer;
 mod failure;
 mod inventory;
 mod list;
@@ -22,12 +23,13 @@ static OPERATIONS: &[Check] = crate::__checks!(operations table []);
 static PROBE: &[Check] = crate::__checks!(probe table []);
 static LOCK: &[Check] = crate::__checks!(lock table []);
 static BRACKET: &[Check] = crate::__checks!(bracket table []);
+static DRAINER: &[Check] = crate::__checks!(drainer table []);
 
 /// Every check there is, for those who run them without the macro: a table of faults, or a provider written
 /// in another language.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     [
-        INVENTORY, SOURCE, SCAN, DEPLOYER, FAILURE, OPERATIONS, PROBE, LOCK, BRACKET,
+        INVENTORY, SOURCE, SCAN, DEPLOYER, FAILURE, OPERATIONS, PROBE, LOCK, BRACKET, DRAINER,
     ]
     .into_iter()
     .flatten()

@@ -14,7 +14,7 @@ use patchcore::{
     estate::{PatchChange, Pin},
     id::{ComponentId, PatchId, Version},
     provider::{BracketKind, Change, ProbeKind, ProbeRequest, Provider, ProviderInfo, Simple},
-    sim::Sim,
+    sim::{ClusterSpec, Sim},
 };
 
 use self::{
@@ -22,7 +22,7 @@ use self::{
     provider::FullProvider,
     short::ShortProvider,
 };
-use crate::fixture::{Fixture, Made, ProbeCase, Seen, Stock, Trouble};
+use crate::fixture::{ClusterStock, ClusterTruth, Fixture, Made, ProbeCase, Seen, Stock, Trouble};
 
 const PASSWORD: &str = "correct-horse-battery";
 
@@ -30,12 +30,13 @@ const PASSWORD: &str = "correct-horse-battery";
 #[derive(Debug, Clone)]
 pub struct Reference {
     outside: Outside,
-    /// Where alerts about the machines are silenced.
+    /// Where alerts about the machines are silenced, and what cluster they are beside.
     alerts: Sim,
     way: Way,
 }
 
 const ALERTS: &str = "alerts";
+const CLUSTER: &str = "cluster-1";
 
 #[derive(Debug, Clone, Copy)]
 enum Way {
@@ -79,7 +80,19 @@ impl Default for Reference {
 
 fn alerts() -> Sim {
     let names: Vec<ComponentId> = machines().into_keys().collect();
-    Sim::starting(Timestamp::UNIX_EPOCH, 1).guests(names, |machine| machine)
+    Sim::starting(Timestamp::UNIX_EPOCH, 1)
+        .guests(names, |machine| machine)
+        .guests(["host-1", "host-2", "host-3"], |host| host)
+        .cluster(CLUSTER, ["memory_mib"], small_cluster)
+}
+
+/// Three hosts, of which the first has a machine.
+fn small_cluster(cluster: ClusterSpec) -> ClusterSpec {
+    cluster
+        .host("host-1", [64_000])
+        .host("host-2", [64_000])
+        .host("host-3", [64_000])
+        .vm("vm-1", "host-1", [8_000], 8_000)
 }
 
 fn machines() -> BTreeMap<ComponentId, Machine> {
@@ -157,7 +170,12 @@ impl Fixture for Reference {
             Way::Full => {
                 let brackets = self.alerts.brackets(ALERTS, [BracketKind::Silence]);
                 let password = Secret::new(PASSWORD);
-                Arc::new(FullProvider::new(outside, password, brackets.port()))
+                Arc::new(FullProvider::new(
+                    outside,
+                    password,
+                    brackets.port(),
+                    self.alerts.provider().ports().drainer,
+                ))
             }
             Way::Short { quiet_after } => Arc::new(Simple::new(
                 ProviderInfo::new("reference-short", "1.0.0"),
@@ -191,6 +209,12 @@ impl Fixture for Reference {
             Trouble::BracketEnded(component) => self.alerts.world(|world| {
                 world.end_by_hand(ALERTS, BracketKind::Silence, component.as_str());
             }),
+            Trouble::VmMoved(vm, to) => self.alerts.world(|world| {
+                world.move_by_hand(vm.clone(), to.clone());
+            }),
+            Trouble::SettingChanged(cluster, setting) => self
+                .alerts
+                .world(|world| world.set_by_hand(cluster.as_str(), *setting, "theirs"))?,
         }
         Ok(Made::Yes)
     }
@@ -199,5 +223,21 @@ impl Fixture for Reference {
         Ok(self
             .alerts
             .world(|w| w.holders(ALERTS, kind, component.as_str())))
+    }
+
+    fn cluster(&self) -> Option<ClusterStock> {
+        Some(ClusterStock {
+            cluster: CLUSTER.into(),
+            vm: "vm-1".into(),
+            from: "host-1".into(),
+            to: "host-2".into(),
+            third: "host-3".into(),
+        })
+    }
+
+    async fn cluster_truth(&self) -> Result<ClusterTruth> {
+        // The cluster has a clock of its own, and lives by that of the machines.
+        self.alerts.clock().advance_to(self.clock().now());
+        ClusterTruth::of_simulated(&self.alerts, CLUSTER)
     }
 }

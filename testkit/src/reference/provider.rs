@@ -9,7 +9,7 @@ use patchcore::{
     estate::{Available, ComponentKind, IdentityKind, Scan, Sighting},
     id::{ComponentId, PatchId, Version},
     provider::{
-        Baseline, Begun, Blocker, Bracket, Change, Claim, DeployRequest, Deployer,
+        Baseline, Begun, Blocker, Bracket, Change, Claim, ClusterDrainer, DeployRequest, Deployer,
         DeployerCapabilities, Evidence, Guarantee, Handle, HealthProbe, Held, InventorySource,
         Listing, Located, Observed, Op, OpContext, Operations, PatchSource, PerComponent,
         PortRequest, Ports, Prepared, ProbeAnswer, ProbeKind, ProbeRequest, ProbeVerdict, Progress,
@@ -28,6 +28,7 @@ pub(super) struct FullProvider {
     info: ProviderInfo,
     ports: Arc<FullPorts>,
     brackets: Arc<dyn Bracket>,
+    drainer: Option<Arc<dyn ClusterDrainer>>,
 }
 
 #[derive(Debug)]
@@ -41,11 +42,17 @@ struct FullPorts {
 }
 
 impl FullProvider {
-    pub(super) fn new(outside: Outside, password: Secret, brackets: Arc<dyn Bracket>) -> Self {
+    pub(super) fn new(
+        outside: Outside,
+        password: Secret,
+        brackets: Arc<dyn Bracket>,
+        drainer: Option<Arc<dyn ClusterDrainer>>,
+    ) -> Self {
         Self {
             info: ProviderInfo::new("reference", "1.0.0"),
             ports: Arc::new(FullPorts { outside, password }),
             brackets,
+            drainer,
         }
     }
 }
@@ -56,13 +63,15 @@ impl Provider for FullProvider {
     }
 
     fn ports(&self) -> Ports {
-        Ports::none()
+        let mut ports = Ports::none()
             .with_inventory(self.ports.clone())
             .with_source(self.ports.clone())
             .with_deployer(self.ports.clone())
             .with_probe(self.ports.clone())
             .with_lock(self.ports.clone())
-            .with_bracket(self.brackets.clone())
+            .with_bracket(self.brackets.clone());
+        ports.drainer = self.drainer.clone();
+        ports
     }
 }
 

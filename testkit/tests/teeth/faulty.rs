@@ -16,12 +16,14 @@ use patchcore::{
     estate::{Available, Identity, IdentityKind, Scan},
     id::{ComponentId, OpKey, PatchId, Version},
     provider::{
-        Baseline, BracketKind, DeployRequest, Deployer, DeployerCapabilities, Handle, HealthProbe,
-        InventorySource, Listing, OpContext, PatchSource, PerComponent, Ports, ProbeAnswer,
-        ProbeRequest, ProbeVerdict, Provider, ProviderInfo, Settled,
+        Baseline, BracketKind, ClusterView, DeployRequest, Deployer, DeployerCapabilities, Handle,
+        HealthProbe, InventorySource, Listing, OpContext, PatchSource, PerComponent, Ports,
+        ProbeAnswer, ProbeRequest, ProbeVerdict, Provider, ProviderInfo, Settled,
     },
 };
-use patchcore_testkit::{Fixture, Made, Seen, Stock, Trouble, reference::Reference};
+use patchcore_testkit::{
+    ClusterStock, ClusterTruth, Fixture, Made, Seen, Stock, Trouble, reference::Reference,
+};
 
 use crate::plant::Plant;
 
@@ -32,6 +34,7 @@ pub(crate) struct Traces {
     pub(crate) salts: BTreeMap<OpKey, (DeployRequest, u32)>,
     pub(crate) results: Vec<(DeployRequest, Settled)>,
     pub(crate) brackets: Vec<OpKey>,
+    pub(crate) drains: Vec<OpKey>,
 }
 
 /// The reference's outside behind a faulty provider.
@@ -95,6 +98,14 @@ impl Fixture for FaultyFixture {
     async fn held(&self, component: &ComponentId, kind: BracketKind) -> Result<usize> {
         self.outside.held(component, kind).await
     }
+
+    fn cluster(&self) -> Option<ClusterStock> {
+        self.outside.cluster()
+    }
+
+    async fn cluster_truth(&self) -> Result<ClusterTruth> {
+        self.outside.cluster_truth().await
+    }
 }
 
 #[derive(Debug)]
@@ -116,6 +127,7 @@ impl Provider for FaultyProvider {
             .with_probe(self.ports.clone())
             .with_lock(self.ports.clone())
             .with_bracket(self.ports.clone())
+            .with_drainer(self.ports.clone())
     }
 }
 
@@ -126,6 +138,7 @@ pub(crate) struct Process {
     pub(crate) offers: BTreeMap<ComponentId, Available>,
     pub(crate) handles: Vec<Handle>,
     pub(crate) baselines: Vec<Baseline>,
+    pub(crate) view: Option<ClusterView>,
 }
 
 /// All ports with one fault.

@@ -8,6 +8,7 @@
 
 mod faulty;
 mod faulty_bracket;
+mod faulty_drainer;
 mod faulty_lock;
 mod faulty_operations;
 mod plant;

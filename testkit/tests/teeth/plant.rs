@@ -219,4 +219,37 @@ plants! {
     BracketAskedIsTaken => bracket_questions_change_nothing,
     /// It is taken for half as long.
     BracketForHalf => bracket_holds_as_long_as_asked,
+
+    /// One host is not in the view.
+    HostLeftOut => drainer_view_leaves_out_nobody,
+    /// The first view is remembered.
+    ViewFromCache => drainer_view_is_fresh,
+    /// A move is said to be done.
+    MoveOnlySaid => drainer_migrate_moves_and_says_so_when_it_did,
+    /// A machine is moved from wherever it is.
+    MoveFromAnywhere => drainer_migrate_starts_from_where_it_is,
+    /// A machine is moved to wherever it is sent.
+    MoveAnywhere => drainer_migrate_goes_only_where_a_host_stays_up,
+    /// Each begin moves anew.
+    MovedAnew => drainer_migrate_twice_has_one_effect,
+    /// Nothing is found again.
+    MoveNotFound => drainer_is_found_again_by_a_new_process,
+    /// What runs on a host is no obstacle.
+    MaintenanceUnderMachines => drainer_maintenance_needs_an_empty_host,
+    /// Maintenance mode is said to be entered.
+    MaintenanceOnlySaid => drainer_maintenance_is_entered_and_given_back,
+    /// A machine is said to start.
+    StartOnlySaid => drainer_a_machine_shut_down_starts_again,
+    /// A setting is said to be as before.
+    RestoreOnlySaid => drainer_a_setting_is_held_and_restored,
+    /// Maintenance mode has no way back.
+    MaintenanceWithoutUndo => drainer_undo_is_the_request_that_names_it,
+    /// A move is undone by the move back.
+    MoveIsALoan => drainer_undo_is_the_request_that_names_it,
+    /// What is not in maintenance mode cannot leave it.
+    ExitOnce => drainer_give_back_may_be_repeated,
+    /// A setting that somebody else changed counts as given back.
+    SettingFightPassedOver => drainer_change_by_others_is_a_fight,
+    /// Looking for a move that is not there begins it.
+    LocateMoves => drainer_questions_change_nothing,
 }

@@ -1,5 +1,6 @@
 //! The world seen through its ports, as a run sees it.
 
+mod cluster;
 mod faults;
 mod protocol;
 mod verbs;
