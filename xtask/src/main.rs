@@ -25,6 +25,7 @@ mod ladder;
 mod light;
 mod mutants;
 mod outcome;
+mod peers;
 mod python;
 mod shell;
 mod step;

@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod config;
+mod inventory;
+mod soap;
+
+pub use client::VCenter;
+pub use config::{VsphereConfig, WhatCounts};
+pub use inventory::{ClusterRead, ClusterRef, Pinned, WhyPinned};
