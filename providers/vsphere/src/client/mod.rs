@@ -155,10 +155,9 @@ impl VCenter {
             return Ok(cookie.clone());
         }
         let config = &self.0.config;
-        let mut call = Call::new("Login", &self.0.service.sessions)
+        let call = Call::new("Login", &self.0.service.sessions)
             .with(Node::text("userName", config.user.clone()))
             .with(Node::text("password", config.password.expose().to_owned()));
-        call.secret = true;
         let answer = self.0.wire.send(&call, None).await?;
         answer.outcome.map_err(|fault| {
             fault

@@ -6,14 +6,11 @@ use quick_xml::escape::escape;
 
 use super::MoRef;
 
-/// A call of one method on one object.
-#[derive(Debug, Clone)]
+/// A call of one method on one object. It cannot be printed: that of `Login` holds the password.
 pub(crate) struct Call {
     pub(crate) method: &'static str,
     pub(crate) this: MoRef,
     pub(crate) arguments: Vec<Node>,
-    /// Whether it must never stand in a log, since it holds a password.
-    pub(crate) secret: bool,
 }
 
 impl Call {
@@ -22,7 +19,6 @@ impl Call {
             method,
             this: this.clone(),
             arguments: Vec::new(),
-            secret: false,
         }
     }
 
@@ -54,14 +50,12 @@ impl Call {
     }
 }
 
-#[derive(Debug, Clone)]
 enum Inside {
     Text(Cow<'static, str>),
     Children(Vec<Node>),
 }
 
 /// An element of a call. Names are words of this program; only texts come from outside.
-#[derive(Debug, Clone)]
 pub(crate) struct Node {
     name: &'static str,
     /// The type of the object that a reference leads to.

@@ -1,4 +1,4 @@
-//! An answer, read: bounded in depth and in elements, and without a document type.
+//! An answer, read: bounded in depth, and without a document type. Its length is bounded where it is received.
 
 use quick_xml::{
     Reader, XmlVersion,
@@ -143,4 +143,86 @@ fn element(start: &BytesStart<'_>) -> Result<Element, Broken> {
         *wanted = Some(value.into());
     }
     Ok(element)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enveloped(inside: &str) -> String {
+        format!(
+            "<?xml version=\"1.0\"?><soapenv:Envelope xmlns:soapenv=\"s\" xmlns:xsi=\"i\"><soapenv:Body>{inside}</soapenv:Body></soapenv:Envelope>"
+        )
+    }
+
+    #[test]
+    fn a_response_is_a_tree_of_texts_and_types() {
+        let text = enveloped(concat!(
+            r#"<LoginResponse xmlns="urn:vim25"><returnval><key>a&amp;&#x62;<![CDATA[<c>]]></key>"#,
+            r#"<host type="HostSystem">host-9</host><spec xsi:type="vim:Spec"/><empty></empty>"#,
+            r#"<on>1</on><off>false</off></returnval></LoginResponse>"#,
+        ));
+        let answer = answer(&text).unwrap().unwrap();
+        assert_eq!(&*answer.name, "LoginResponse");
+        let value = answer.child("returnval").unwrap();
+        assert_eq!(value.text_of("key"), Some("a&b<c>"));
+        let host = value.child("host").unwrap().moref().unwrap();
+        assert_eq!((&*host.kind, &*host.id), ("HostSystem", "host-9"));
+        assert_eq!(value.child("spec").unwrap().kind.as_deref(), Some("Spec"));
+        assert_eq!(value.text_of("empty"), None);
+        assert_eq!(value.child("on").unwrap().truth(), Ok(true));
+        assert_eq!(value.child("off").unwrap().truth(), Ok(false));
+        assert!(value.child("key").unwrap().truth().is_err());
+        assert!(value.child("key").unwrap().number::<u32>().is_err());
+        assert!(value.child("key").unwrap().moref().is_err());
+    }
+
+    #[test]
+    fn a_fault_has_its_type_and_what_it_holds() {
+        let fault = |detail: &str| {
+            let text = enveloped(&format!(
+                "<soapenv:Fault><faultcode>x</faultcode><faultstring>no</faultstring><detail>{detail}</detail></soapenv:Fault>"
+            ));
+            answer(&text).unwrap().unwrap_err()
+        };
+        let typed = fault(
+            r#"<NoPermissionFault xsi:type="NoPermission"><privilegeId>Host.Config.Maintenance</privilegeId></NoPermissionFault>"#,
+        );
+        assert_eq!(&*typed.kind, "NoPermission");
+        let error = typed.into_error("HostSystem host-9: EnterMaintenanceMode_Task");
+        assert!(
+            error.remedy().unwrap().contains("Host.Config.Maintenance"),
+            "{error:?}"
+        );
+        assert_eq!(&*fault("<InvalidLoginFault/>").kind, "InvalidLogin");
+        assert_eq!(&*fault("").kind, "SOAP");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        let deep = format!(
+            "{}x{}",
+            "<a>".repeat(DEEPEST + 1),
+            "</a>".repeat(DEEPEST + 1)
+        );
+        for (text, why) in [
+            ("", "nothing"),
+            ("plain", "nothing"),
+            ("<html><body>502</body></html>", "Envelope"),
+            ("<a><b></a>", "XML"),
+            ("<a><b>", "breaks off"),
+            ("<a/><b/>", "two roots"),
+            (
+                "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>",
+                "document type",
+            ),
+            ("<a>&b;</a>", "entity"),
+            (&*deep, "deep"),
+            ("<Envelope/>", "Body"),
+            ("<Envelope><Body/></Envelope>", "Body"),
+        ] {
+            let broken = answer(text).expect_err(text);
+            assert!(broken.to_string().contains(why), "{text}: {broken}");
+        }
+    }
 }
