@@ -1,6 +1,6 @@
 //! Servers that tests talk to and that this project builds on libraries of others.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use crate::{install::prints, outcome::Outcome, shell, workspace::Workspace};
 
@@ -55,7 +55,7 @@ fn go(workspace: &Workspace) -> Result<(PathBuf, String), Outcome> {
     }
     // A half-made folder is made anew.
     let _ = fs::remove_dir_all(&folder);
-    let run = |command| match shell::run(workspace, "peers", command, None) {
+    let run = |command: &mut Command| match shell::run(workspace, "peers", command, None) {
         Ok(finished) if finished.is_success() => Ok(()),
         Ok(finished) => Err(Outcome::failed(finished.output)),
         Err(outcome) => Err(outcome),
