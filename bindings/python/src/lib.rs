@@ -2,6 +2,7 @@
 //! `python/patchcore`, what all languages share in `patchcore-bridge`.
 
 mod approval;
+mod builtin;
 mod call;
 mod context;
 mod errors;
@@ -23,9 +24,10 @@ mod _native {
     #[pymodule_export]
     use crate::{
         approval::{PyApproval, PyApprovedPlan},
+        builtin::{PyHttp, PyLinux},
         call::Call,
         context::{PyClock, PyContext},
-        estate::{PyEstate, PyLinux},
+        estate::PyEstate,
         foreign::Done,
         plan::{PyPlan, PyPolicy},
         report::PyReport,

@@ -13,6 +13,7 @@ from ._journal import Journal
 from ._native import (
     Approval,
     ApprovedPlan,
+    Http,
     Linux,
     Plan,
     Policy,
@@ -68,6 +69,7 @@ __all__ = [
     "Estate",
     "Event",
     "Failure",
+    "Http",
     "Identity",
     "Impact",
     "Installed",

@@ -1,7 +1,7 @@
 """The half of the package that is written in Rust. Private: import from ``patchcore``."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, final
 
@@ -17,6 +17,7 @@ __all__ = [
     "Context",
     "Done",
     "Estate",
+    "Http",
     "Journal",
     "Lines",
     "Linux",
@@ -250,7 +251,27 @@ class Linux:
         lock_wait: timedelta | str | None = None,
     ) -> Self: ...
     @classmethod
+    def this_machine_from_file(cls, path: str | os.PathLike[str]) -> Linux: ...
+    @classmethod
+    def from_env(cls, prefix: str = "PATCHCORE_LINUX_") -> Linux: ...
+    @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Linux: ...
+    @classmethod
+    def fleet(
+        cls, hosts: Iterable[Mapping[str, Any]], *, defaults: Mapping[str, Any] | None = None
+    ) -> Linux: ...
+
+@final
+class Http:
+    def __new__(
+        cls, *, ca_file: str | os.PathLike[str] | None = None, redirects: str | None = None
+    ) -> Self: ...
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Http: ...
+    @classmethod
+    def from_env(cls, prefix: str = "PATCHCORE_HTTP_") -> Http: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Journal:
