@@ -14,8 +14,9 @@ use crate::{
     approval::{PyApproval, PyApprovedPlan},
     call::Call,
     context::PyClock,
+    journal::PyJournal,
     plan::{PyPlan, PyPolicy},
-    run::{PyJournal, PyRun},
+    run::PyRun,
     sim::PySim,
     words::{datetime, length},
 };

@@ -8,6 +8,7 @@ mod context;
 mod errors;
 mod estate;
 mod foreign;
+mod journal;
 mod plan;
 mod provider;
 mod report;
@@ -29,9 +30,10 @@ mod _native {
         context::{PyClock, PyContext},
         estate::PyEstate,
         foreign::Done,
+        journal::{PyHolder, PyJournal},
         plan::{PyPlan, PyPolicy},
         report::PyReport,
-        run::{PyJournal, PyLines, PyRun, operate, unfinished},
+        run::{PyLines, PyRun, operate, unfinished},
         sim::{PyScript, PySim},
         testing::{conformance_check, conformance_checks},
     };

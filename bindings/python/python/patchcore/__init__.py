@@ -13,6 +13,7 @@ from ._journal import Journal
 from ._native import (
     Approval,
     ApprovedPlan,
+    Holder,
     Http,
     Linux,
     Plan,
@@ -69,6 +70,7 @@ __all__ = [
     "Estate",
     "Event",
     "Failure",
+    "Holder",
     "Http",
     "Identity",
     "Impact",
