@@ -48,7 +48,9 @@ def test_this_machine_by_keywords_file_and_environment(
         pc.Linux.this_machine_from_file(tmp_path / "machine.json"),
         pc.Linux.from_env(),
     ]
-    for way in ways:
+    assert [repr(way) for way in ways[:3]] == ["<Linux this machine, web-1>"] * 3
+    # The machine is asked by the two that were written last: asking takes seconds.
+    for way in ways[2:]:
         name, known = found(way)
         assert (name, known["owner"]) == ("web-1", "dana")
         assert (known["labels"]["tier"], known["labels"]["site"]) == ("web", "north")

@@ -64,6 +64,7 @@ def test_a_stopped_holder_is_replaced(stopped: subprocess.Popen[str], tmp_path: 
         assert run is not None
         assert run.finished().verdict == "done", run.report()
         (over,) = [e for e in run.events() if isinstance(e, events.TakenOver) and e.forced is not None]
+        assert over.forced is not None
         assert (over.forced["by"], over.forced["reason"]) == ("dana", "it hangs since noon")
         # What was put in before is not put in twice.
         assert (tmp_path / "world").read_text() == "7.4.2\n"
