@@ -17,7 +17,12 @@ use pyo3::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{errors::raise, estate::PyLinux, foreign::Joined, sim::PySim};
+use crate::{
+    builtin::{PyHttp, PyLinux},
+    errors::raise,
+    foreign::Joined,
+    sim::PySim,
+};
 
 /// What `patchcore._joined` says of a provider.
 #[derive(Deserialize)]
@@ -52,6 +57,9 @@ impl Provider for AnyProvider {
 pub(crate) fn provider(object: &Bound<'_, PyAny>) -> PyResult<AnyProvider> {
     if let Ok(linux) = object.cast::<PyLinux>() {
         return Ok(AnyProvider(Box::new(linux.get().linux.clone())));
+    }
+    if let Ok(http) = object.cast::<PyHttp>() {
+        return Ok(AnyProvider(Box::new(http.get().probe.clone())));
     }
     if let Ok(sim) = object.cast::<PySim>() {
         return Ok(AnyProvider(Box::new(sim.get().sim.provider())));

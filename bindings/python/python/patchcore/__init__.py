@@ -13,6 +13,8 @@ from ._journal import Journal
 from ._native import (
     Approval,
     ApprovedPlan,
+    Holder,
+    Http,
     Linux,
     Plan,
     Policy,
@@ -68,6 +70,8 @@ __all__ = [
     "Estate",
     "Event",
     "Failure",
+    "Holder",
+    "Http",
     "Identity",
     "Impact",
     "Installed",

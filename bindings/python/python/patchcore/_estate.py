@@ -19,7 +19,7 @@ from .values import Inventory
 if TYPE_CHECKING:
     from . import provider as ports
 
-Provider = Union[_native.Linux, _native.Sim, SimpleProvider, "ports.Provider"]
+Provider = Union[_native.Linux, _native.Http, _native.Sim, SimpleProvider, "ports.Provider"]
 """What an estate is made of."""
 
 
