@@ -318,11 +318,14 @@ impl<'g> Drive<'g> {
         }
         let (ends, rest): (Vec<u32>, Vec<u32>) =
             on.into_iter().partition(|vm| self.waits_for_end(*vm, host));
+        let spill = may && self.spill_left > 0;
+        if !spill && !self.pools.could_hold(self.ground, &rest) {
+            return false;
+        }
         let movers = movers(self.ground, &rest);
         self.pools.waiting.remove(host);
         let before = self.state.phase[host];
         self.state.phase[host] = Phase::Closed;
-        let spill = may && self.spill_left > 0;
         let found = self
             .pools
             .pack(&mut self.state, &movers, spill, self.knobs.taste);

@@ -107,11 +107,13 @@ impl Pools {
         self.waiting.refresh(state, host);
     }
 
-    /// Whether all these together are less than what is free in patched hosts.
-    fn could_hold(&self, ground: &Ground<'_>, vms: &[u32]) -> bool {
+    /// Whether all of these that have to move are together less than what is free in patched hosts.
+    pub(super) fn could_hold(&self, ground: &Ground<'_>, vms: &[u32]) -> bool {
+        let moves = |vm: &&u32| matches!(ground.way[**vm as usize], Way::Moves(_));
         (0..ground.dims).all(|dim| {
             let need: u64 = vms
                 .iter()
+                .filter(moves)
                 .map(|vm| ground.demand_of(*vm as usize)[dim])
                 .sum();
             need <= self.free[dim]
