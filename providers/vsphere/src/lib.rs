@@ -3,7 +3,6 @@
 mod client;
 mod config;
 mod inventory;
-mod soap;
 
 pub use client::VCenter;
 pub use config::{VsphereConfig, WhatCounts};

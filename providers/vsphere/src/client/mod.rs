@@ -1,6 +1,7 @@
 //! A vCenter: its session, and calls that renew it.
 
 mod properties;
+pub(crate) mod soap;
 mod wire;
 
 use std::{fmt, sync::Arc};
@@ -9,11 +10,11 @@ use patchcore::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 pub(crate) use self::properties::{Found, Wanted};
-use self::wire::Wire;
-use crate::{
-    config::{VsphereConfig, WhatCounts},
+use self::{
     soap::{Broken, Call, Element, Fault, MoRef, Node},
+    wire::Wire,
 };
+use crate::config::{VsphereConfig, WhatCounts};
 
 /// What a vCenter says of itself, once.
 #[derive(Debug, Clone)]

@@ -2,8 +2,11 @@
 
 use patchcore::Result;
 
-use super::{VCenter, unreadable};
-use crate::soap::{Broken, Call, Element, Fault, MoRef, Node};
+use super::{
+    VCenter,
+    soap::{Broken, Call, Element, Fault, MoRef, Node},
+    unreadable,
+};
 
 /// Objects in one answer: of them a page is held as a tree at a time.
 const PAGE: u32 = 500;

@@ -6,11 +6,12 @@ use patchcore::{Error, ErrorKind, Result};
 use patchcore_https::{Silence, tls};
 use reqwest::{Response, StatusCode, Url, header, redirect::Policy};
 
-use super::{named, unreadable};
-use crate::{
-    config::VsphereConfig,
+use super::{
+    named,
     soap::{self, Call, Element, Fault},
+    unreadable,
 };
+use crate::config::VsphereConfig;
 
 /// The name of the session's cookie (vSphere Web Services SDK programming guide, *Sessions*).
 const COOKIE: &str = "vmware_soap_session";

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use patchcore::Result;
 
-use crate::{
-    client::{Found, VCenter, Wanted},
+use crate::client::{
+    Found, VCenter, Wanted,
     soap::{Broken, Element, MoRef},
 };
 

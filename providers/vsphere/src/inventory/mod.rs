@@ -15,9 +15,12 @@ use patchcore::{
 use self::facts::{Datastores, HostFacts, Settings, VmFacts};
 pub use self::pins::{Pinned, WhyPinned};
 use crate::{
-    client::{VCenter, Wanted, unreadable},
+    client::{
+        VCenter, Wanted,
+        soap::{Broken, MoRef},
+        unreadable,
+    },
     config::WhatCounts,
-    soap::{Broken, MoRef},
 };
 
 /// The resources of a cluster, in their order.

@@ -8,7 +8,7 @@ use std::fmt;
 use patchcore::id::ComponentId;
 
 use super::facts::{Datastores, HostFacts, VmFacts};
-use crate::soap::Element;
+use crate::client::soap::Element;
 
 /// A machine that stays, and why. The first reason of several.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use patchcore::{
 };
 
 use super::facts::Settings;
-use crate::soap::{Broken, Element};
+use crate::client::soap::{Broken, Element};
 
 /// Hosts and running machines by what the vCenter calls them.
 pub(super) type Names = HashMap<Box<str>, ComponentId>;
