@@ -15,8 +15,10 @@ use pyo3::prelude::*;
 static CLOSED: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
-/// How long those who are inside are waited for, looked at every so often. Who sleeps longer sleeps on.
+/// How long those who are inside are waited for, looked at every so often: two seconds, and a tenth of one where a person
+/// leaves. Who sleeps longer sleeps on.
 const LOOKS: u32 = 400;
+const LOOKS_OF_WHO_LEAVES: u32 = 20;
 const EACH: Duration = Duration::from_millis(5);
 
 struct Inside;
@@ -46,10 +48,11 @@ pub(crate) fn attached<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
 
 /// Lets nobody in any more, and waits for those who are inside.
 #[pyfunction]
-pub(crate) fn close(py: Python<'_>) {
+pub(crate) fn close(py: Python<'_>, leaves: bool) {
     CLOSED.store(true, Ordering::SeqCst);
+    let looks = if leaves { LOOKS_OF_WHO_LEAVES } else { LOOKS };
     py.detach(|| {
-        for _ in 0..LOOKS {
+        for _ in 0..looks {
             if INSIDE.load(Ordering::SeqCst) == 0 {
                 break;
             }

@@ -68,7 +68,7 @@ def _at_exit() -> None:
             _to_safe_points()
     finally:
         # Nobody may be in the middle of a call when the interpreter ends.
-        _native.close()
+        _native.close(_left)
 
 
 def _to_safe_points() -> None:
