@@ -90,12 +90,7 @@ pub(super) fn figures(
             _ => {}
         }
     }
-    for (stop, start) in trails
-        .away
-        .iter()
-        .flatten()
-        .filter(|(stop, start)| stop < start)
-    {
+    for (stop, start) in trails.away.iter().filter(|(stop, start)| stop < start) {
         downtime_ms += usual.spans[*start].1 - usual.spans[*stop].0;
     }
     closed.sort_unstable();

@@ -327,8 +327,12 @@ pub(super) fn windows(
         }
     }
     let mut back: Vec<u64> = vec![0; cycles.len()];
-    for (vm, away) in trails.away.iter().enumerate() {
-        for (from, until) in away.iter().filter(|(from, until)| from < until) {
+    for vm in 0..view.cluster.vms.len() {
+        for (from, until) in trails
+            .away_of(vm)
+            .iter()
+            .filter(|(from, until)| from < until)
+        {
             let host = trails.of(vm).iter().find(|stay| stay.until == Some(*from));
             if let Some(stay) = host {
                 back[stay.host] = back[stay.host].max(spans[*until].1);
