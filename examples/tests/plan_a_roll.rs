@@ -1,4 +1,8 @@
 //! What `plan_a_roll` says of clusters, good and bad, and what it leaves behind.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a program that cannot be run or read fails its test"
+)]
 
 use std::{
     env, fs,

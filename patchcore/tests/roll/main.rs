@@ -10,6 +10,7 @@ mod brute;
 mod clusters;
 mod fewest;
 mod kinds;
+mod mutations;
 mod orders;
 mod planner;
 mod property;

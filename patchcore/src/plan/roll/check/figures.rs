@@ -72,13 +72,12 @@ pub(super) fn figures(
         let (from, until) = usual.spans[step];
         match act {
             Act::Move { vm, how, .. } => {
-                let vm = &view.cluster.vms[*vm];
-                let memory = vm.mem_mib.unwrap_or(0);
+                let (memory, disk) = view.copies[*vm];
                 moves += 1;
                 moved_mib += match how {
                     How::Live => memory,
-                    How::Storage => memory + vm.disk_mib,
-                    How::Cold => vm.disk_mib,
+                    How::Storage => memory + disk,
+                    How::Cold => disk,
                 };
                 if *how == How::Cold {
                     downtime_ms += until - from;
