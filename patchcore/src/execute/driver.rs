@@ -19,10 +19,11 @@ use super::{
     inbox,
     journal::{CommandRow, Driving, Journal},
     kernel::{
-        self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RunEvent,
-        RunStatus, Wait,
+        self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RollEffect,
+        RollEvent, RollInput, RunEvent, RunStatus, Task, Wait,
     },
     lock::Locker,
+    rolling::{self, RollRecorder, Rolling},
     story::Story,
     supervise::{self, Callers},
     turn::Turn,
@@ -34,7 +35,7 @@ use crate::{
     id::{ComponentId, PersonId, ProviderName},
     policy::Calendar,
     provider::{
-        Bracket, CancelToken, Claim, Deployer, HealthProbe, OpContext, Progress, TargetLock,
+        Bracket, CancelToken, Claim, ClusterDrainer, Deployer, HealthProbe, OpContext, Progress, TargetLock,
     },
 };
 
@@ -59,6 +60,7 @@ pub(crate) struct Tools {
     pub(crate) deployers: BTreeMap<ProviderName, Arc<dyn Deployer>>,
     pub(crate) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     pub(crate) brackets: Arc<BTreeMap<ProviderName, Arc<dyn Bracket>>>,
+    pub(crate) drainers: BTreeMap<ProviderName, Arc<dyn ClusterDrainer>>,
     pub(crate) locks: BTreeMap<ProviderName, Arc<dyn TargetLock>>,
     /// How many events are recorded until what they come to is kept again, where it is not the usual.
     pub(crate) checkpoint_every: Option<u64>,
@@ -83,6 +85,19 @@ pub(crate) enum Message {
         component: ComponentId,
         event: ComponentEvent,
         ack: oneshot::Sender<Result<()>>,
+    },
+    /// An effect of a cluster's roll wants a decision to be durable before it goes on.
+    RecordRoll {
+        cluster: ComponentId,
+        event: RollEvent,
+        ack: oneshot::Sender<Result<()>>,
+    },
+    /// An effect of a cluster's roll is over.
+    RollDone {
+        cluster: ComponentId,
+        task: Task,
+        input: Result<RollInput>,
+        at_work: AtWork,
     },
     /// An effect is about to begin, and asks whether the run is still ours.
     MayBegin { ack: oneshot::Sender<Result<()>> },
@@ -132,6 +147,8 @@ pub(crate) struct Driver {
     index: Index,
     /// Whose effect is on its way, by the place in the envelope.
     in_flight: BTreeSet<u32>,
+    /// Which effects of which cluster's roll are on their way.
+    rolling: BTreeSet<(ComponentId, Task)>,
     /// Who may need an effect; those first that have begun.
     next: BTreeSet<(bool, u32)>,
     /// Who is held before its next step, until the run as a whole says something.
@@ -198,6 +215,7 @@ impl Driver {
             callers,
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
+            rolling: BTreeSet::new(),
             parking: false,
             driving: Some(driving),
             cancel: CancelToken::new(),
@@ -256,9 +274,10 @@ impl Driver {
                 return Ok(());
             }
             self.start_effects();
+            self.start_rolling();
             // While nothing is in flight nobody is held up by it.
-            while self.keep().await? && self.in_flight.is_empty() {}
-            if self.in_flight.is_empty() {
+            while self.keep().await? && self.is_idle() {}
+            if self.is_idle() {
                 // Nothing will take along what waits for a transaction.
                 self.write().await?;
             }
@@ -305,7 +324,7 @@ impl Driver {
     }
 
     /// Asks the kernel.
-    fn advance(&mut self, ask: impl FnOnce(Moment<'_>, &mut Index) -> Decision) -> Decision {
+    fn advance<T>(&mut self, ask: impl FnOnce(Moment<'_>, &mut Index) -> T) -> T {
         let story = &self.story;
         let mut state = std::borrow::Cow::Borrowed(&story.state);
         if self.parking && state.paused.is_none() {
@@ -549,10 +568,98 @@ impl Driver {
         }
     }
 
+    /// Whether nothing is on its way.
+    fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.rolling.is_empty()
+    }
+
+    /// Starts what the rolls of clusters need now.
+    fn start_rolling(&mut self) {
+        if self.story.state.rolls.is_empty() {
+            return;
+        }
+        let Some(sender) = self.sender.upgrade().or_else(|| self.own_sender()) else {
+            return;
+        };
+        let (journal, run) = (self.journal.uid().to_owned(), self.story.run);
+        let wanted = self.advance(|moment, _| {
+            let mut wanted = Vec::new();
+            for roll in moment.rolls() {
+                for task in roll.tasks() {
+                    let Some(effect) = roll.effect(&task, &journal, run) else {
+                        continue;
+                    };
+                    let from = (effect == RollEffect::Plan).then(|| {
+                        let hosts = roll.roll.cluster.hosts.iter();
+                        let state = |host: &ComponentId| roll.components.get(host).cloned();
+                        Box::new(rolling::From {
+                            roll: roll.roll.clone(),
+                            components: hosts
+                                .filter_map(|h| Some((h.id.clone(), state(&h.id)?)))
+                                .collect(),
+                            open: roll.open,
+                        })
+                    });
+                    let by = roll.roll.by.clone();
+                    wanted.push((roll.cluster.clone(), task, effect, by, from));
+                }
+            }
+            wanted
+        });
+        for (cluster, task, effect, by, from) in wanted {
+            let mut of_it = self.rolling.iter().filter(|(c, _)| *c == cluster);
+            // What may begin any moment would make a plan or a setting one of yesterday.
+            let alone = matches!(task, Task::Plan | Task::Restore(_));
+            if of_it.any(|(_, t)| alone || *t == task) {
+                continue;
+            }
+            let ctx =
+                OpContext::reading(Arc::clone(&self.clock), Timestamp::MAX, self.cancel.clone())
+                    .with_fence(self.journal.epoch());
+            let doing = Rolling {
+                cluster: cluster.clone(),
+                task: task.clone(),
+                drainer: self.tools.drainers.get(&by).cloned(),
+                caller: self.callers.of(&by),
+                by,
+                ctx,
+                from,
+            };
+            let recorder = RollRecorder {
+                cluster: cluster.clone(),
+                task: task.clone(),
+                sender: sender.clone(),
+                clock: Arc::clone(&self.clock),
+            };
+            self.rolling.insert((cluster.clone(), task.clone()));
+            let (sender, at_work) = (sender.clone(), self.clock.at_work());
+            supervise::supervised(doing.run(effect, recorder), move |result| {
+                let input =
+                    result.unwrap_or_else(|error| Ok(rolling::unanswered(task.clone(), &error)));
+                // The driver is gone only when the journal failed; then nothing may be recorded.
+                let _ = sender.send(Message::RollDone {
+                    cluster,
+                    task,
+                    input,
+                    at_work,
+                });
+            });
+        }
+    }
+
+    /// Takes decisions about a cluster's roll into the turn.
+    fn record_roll(&mut self, cluster: &ComponentId, events: Vec<RollEvent>) {
+        let event = |event| RunEvent::Roll {
+            cluster: cluster.clone(),
+            event: Box::new(event),
+        };
+        self.record(events.into_iter().map(event).collect(), Vec::new());
+    }
+
     /// A sender of our own when every handle was dropped: dropping handles detaches, it never stops a run.
     fn own_sender(&mut self) -> Option<mpsc::UnboundedSender<Message>> {
         let (sender, inbox) = mpsc::unbounded_channel();
-        if self.in_flight.is_empty() && self.inbox.is_closed() {
+        if self.is_idle() && self.inbox.is_closed() {
             self.sender = sender.downgrade();
             self.inbox = inbox;
             return Some(sender);
@@ -564,7 +671,7 @@ impl Driver {
     fn stands(&mut self) -> Option<Standing> {
         let now = self.clock.now();
         let working = matches!(*self.standing.borrow(), Standing::Working { .. });
-        if !self.in_flight.is_empty() {
+        if !self.is_idle() {
             if working && now < self.next_tell {
                 return None;
             }
@@ -650,6 +757,30 @@ impl Driver {
             } => {
                 self.record(Vec::new(), vec![(component, event)]);
                 self.turn.answer(ack);
+            }
+            Message::RecordRoll {
+                cluster,
+                event,
+                ack,
+            } => {
+                self.record_roll(&cluster, vec![event]);
+                self.turn.answer(ack);
+            }
+            Message::RollDone {
+                cluster,
+                task,
+                input,
+                at_work,
+            } => {
+                self.turn.heard.push(at_work);
+                self.rolling.remove(&(cluster.clone(), task));
+                let input = input?;
+                let events = self.advance(|moment, _| {
+                    let mut rolls = moment.rolls().filter(|roll| *roll.cluster == cluster);
+                    let roll = rolls.next();
+                    roll.map(|roll| kernel::decide_roll(&roll, input))
+                });
+                self.record_roll(&cluster, events.unwrap_or_default());
             }
             Message::MayBegin { ack } => {
                 self.turn.confirm(ack);

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     phase::{End, Phase, RunVerdict, Step},
+    roll::RollEvent,
     run::PausePoint,
 };
 use crate::{
@@ -355,6 +356,13 @@ pub enum RunEvent {
         verb: String,
         /// Why not.
         why: String,
+    },
+    /// About the roll of a cluster.
+    Roll {
+        /// Which cluster.
+        cluster: ComponentId,
+        /// What.
+        event: Box<RollEvent>,
     },
     /// It is over.
     Ended {
