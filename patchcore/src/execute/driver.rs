@@ -35,7 +35,8 @@ use crate::{
     id::{ComponentId, PersonId, ProviderName},
     policy::Calendar,
     provider::{
-        Bracket, CancelToken, Claim, ClusterDrainer, Deployer, HealthProbe, OpContext, Progress, TargetLock,
+        Bracket, CancelToken, Claim, ClusterDrainer, Deployer, HealthProbe, OpContext, Progress,
+        TargetLock,
     },
 };
 

@@ -25,9 +25,9 @@ use crate::{
     id::{ComponentId, OpKey},
     mutant::{self, Mutant},
     provider::{
-        Baseline, Begun, Blocker, BracketKind, DeployRequest, DrainRequest, Evidence, Guarantee, Handle, Located,
-        Observed, Op, OpContext, Operations, PortCall, PortRequest, Prepared, Progress, Readiness,
-        Settled, SubjectResult, Undo,
+        Baseline, Begun, Blocker, BracketKind, DeployRequest, DrainRequest, Evidence, Guarantee,
+        Handle, Located, Observed, Op, OpContext, Operations, PortCall, PortRequest, Prepared,
+        Progress, Readiness, Settled, SubjectResult, Undo,
     },
 };
 

@@ -63,7 +63,10 @@ impl Rolling {
         let Some(drainer) = self.drainer.clone() else {
             return Err(Error::new(
                 ErrorKind::NotFound,
-                format!("{}, which drains {}, is not part of this estate", self.by, self.cluster),
+                format!(
+                    "{}, which drains {}, is not part of this estate",
+                    self.by, self.cluster
+                ),
             ));
         };
         Ok(match effect {
@@ -105,9 +108,11 @@ impl Rolling {
         loop {
             let what = format!("a view of {}", self.cluster);
             let (port, cluster) = (Arc::clone(drainer), self.cluster.clone());
-            let seen = self.caller.call(&what, &self.ctx, READ_DEADLINE, |ctx| async move {
-                port.view(&ctx, &cluster).await
-            });
+            let seen = self
+                .caller
+                .call(&what, &self.ctx, READ_DEADLINE, |ctx| async move {
+                    port.view(&ctx, &cluster).await
+                });
             match seen.await {
                 Ok(view) => return Ok(Box::new(view)),
                 Err(error) if error.is_retryable() && !patience.is_over() => {
@@ -142,18 +147,20 @@ impl Rolling {
             self.ctx.sleep(SETTLES).await;
         };
         let cluster = self.cluster.clone();
-        let planning = self.caller.call("planning", &self.ctx, PLANNING, |ctx| async move {
-            let moment = RollMoment {
-                cluster: &cluster,
-                roll: &from.roll,
-                components: &from.components,
-                open: from.open,
-                may_begin: true,
-                ending: false,
-                now: ctx.now(),
-            };
-            Ok(replan(&moment, &view, &|| ctx.is_cancelled()))
-        });
+        let planning = self
+            .caller
+            .call("planning", &self.ctx, PLANNING, |ctx| async move {
+                let moment = RollMoment {
+                    cluster: &cluster,
+                    roll: &from.roll,
+                    components: &from.components,
+                    open: from.open,
+                    may_begin: true,
+                    ending: false,
+                    now: ctx.now(),
+                };
+                Ok(replan(&moment, &view, &|| ctx.is_cancelled()))
+            });
         planning
             .await
             .unwrap_or_else(|error| RollInput::NoPlan { why: error.chain() })

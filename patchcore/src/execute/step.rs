@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Timestamp,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     id::{ComponentId, OpKey, ProviderName},
     plan::Target,
     provider::{
@@ -71,10 +71,10 @@ axis! {
 pub const ALERTS: &str = "alerts";
 
 impl Verb {
-    /// The verb of a request.
+    /// The verb of a request; none of a cluster's, which the matrix has not.
     #[must_use]
-    pub const fn of(request: &PortCall) -> Self {
-        match request {
+    pub const fn of(request: &PortCall) -> Option<Self> {
+        Some(match request {
             PortCall::Deploy(request) => match request {
                 DeployRequest::Refresh { .. } => Self::Refresh,
                 DeployRequest::Stage { .. } => Self::Stage,
@@ -87,7 +87,8 @@ impl Verb {
                 BracketRequest::Take { .. } => Self::Take,
                 BracketRequest::GiveBack { .. } => Self::GiveBack,
             },
-        }
+            PortCall::Drain { .. } => return None,
+        })
     }
 
     /// A request with this verb, for the component of the change; `staged` stands for what was taken too.
@@ -433,7 +434,7 @@ impl Occasion {
     pub const fn of(request: &PortCall) -> Self {
         match request {
             PortCall::Bracket { .. } => Self::Taken,
-            PortCall::Deploy(_) => Self::Changing,
+            PortCall::Deploy(_) | PortCall::Drain { .. } => Self::Changing,
         }
     }
 }
@@ -645,6 +646,10 @@ pub async fn ensure(
             };
             ensure::ensure(&Port::deploy(ports.deployer), &caller, &ctx, ask, &to).await
         }
+        PortCall::Drain { .. } => Err(Error::new(
+            ErrorKind::NotFound,
+            "the world of the matrix has no cluster",
+        )),
         PortCall::Bracket { by, request } => {
             let port = ports.bracket(occasion);
             let what = (step, key, request);

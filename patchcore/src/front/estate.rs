@@ -219,7 +219,9 @@ impl Estate {
                 tools.locks.insert(info.name.clone(), Arc::clone(lock));
             }
             if let Some(drainer) = &ports.drainer {
-                tools.drainers.insert(info.name.clone(), Arc::clone(drainer));
+                tools
+                    .drainers
+                    .insert(info.name.clone(), Arc::clone(drainer));
             }
             if let Some(bracket) = &ports.bracket {
                 brackets.insert(info.name.clone(), Arc::clone(bracket));

@@ -92,24 +92,31 @@ impl ClusterRoll {
         let drainer = tools.drainers.get(&self.by).ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
-                format!("{} drains {} and is not part of this estate", self.by, self.name),
+                format!(
+                    "{} drains {} and is not part of this estate",
+                    self.by, self.name
+                ),
             )
             .operation("run")
             .consequence("nothing was started")
         })?;
         let claimed = drainer.capabilities().settings;
         if let Some(setting) = self.settings.iter().find(|s| !claimed.contains(s)) {
-            return Err(refused(format!("{} cannot hold {}", self.by, setting.slug())));
+            return Err(refused(format!(
+                "{} cannot hold {}",
+                self.by,
+                setting.slug()
+            )));
         }
         if let Err(breaches) = check(&self.cluster, self.roll.roll().clone()) {
-            return Err(refused(format!("it was checked against another cluster: {breaches}")));
+            return Err(refused(format!(
+                "it was checked against another cluster: {breaches}"
+            )));
         }
         let mut ring = None;
         for host in &self.cluster.hosts {
             let target = plan.envelope.target(&host.id);
-            let is = |s: &crate::plan::roll::Step| {
-                matches!(&s.action, Action::Patch { host: h } if *h == host.id)
-            };
+            let is = |s: &crate::plan::roll::Step| matches!(&s.action, Action::Patch { host: h } if *h == host.id);
             let patched = self.roll.roll().steps.iter().any(is);
             let Some(target) = target else {
                 if patched {
@@ -151,7 +158,10 @@ pub(crate) fn still_checked(cluster: &ComponentId, roll: &RollState, tools: &Too
     if !tools.drainers.contains_key(&roll.by) {
         return Err(Error::new(
             ErrorKind::NotFound,
-            format!("{} drains {cluster} and is not part of this estate", roll.by),
+            format!(
+                "{} drains {cluster} and is not part of this estate",
+                roll.by
+            ),
         )
         .operation("reopen")
         .hint("open the estate with the providers that the run needs"));

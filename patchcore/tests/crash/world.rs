@@ -208,6 +208,11 @@ pub(crate) struct World {
     pub(crate) brackets: Brackets,
 }
 
+#[expect(clippy::unwrap_used, reason = "no case of the matrix drains a cluster")]
+fn verb_of(request: &PortCall) -> Verb {
+    Verb::of(request).unwrap()
+}
+
 impl World {
     pub(crate) fn new(now: Timestamp, names: &[&str], promise: Promise) -> Self {
         let guest = Guest {
@@ -244,7 +249,7 @@ impl World {
     }
 
     pub(crate) fn promise(&self, request: &impl Asks) -> Promise {
-        self.promises[&Verb::of(&request.call())]
+        self.promises[&verb_of(&request.call())]
     }
 
     fn takes(&self, verb: Verb) -> Duration {
@@ -282,7 +287,7 @@ impl World {
     fn finish(&mut self, at: usize) {
         let job = &mut self.jobs[at];
         job.over = true;
-        let (verb, fault) = (Verb::of(&job.request), job.fault);
+        let (verb, fault) = (verb_of(&job.request), job.fault);
         let fails = self.script.fails || fault == Some(Fault::Fails);
         job.left_out = fault == Some(Fault::LeftOut);
         let (subject, request, key) = (job.subject.clone(), job.request.clone(), job.key.clone());
@@ -352,7 +357,7 @@ impl World {
     pub(crate) fn out_now(&self) -> BTreeSet<ComponentId> {
         let working = self.jobs.iter().filter(|j| !j.over).filter(|j| {
             matches!(
-                Verb::of(&j.request),
+                verb_of(&j.request),
                 Verb::Apply | Verb::RollBack | Verb::Reboot
             )
         });
@@ -500,7 +505,7 @@ impl World {
             set_out_stale,
             call,
             key: op.key.clone(),
-            verb: Verb::of(request),
+            verb: verb_of(request),
             content,
             started: false,
             locked: true,
@@ -519,7 +524,7 @@ impl World {
         op: &Op<impl Wanted>,
     ) -> Result<Begun> {
         let request = op.request.call();
-        let (verb, subject) = (Verb::of(&request), subject(&request));
+        let (verb, subject) = (verb_of(&request), subject(&request));
         let taken = self.called(who, set_out_stale, fence, "begin", op);
         if !taken {
             return Ok(refused("its fence is stale"));
@@ -585,7 +590,7 @@ impl World {
             key,
             subject: subject(&request),
             began: self.now,
-            ends: self.now + self.takes(Verb::of(&request)),
+            ends: self.now + self.takes(verb_of(&request)),
             request,
             over: false,
             done: false,
@@ -636,7 +641,7 @@ impl World {
             _ => true,
         };
         let found = self.remembered(&op.key).filter(|(_, job)| visible(job));
-        let restart = promise == Promise::Locatable && Verb::of(request) == Verb::Reboot;
+        let restart = promise == Promise::Locatable && verb_of(request) == Verb::Reboot;
         match (promise, found) {
             (Promise::Blind, _) if !self.script.talks => Ok(unknown()),
             // A restart leaves no job behind that could be searched for: it is found by the boot id.
@@ -676,7 +681,7 @@ impl World {
             }
             return Ok(Located::NotFound);
         }
-        if guest.torn == Some(Verb::of(request)) {
+        if guest.torn == Some(verb_of(request)) {
             return Ok(Located::Settled(failed(&subject)));
         }
         let before: Before = op.baseline.read(1)?;

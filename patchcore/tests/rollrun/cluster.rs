@@ -77,12 +77,14 @@ impl Setup {
     }
 
     pub(crate) fn sim(&self) -> Sim {
-        let sim = self.host_names().into_iter().fold(
-            Sim::starting(start(), self.seed),
-            |sim, host| {
-                sim.component(host, ComponentKind::Host, |h| h.package("hypervisor", "7.0-1"))
-            },
-        );
+        let sim =
+            self.host_names()
+                .into_iter()
+                .fold(Sim::starting(start(), self.seed), |sim, host| {
+                    sim.component(host, ComponentKind::Host, |h| {
+                        h.package("hypervisor", "7.0-1")
+                    })
+                });
         sim.cluster("c1", ["memory_gib"], |mut cluster| {
             for host in self.host_names() {
                 cluster = cluster.host(host, [64]);
@@ -202,11 +204,19 @@ pub(crate) fn judged(sim: &Sim, what: &str) {
 pub(crate) fn all_is_back(sim: &Sim, story: &Story, what: &str) {
     judged(sim, what);
     sim.world(|w| {
-        assert_eq!(w.vms_off("c1").unwrap(), Vec::<ComponentId>::new(), "{what}");
+        assert_eq!(
+            w.vms_off("c1").unwrap(),
+            Vec::<ComponentId>::new(),
+            "{what}"
+        );
         let closed = w.in_maintenance("c1").unwrap();
         assert_eq!(closed, Vec::<ComponentId>::new(), "{what}");
         for setting in ClusterSetting::ALL {
-            assert_eq!(w.cluster_setting("c1", setting).unwrap(), "automatic", "{what}");
+            assert_eq!(
+                w.cluster_setting("c1", setting).unwrap(),
+                "automatic",
+                "{what}"
+            );
         }
     });
     assert_eq!(story.ledger(), Vec::<String>::new(), "{what}");
@@ -214,9 +224,17 @@ pub(crate) fn all_is_back(sim: &Sim, story: &Story, what: &str) {
 
 pub(crate) fn all_are_patched(sim: &Sim, setup: &Setup, what: &str) {
     for host in setup.host_names() {
-        assert_eq!(sim.version(&host, "hypervisor"), Some("7.0-2".into()), "{what}: {host}");
+        assert_eq!(
+            sim.version(&host, "hypervisor"),
+            Some("7.0-2".into()),
+            "{what}: {host}"
+        );
         let history = sim.history(&host).unwrap();
-        assert_eq!(history.times_installed("hypervisor", "7.0-2"), 1, "{what}: {host}");
+        assert_eq!(
+            history.times_installed("hypervisor", "7.0-2"),
+            1,
+            "{what}: {host}"
+        );
         assert_eq!(history.boots.len(), 1, "{what}: {host}");
     }
 }
@@ -235,7 +253,10 @@ pub(crate) fn moves(sim: &Sim) -> BTreeMap<ComponentId, usize> {
     let mut moves = BTreeMap::new();
     sim.world(|w| {
         for entry in w.cluster_log("c1").unwrap() {
-            if let patchcore::sim::ClusterChange::Moved { vm, by: Some(_), .. } = &entry.change {
+            if let patchcore::sim::ClusterChange::Moved {
+                vm, by: Some(_), ..
+            } = &entry.change
+            {
                 *moves.entry(vm.clone()).or_default() += 1;
             }
         }

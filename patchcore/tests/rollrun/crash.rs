@@ -60,7 +60,11 @@ fn killed_after(nth: usize, setup: &Setup) -> bool {
         assert!(journal.verify().await.unwrap().is_intact());
         // A crash is no reason to move anything again.
         let planned = usize::try_from(super::cluster::planned(&setup.model()).figures().moves);
-        assert_eq!(moves(&sim).values().sum::<usize>(), planned.unwrap(), "{what}");
+        assert_eq!(
+            moves(&sim).values().sum::<usize>(),
+            planned.unwrap(),
+            "{what}"
+        );
     });
     reached
 }

@@ -35,7 +35,12 @@ async fn a_roll_of_another_cluster_is_refused() {
     let roll = ClusterRoll::new("c1", "sim", setup.model(), planned(&other.model()));
     let error = try_start(&sim, roll, &journal).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("checked against another cluster"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("checked against another cluster"),
+        "{error}"
+    );
     judged(&sim, "nothing was begun");
     assert!(sim.world(|w| w.cluster_log("c1").unwrap().is_empty()));
 }
@@ -50,7 +55,10 @@ async fn a_roll_that_closes_more_than_the_ring_lets_go_is_refused() {
     let roll = planned(&cluster);
     let error = try_start(&sim, ClusterRoll::new("c1", "sim", cluster, roll), &journal).await;
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("may close 3 hosts at once, and ring all lets 2 go"), "{error}");
+    assert!(
+        error.contains("may close 3 hosts at once, and ring all lets 2 go"),
+        "{error}"
+    );
 }
 
 /// Two of the hosts were patched by an earlier run: every machine that is left on the others moves exactly once.
@@ -60,7 +68,8 @@ async fn a_roll_that_was_begun_before_moves_every_machine_once() {
     let sim = setup.sim();
     let patched = ["h01", "h02"];
     for host in patched {
-        sim.world(|w| w.install_by_hand(host, "hypervisor", "7.0-2")).unwrap();
+        sim.world(|w| w.install_by_hand(host, "hypervisor", "7.0-2"))
+            .unwrap();
     }
     let mut cluster = setup.model();
     for host in &mut cluster.hosts {
@@ -70,7 +79,11 @@ async fn a_roll_that_was_begun_before_moves_every_machine_once() {
         Answer::Planned(planned) => planned.best,
         other => panic!("{other:?}"),
     };
-    let left = cluster.vms.iter().filter(|vm| !patched.contains(&vm.host.as_str())).count();
+    let left = cluster
+        .vms
+        .iter()
+        .filter(|vm| !patched.contains(&vm.host.as_str()))
+        .count();
     let planned = usize::try_from(roll.figures().moves).unwrap();
     let (standing, story, _) = rolled(&sim, ClusterRoll::new("c1", "sim", cluster, roll)).await;
     assert!(is_done(&standing), "{standing:?}");

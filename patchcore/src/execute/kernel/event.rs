@@ -374,6 +374,10 @@ pub enum RunEvent {
 }
 
 /// Either of the two, or one that this version cannot make use of.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of components, so a place of its own for each would save nothing"
+)]
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

@@ -63,11 +63,8 @@ impl<'a> Moment<'a> {
         let hosts = roll.cluster.hosts.iter();
         let targets = hosts.filter_map(|host| self.envelope.target(&host.id));
         let longest = targets.map(|target| target.takes.p95).max();
-        self.calendar.gate(
-            rules.window.as_ref(),
-            self.now,
-            longest.unwrap_or_default(),
-        )
+        self.calendar
+            .gate(rules.window.as_ref(), self.now, longest.unwrap_or_default())
     }
 
     /// What follows for the rolls by itself.
@@ -123,9 +120,10 @@ impl<'a> Moment<'a> {
             if !self.components.get(&host.id).is_some_and(waits) {
                 continue;
             }
-            let left_out = moment.roll.roll.left_out.iter();
-            let why = left_out.filter(|left| left.host == host.id).map(|left| {
-                match &left.why {
+            let mut left_out = moment.roll.roll.left_out.iter();
+            let why = left_out
+                .find(|left| left.host == host.id)
+                .map(|left| match &left.why {
                     WhyNotRolled::Down => "it is down, or somebody else has it".to_owned(),
                     WhyNotRolled::SkipHost { vm } => {
                         format!("{vm} cannot move, and the policy leaves its host out")
@@ -134,9 +132,8 @@ impl<'a> Moment<'a> {
                         format!("{vm} cannot move, and nobody says what is to be done about it")
                     }
                     WhyNotRolled::NotEmptied => "no way was found to empty it".to_owned(),
-                }
-            });
-            let why = why.last().unwrap_or_else(|| "it is no part of the roll".to_owned());
+                });
+            let why = why.unwrap_or_else(|| "it is no part of the roll".to_owned());
             let why = format!("left out of the roll of {}: {why}", moment.cluster);
             let skipped = ComponentEvent::Skipped { why };
             decision.components.push((host.id.clone(), skipped));

@@ -30,7 +30,11 @@ pub(super) fn roll_event(cluster: &ComponentId, event: &RollEvent) -> String {
         }
         RollEvent::Failed { task, failures } => {
             let said: Vec<&str> = failures.iter().map(|f| f.message.as_str()).collect();
-            format!("{cluster}: {} failed: {}", task_words(task), said.join("; "))
+            format!(
+                "{cluster}: {} failed: {}",
+                task_words(task),
+                said.join("; ")
+            )
         }
         RollEvent::Unknown { task, why } => format!(
             "{cluster}: nobody can say what became of {}: {why}",

@@ -195,7 +195,11 @@ fn differs(moment: &RollMoment<'_>, view: &ClusterView) -> Option<String> {
         }
     }
     for (vm, seen) in &view.vms {
-        let busy = [Task::Move(vm.clone()), Task::ShutDown(vm.clone()), Task::Start(vm.clone())];
+        let busy = [
+            Task::Move(vm.clone()),
+            Task::ShutDown(vm.clone()),
+            Task::Start(vm.clone()),
+        ];
         let in_flight = busy.iter().any(|task| roll.ops.contains_key(task));
         let down = |h: &crate::plan::roll::Host| h.id == seen.host && h.state == HostState::Down;
         if in_flight || roll.stopped.contains(vm) || roll.cluster.hosts.iter().any(down) {

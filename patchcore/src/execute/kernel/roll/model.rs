@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::ComponentId,
-    plan::roll::{self, Answer, Cluster, Host, HostState, Rule, Vm, Wish},
+    plan::roll::{self, Answer, Cluster, Host, HostState, Roll, Rule, Vm, Wish},
     provider::{ClusterView, DrainRequest, PortCall, VmPower, VmView},
 };
 
@@ -23,6 +23,9 @@ pub fn replan(moment: &RollMoment<'_>, view: &ClusterView, stop: &dyn Fn() -> bo
         Ok(cluster) => cluster,
         Err(why) => return RollInput::NoPlan { why },
     };
+    if !cluster.hosts.iter().any(|host| host.needs_patch) {
+        return nothing_left(cluster);
+    }
     let mut wish = Wish::new(moment.roll.objective);
     wish.allow_partial = moment.roll.roll.partial;
     match roll::plan(&cluster, &wish, stop) {
@@ -41,6 +44,22 @@ pub fn replan(moment: &RollMoment<'_>, view: &ClusterView, stop: &dyn Fn() -> bo
             RollInput::NoPlan { why }
         }
         Err(error) => RollInput::NoPlan { why: error.chain() },
+    }
+}
+
+/// Nothing is to be patched any more: what goes back goes back by itself.
+fn nothing_left(cluster: Cluster) -> RollInput {
+    let empty = Roll {
+        schema: Roll::SCHEMA.to_owned(),
+        steps: Vec::new(),
+        left_out: Vec::new(),
+        partial: false,
+    };
+    match roll::check(&cluster, empty) {
+        Ok(checked) => RollInput::Planned(Box::new(cluster), Box::new(checked)),
+        Err(breaches) => RollInput::NoPlan {
+            why: breaches.to_string(),
+        },
     }
 }
 

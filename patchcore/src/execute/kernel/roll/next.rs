@@ -144,6 +144,12 @@ impl<'a> RollMoment<'a> {
         Vec::new()
     }
 
+    /// Whether no host is left to be patched or to go back.
+    fn nobody_waits(&self) -> bool {
+        let mut hosts = self.roll.cluster.hosts.iter();
+        hosts.all(|host| !matches!(self.stand(&host.id), Stand::Waits | Stand::WaitsBack))
+    }
+
     /// Whether no step begins any more.
     fn is_finished(&self) -> bool {
         let waits_back = |host: &crate::plan::roll::Host| self.stand(&host.id) == Stand::WaitsBack;
@@ -198,7 +204,8 @@ impl<'a> RollMoment<'a> {
         match roll.phase {
             RollPhase::Stopped { .. } => {}
             RollPhase::Surprised { .. } => {
-                if tasks.is_empty() && self.may_begin {
+                // Where nobody is left to be patched, nothing is begun by planning.
+                if tasks.is_empty() && (self.may_begin || !self.ending && self.nobody_waits()) {
                     tasks.push(Task::Plan);
                 }
             }
@@ -256,7 +263,9 @@ impl<'a> RollMoment<'a> {
             return;
         }
         // The newest first, and one after the other.
-        let settings = roll.owed.iter().rev().filter_map(task_of);
+        let owed = roll.owed.iter().rev();
+        let ours = owed.filter(|owed| !kept.contains(&&owed.taken_by));
+        let settings = ours.filter_map(task_of);
         tasks.extend(settings.filter(|t| matches!(t, Task::Restore(_))).take(1));
     }
 
@@ -357,7 +366,13 @@ impl<'a> RollMoment<'a> {
             })?,
         };
         let generation = roll.generations.get(task).copied().unwrap_or(0) + 1;
-        let key = OpKey::of(journal, run, request_subject(&request), task.slug(), generation);
+        let key = OpKey::of(
+            journal,
+            run,
+            request_subject(&request),
+            task.slug(),
+            generation,
+        );
         Some(RollEffect::Ensure {
             key,
             request,
@@ -423,7 +438,9 @@ impl<'a> Slots<'a> {
             most.is_none_or(|most| used.get(host).copied().unwrap_or(0) < most.max(1))
         };
         let limits = &self.cluster.limits;
-        if limits.max_migrations.is_some_and(|most| self.all >= most.max(1))
+        if limits
+            .max_migrations
+            .is_some_and(|most| self.all >= most.max(1))
             || !fits(&self.into, to, most(to).map(|m| m.in_slots))
             || !fits(&self.out_of, from, most(from).map(|m| m.out_slots))
         {
