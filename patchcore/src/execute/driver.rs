@@ -1,6 +1,8 @@
 //! The embedded driver: one loop over state machines. It decides nothing and changes nothing itself: kernels
 //! decide, the journal records, `ensure` and `looks` act.
 
+mod rolls;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
@@ -19,11 +21,10 @@ use super::{
     inbox,
     journal::{CommandRow, Driving, Journal},
     kernel::{
-        self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RollEffect,
-        RollEvent, RollInput, RunEvent, RunStatus, Task, Wait,
+        self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RollEvent,
+        RollInput, RunEvent, RunStatus, Task, Wait,
     },
     lock::Locker,
-    rolling::{self, RollRecorder, Rolling},
     story::Story,
     supervise::{self, Callers},
     turn::Turn,
@@ -572,89 +573,6 @@ impl Driver {
     /// Whether nothing is on its way.
     fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.rolling.is_empty()
-    }
-
-    /// Starts what the rolls of clusters need now.
-    fn start_rolling(&mut self) {
-        if self.story.state.rolls.is_empty() {
-            return;
-        }
-        let Some(sender) = self.sender.upgrade().or_else(|| self.own_sender()) else {
-            return;
-        };
-        let (journal, run) = (self.journal.uid().to_owned(), self.story.run);
-        let wanted = self.advance(|moment, _| {
-            let mut wanted = Vec::new();
-            for roll in moment.rolls() {
-                for task in roll.tasks() {
-                    let Some(effect) = roll.effect(&task, &journal, run) else {
-                        continue;
-                    };
-                    let from = (effect == RollEffect::Plan).then(|| {
-                        let hosts = roll.roll.cluster.hosts.iter();
-                        let state = |host: &ComponentId| roll.components.get(host).cloned();
-                        Box::new(rolling::From {
-                            roll: roll.roll.clone(),
-                            components: hosts
-                                .filter_map(|h| Some((h.id.clone(), state(&h.id)?)))
-                                .collect(),
-                            open: roll.open,
-                        })
-                    });
-                    let by = roll.roll.by.clone();
-                    wanted.push((roll.cluster.clone(), task, effect, by, from));
-                }
-            }
-            wanted
-        });
-        for (cluster, task, effect, by, from) in wanted {
-            let mut of_it = self.rolling.iter().filter(|(c, _)| *c == cluster);
-            // What may begin any moment would make a plan or a setting one of yesterday.
-            let alone = matches!(task, Task::Plan | Task::Restore(_));
-            if of_it.any(|(_, t)| alone || *t == task) {
-                continue;
-            }
-            let ctx =
-                OpContext::reading(Arc::clone(&self.clock), Timestamp::MAX, self.cancel.clone())
-                    .with_fence(self.journal.epoch());
-            let doing = Rolling {
-                cluster: cluster.clone(),
-                task: task.clone(),
-                drainer: self.tools.drainers.get(&by).cloned(),
-                caller: self.callers.of(&by),
-                by,
-                ctx,
-                from,
-            };
-            let recorder = RollRecorder {
-                cluster: cluster.clone(),
-                task: task.clone(),
-                sender: sender.clone(),
-                clock: Arc::clone(&self.clock),
-            };
-            self.rolling.insert((cluster.clone(), task.clone()));
-            let (sender, at_work) = (sender.clone(), self.clock.at_work());
-            supervise::supervised(doing.run(effect, recorder), move |result| {
-                let input =
-                    result.unwrap_or_else(|error| Ok(rolling::unanswered(task.clone(), &error)));
-                // The driver is gone only when the journal failed; then nothing may be recorded.
-                let _ = sender.send(Message::RollDone {
-                    cluster,
-                    task,
-                    input,
-                    at_work,
-                });
-            });
-        }
-    }
-
-    /// Takes decisions about a cluster's roll into the turn.
-    fn record_roll(&mut self, cluster: &ComponentId, events: Vec<RollEvent>) {
-        let event = |event| RunEvent::Roll {
-            cluster: cluster.clone(),
-            event: Box::new(event),
-        };
-        self.record(events.into_iter().map(event).collect(), Vec::new());
     }
 
     /// A sender of our own when every handle was dropped: dropping handles detaches, it never stops a run.
