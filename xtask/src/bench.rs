@@ -1,5 +1,5 @@
 //! `cargo xtask bench linux`: what patchcore costs on real guests, beside other tools. `cargo xtask bench engine`:
-//! what its engine costs without any guest.
+//! what its engine costs without any guest. `cargo xtask bench roll`: what its roll planner makes.
 //!
 //! It brings the other tools in their pinned versions, builds our side as it is released, and starts the measuring,
 //! which is a program of its own in `bench/`.
@@ -20,6 +20,7 @@ use crate::{
 
 const PAGE: &str = "docs/evidence/bench-linux.md";
 const ENGINE_PAGE: &str = "docs/evidence/bench-engine.md";
+const ROLL_PAGE: &str = "docs/evidence/bench-roll.md";
 const REQUIREMENTS: &str = "bench/requirements.txt";
 /// Debian's own, whatever a developer's machine has besides: the measuring must run on a fresh machine.
 const PYTHON: &str = "/usr/bin/python3";
@@ -36,34 +37,49 @@ pub(crate) fn linux(workspace: &Workspace, words: &[String]) -> ExitCode {
     };
     let mut measure = workspace.program(program);
     measure.arg("--peers").arg(peers).arg("--ours").arg(ours);
+    tell(workspace, &mut measure, words, PAGE);
+    code_of(&mut measure)
+}
+
+fn tell(workspace: &Workspace, measure: &mut Command, words: &[String], page: &str) {
     for word in words {
         match word.as_str() {
-            "--write" => measure.arg("--page").arg(workspace.root().join(PAGE)),
+            "--write" => measure.arg("--page").arg(workspace.root().join(page)),
             word => measure.arg(word),
         };
     }
-    code_of(&mut measure)
 }
 
 /// Measures the engine, and writes the page of evidence where that is asked for.
 pub(crate) fn engine(workspace: &Workspace, write: bool) -> ExitCode {
-    let program = match install::bring(workspace, &["valgrind"]) {
+    let words = if write {
+        vec!["--write".to_owned()]
+    } else {
+        Vec::new()
+    };
+    alone(workspace, "bench-engine", &words, ENGINE_PAGE)
+}
+
+/// Measures the roll planner; `words` go to the program that does it, but for `--write`.
+pub(crate) fn roll(workspace: &Workspace, words: &[String]) -> ExitCode {
+    alone(workspace, "bench-roll", words, ROLL_PAGE)
+}
+
+/// A program that needs nothing beside it but a counter of instructions.
+fn alone(workspace: &Workspace, program: &str, words: &[String], page: &str) -> ExitCode {
+    let programs = match install::bring(workspace, &["valgrind"]) {
         Outcome::Failed { output, .. } | Outcome::Skipped(output) => Err(output),
         _ => programs(workspace),
     };
-    let folder = match program {
-        Ok((program, _)) => program.with_file_name("bench-engine"),
+    let program = match programs {
+        Ok((measures, _)) => measures.with_file_name(program),
         Err(reason) => {
             eprintln!("{reason}\n   nothing was measured");
             return ExitCode::FAILURE;
         }
     };
-    let mut measure = workspace.program(folder);
-    if write {
-        measure
-            .arg("--page")
-            .arg(workspace.root().join(ENGINE_PAGE));
-    }
+    let mut measure = workspace.program(program);
+    tell(workspace, &mut measure, words, page);
     code_of(&mut measure)
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::ExitCode};
 use crate::{
     crash, evidence, examples, install, light,
     outcome::{Outcome, Passed},
-    python, shell,
+    peers, python, shell,
     step::{self, Tally},
     tidy,
     workspace::{self, Workspace},
@@ -48,6 +48,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "lints",
         run: |workspace, _| lints(workspace),
+    },
+    Step {
+        name: "peers",
+        run: |workspace, _| peers::build(workspace),
     },
     Step {
         name: "tests",

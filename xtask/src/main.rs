@@ -25,6 +25,7 @@ mod ladder;
 mod light;
 mod mutants;
 mod outcome;
+mod peers;
 mod python;
 mod shell;
 mod step;
@@ -45,6 +46,8 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
                                          measures patchcore beside other tools on real guests
        cargo xtask bench engine [--write]
                                          measures what the engine itself costs
+       cargo xtask bench roll [--data DIR] [--seed N] [--only rolls|small|work|public] [--write]
+                                         measures the roll planner beside models of other tools and its bounds
        cargo xtask bench python
                                          measures what Python programs pay, with the wheel that users install
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Picture => demo::picture(&workspace),
         Command::Bench(words) => bench::linux(&workspace, &words),
         Command::BenchEngine { write } => bench::engine(&workspace, write),
+        Command::BenchRoll(words) => bench::roll(&workspace, &words),
         Command::BenchPython => python::bench(&workspace),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
@@ -103,6 +107,8 @@ enum Command {
     BenchEngine {
         write: bool,
     },
+    /// What the measuring program is told.
+    BenchRoll(Vec<String>),
     BenchPython,
     Crash(crash::Wish),
     Demo,
@@ -137,6 +143,9 @@ impl Command {
             )),
             ["bench", "engine"] => Ok(Self::BenchEngine { write: false }),
             ["bench", "engine", "--write"] => Ok(Self::BenchEngine { write: true }),
+            ["bench", "roll", words @ ..] => Ok(Self::BenchRoll(
+                words.iter().map(|&word| word.to_owned()).collect(),
+            )),
             ["bench", "python"] => Ok(Self::BenchPython),
             ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
                 .map(Self::Fuzz)
@@ -260,6 +269,13 @@ mod tests {
         check(
             "bench engine --write",
             Some(Command::BenchEngine { write: true }),
+        );
+        check(
+            "bench roll --seed 7",
+            Some(Command::BenchRoll(vec![
+                "--seed".to_owned(),
+                "7".to_owned(),
+            ])),
         );
         check("bench python", Some(Command::BenchPython));
         check("bench engine --fast", None);

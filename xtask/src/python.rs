@@ -86,7 +86,8 @@ fn steps(workspace: &Workspace) -> Result<String, Outcome> {
     let mut pytest = venv.program(workspace, "pytest");
     pytest
         .args(["-rs"])
-        .env("PATCHCORE_LAB", lab_of_its_own(workspace, &place)?);
+        .env("PATCHCORE_LAB", lab_of_its_own(workspace, &place)?)
+        .env("PATCHCORE_REFERENCE", place.join("reference"));
     let tested = run(workspace, "python-tests", &mut pytest)?;
     let Some(passed) = passed(&tested, workspace::in_ci()) else {
         return Err(Outcome::failed(format!(

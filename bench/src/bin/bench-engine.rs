@@ -5,6 +5,9 @@
 #[cfg(target_os = "linux")]
 #[path = "../engine/mod.rs"]
 mod engine;
+#[cfg(target_os = "linux")]
+#[path = "../machine.rs"]
+mod machine;
 
 use std::{error::Error, process::ExitCode};
 
@@ -89,7 +92,7 @@ mod stage {
         let folder = Folder::new()?;
         let file = |name: &str| folder.path().join(name).display().to_string();
         let mut figures = Figures {
-            about: about()?,
+            about: crate::machine::about()?,
             ..Figures::default()
         };
         let place = folder.path().display().to_string();
@@ -160,19 +163,5 @@ mod stage {
             [(from, few), (to, many)] if to > from => Ok((many - few) / (to - from)),
             _ => Err(format!("the two points of a run are {points:?}").into()),
         }
-    }
-
-    fn about() -> Result<Vec<(String, String)>, Box<dyn Error>> {
-        let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
-        let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
-        let model = model.map_or("unknown", |line| line.trim_start_matches(['\t', ' ', ':']));
-        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-        Ok(vec![
-            (
-                "processors".to_owned(),
-                format!("{} × {model}", std::thread::available_parallelism()?),
-            ),
-            ("kernel".to_owned(), kernel.trim().to_owned()),
-        ])
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Debug, sync::Mutex, sync::PoisonError, tim
 use async_trait::async_trait;
 use patchcore::{
     Error, ErrorKind, Result,
-    estate::{Patch, PatchChange, Sighting},
+    estate::{Patch, PatchChange, PatchClass, Sighting},
     id::ComponentId,
     provider::{Installed, OpContext, SimpleProvider},
 };
@@ -16,6 +16,9 @@ use patchcore::{
 pub trait ForeignProvider: Debug + Send + Sync + 'static {
     /// As [`SimpleProvider::quiet_after`].
     fn quiet_after(&self) -> Option<Duration>;
+
+    /// As [`SimpleProvider::patch_class`].
+    fn patch_class(&self) -> PatchClass;
 
     /// As [`SimpleProvider::components`]; `now` is when they are seen.
     ///
@@ -90,6 +93,10 @@ impl<P: ForeignProvider> Foreign<P> {
 impl<P: ForeignProvider> SimpleProvider for Foreign<P> {
     fn quiet_after(&self) -> Option<Duration> {
         self.provider.quiet_after()
+    }
+
+    fn patch_class(&self) -> PatchClass {
+        self.provider.patch_class()
     }
 
     async fn components(&self, ctx: &OpContext) -> Result<Vec<Sighting>> {

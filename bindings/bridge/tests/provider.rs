@@ -34,6 +34,10 @@ impl ForeignProvider for Rack {
         Some(Duration::ZERO)
     }
 
+    fn patch_class(&self) -> PatchClass {
+        PatchClass::Bugfix
+    }
+
     async fn components(&self, now: Timestamp) -> Result<Vec<Sighting>> {
         self.listed.fetch_add(1, Ordering::SeqCst);
         Ok(vec![
@@ -43,8 +47,12 @@ impl ForeignProvider for Rack {
 
     async fn available(&self, component: Sighting) -> Result<Vec<Patch>> {
         assert_eq!(component.address.as_deref(), Some("10.0.0.7"));
-        let newest = |name| Patch::new(name, None, "2", PatchClass::Bugfix);
-        Ok(vec![newest("firmware"), newest("bios"), newest("driver")])
+        let newest = |name, class| Patch::new(name, None, "2", class);
+        Ok(vec![
+            newest("firmware", PatchClass::Security),
+            newest("bios", PatchClass::Bugfix),
+            newest("driver", PatchClass::Other),
+        ])
     }
 
     async fn scan(&self, component: Sighting) -> Result<Installed> {
@@ -77,12 +85,18 @@ async fn the_newest_version_alone_is_enough() {
     ports.deployer.unwrap().scan(&ctx(), &lb).await.unwrap();
     let offers = ports.source.unwrap().available(&ctx(), &lb).await.unwrap();
     let offers = &offers[&lb[0]].as_ref().unwrap().patches;
-    let told: Vec<(&str, Option<&str>)> = offers
+    let told: Vec<(&str, Option<&str>, PatchClass)> = offers
         .iter()
-        .map(|p| (p.id.as_str(), p.from.as_ref().map(|v| v.as_str())))
+        .map(|p| (p.id.as_str(), p.from.as_ref().map(|v| v.as_str()), p.class))
         .collect();
-    // What is in already is no offer, and what is new comes from nothing.
-    assert_eq!(told, [("firmware", Some("1")), ("driver", None)]);
+    // What is in already is no offer, what is new comes from nothing, and what says no class is what its provider says.
+    assert_eq!(
+        told,
+        [
+            ("firmware", Some("1"), PatchClass::Security),
+            ("driver", None, PatchClass::Bugfix)
+        ]
+    );
     // The scan of the same discovery is not made twice.
     assert_eq!(rack.scanned.load(Ordering::SeqCst), 1);
 }

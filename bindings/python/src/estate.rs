@@ -1,6 +1,6 @@
-//! The estate, and the providers that are built in.
+//! The estate.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use patchcore::{
     Estate,
@@ -8,77 +8,18 @@ use patchcore::{
     digest,
     plan::Reference,
 };
-use patchcore_linux::{Linux, LocalConfig};
-use pyo3::{
-    prelude::*,
-    types::{PyString, PyType},
-};
+use pyo3::{prelude::*, types::PyString};
 
 use crate::{
     approval::{PyApproval, PyApprovedPlan},
     call::Call,
     context::PyClock,
-    errors::raise,
+    journal::PyJournal,
     plan::{PyPlan, PyPolicy},
-    run::{PyJournal, PyRun},
+    run::PyRun,
     sim::PySim,
     words::{datetime, length},
 };
-
-/// Linux machines with apt and dpkg.
-#[pyclass(frozen, name = "Linux", module = "patchcore")]
-pub(crate) struct PyLinux {
-    pub(crate) linux: Linux,
-    of: String,
-}
-
-#[pymethods]
-impl PyLinux {
-    /// The machine on which this program runs.
-    #[new]
-    #[pyo3(signature = (*, name = None, labels = None, owner = None, state = None, lock_wait = None))]
-    fn new(
-        name: Option<&str>,
-        labels: Option<BTreeMap<String, String>>,
-        owner: Option<&str>,
-        state: Option<&str>,
-        lock_wait: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let mut config = LocalConfig::new();
-        if let Some(name) = name {
-            config = config.with_name(name);
-        }
-        for (key, value) in labels.unwrap_or_default() {
-            config = config.with_label(key, value);
-        }
-        if let Some(owner) = owner {
-            config = config.with_owner(owner);
-        }
-        if let Some(state) = state {
-            config = config.with_state(state).map_err(raise)?;
-        }
-        if let Some(wait) = lock_wait {
-            config = config.with_lock_wait(length(wait)?);
-        }
-        Ok(Self {
-            linux: Linux::local(config),
-            of: "this machine".to_owned(),
-        })
-    }
-
-    /// The machines of an inventory file, over ssh. Nothing is sent to them before they are asked.
-    #[classmethod]
-    fn from_file(_cls: &Bound<'_, PyType>, path: PathBuf) -> PyResult<Self> {
-        Ok(Self {
-            of: path.display().to_string(),
-            linux: Linux::from_file(path).map_err(raise)?,
-        })
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Linux {}>", self.of)
-    }
-}
 
 /// All that is managed.
 #[pyclass(frozen, name = "Estate", module = "patchcore._native")]

@@ -2,11 +2,13 @@
 //! `python/patchcore`, what all languages share in `patchcore-bridge`.
 
 mod approval;
+mod builtin;
 mod call;
 mod context;
 mod errors;
 mod estate;
 mod foreign;
+mod journal;
 mod plan;
 mod provider;
 mod report;
@@ -23,13 +25,15 @@ mod _native {
     #[pymodule_export]
     use crate::{
         approval::{PyApproval, PyApprovedPlan},
+        builtin::{PyHttp, PyLinux},
         call::Call,
         context::{PyClock, PyContext},
-        estate::{PyEstate, PyLinux},
+        estate::PyEstate,
         foreign::Done,
+        journal::{PyHolder, PyJournal},
         plan::{PyPlan, PyPolicy},
         report::PyReport,
-        run::{PyJournal, PyLines, PyRun, operate, unfinished},
+        run::{PyLines, PyRun, operate, unfinished},
         sim::{PyScript, PySim},
         testing::{conformance_check, conformance_checks},
     };

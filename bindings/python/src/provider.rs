@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchcore::{
     Error, ErrorKind, Result, Timestamp,
-    estate::{Patch, PatchChange, Sighting},
+    estate::{Patch, PatchChange, PatchClass, Sighting},
     provider::{Installed, OpContext, Provider, ProviderInfo, Simple},
 };
 use patchcore_bridge::{
@@ -17,7 +17,12 @@ use pyo3::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{errors::raise, estate::PyLinux, foreign::Joined, sim::PySim};
+use crate::{
+    builtin::{PyHttp, PyLinux},
+    errors::raise,
+    foreign::Joined,
+    sim::PySim,
+};
 
 /// What `patchcore._joined` says of a provider.
 #[derive(Deserialize)]
@@ -30,6 +35,8 @@ struct Described {
     /// None for the short way.
     offers: Option<Offers>,
     quiet_after: Option<f64>,
+    /// Of the short way.
+    patch_class: Option<PatchClass>,
 }
 
 /// A provider of any make: built in, or of Python.
@@ -50,6 +57,9 @@ impl Provider for AnyProvider {
 pub(crate) fn provider(object: &Bound<'_, PyAny>) -> PyResult<AnyProvider> {
     if let Ok(linux) = object.cast::<PyLinux>() {
         return Ok(AnyProvider(Box::new(linux.get().linux.clone())));
+    }
+    if let Ok(http) = object.cast::<PyHttp>() {
+        return Ok(AnyProvider(Box::new(http.get().probe.clone())));
     }
     if let Ok(sim) = object.cast::<PySim>() {
         return Ok(AnyProvider(Box::new(sim.get().sim.provider())));
@@ -78,6 +88,7 @@ pub(crate) fn provider(object: &Bound<'_, PyAny>) -> PyResult<AnyProvider> {
             let provider = PyProvider {
                 joined,
                 quiet_after,
+                patch_class: described.patch_class.unwrap_or(PatchClass::Other),
             };
             Box::new(Simple::new(info, Foreign::new(provider)))
         }
@@ -104,6 +115,7 @@ impl ForeignPorts for PyPorts {
 struct PyProvider {
     joined: Joined,
     quiet_after: Option<Duration>,
+    patch_class: PatchClass,
 }
 
 impl PyProvider {
@@ -129,6 +141,10 @@ fn value(of: impl Serialize) -> Value {
 impl ForeignProvider for PyProvider {
     fn quiet_after(&self) -> Option<Duration> {
         self.quiet_after
+    }
+
+    fn patch_class(&self) -> PatchClass {
+        self.patch_class
     }
 
     async fn components(&self, now: Timestamp) -> Result<Vec<Sighting>> {

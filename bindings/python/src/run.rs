@@ -1,15 +1,15 @@
-//! The journal, and the handle of a run.
+//! The handle of a run.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use patchcore::{
-    Error, ErrorKind, Journal, Result,
+    Result,
     execute::kernel::{Resolution, Step},
     id::ComponentId,
     report::Lines,
 };
 use patchcore_bridge::{
-    JournalHandle, RunHandle, run,
+    RunHandle, run,
     value::{self, FaceEvent},
 };
 use pyo3::{prelude::*, types::PyString};
@@ -29,61 +29,6 @@ fn nothing(py: Python<'_>, (): ()) -> PyResult<Py<PyAny>> {
 
 fn text(py: Python<'_>, text: impl AsRef<str>) -> PyResult<Py<PyAny>> {
     Ok(PyString::new(py, text.as_ref()).into_any().unbind())
-}
-
-/// What runs record, in one file.
-#[pyclass(frozen, name = "Journal", module = "patchcore._native")]
-pub(crate) struct PyJournal {
-    handle: JournalHandle,
-}
-
-impl PyJournal {
-    pub(crate) const fn handle(&self) -> &JournalHandle {
-        &self.handle
-    }
-}
-
-#[pymethods]
-impl PyJournal {
-    #[staticmethod]
-    fn open(path: PathBuf) -> Call {
-        let place = path.display().to_string();
-        Call::reading(
-            async move {
-                let opened = tokio::task::spawn_blocking(move || Journal::open(path)).await;
-                opened.map_err(|error| {
-                    Error::new(ErrorKind::Io, "the journal could not be opened").source_error(error)
-                })?
-            },
-            move |py, journal| {
-                let handle = JournalHandle::of(journal, place);
-                Ok(Py::new(py, Self { handle })?.into_any())
-            },
-        )
-    }
-
-    #[staticmethod]
-    fn in_memory() -> Call {
-        Call::reading(async move { Journal::in_memory() }, |py, journal| {
-            let handle = JournalHandle::of(journal, "in memory");
-            Ok(Py::new(py, Self { handle })?.into_any())
-        })
-    }
-
-    #[getter]
-    fn place(&self) -> &str {
-        self.handle.place()
-    }
-
-    #[getter]
-    fn closed(&self) -> bool {
-        self.handle.is_closed()
-    }
-
-    fn close(&self) -> Call {
-        let handle = self.handle.clone();
-        Call::changing(async move { handle.close().await }, nothing)
-    }
 }
 
 /// What `operate` makes of a command line: what to print, where, and the exit code.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,64 +9,18 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from lab import ROOT, Lab, lab_of, on_a_terminal
+
 EXAMPLE = ROOT / "examples/python/linux_fleet.py"
 
 #: The policy of the example, without the waiting that shows it off.
 POLICY = (ROOT / "examples/policies/fleet.toml").read_text().replace('"5s"', '"1s"').replace('"2s"', '"0s"')
 
 
-class Lab:
-    """Two guests in a network of their own."""
-
-    def __init__(self, program: Path) -> None:
-        self.program, self.inventory = program, program.parent / "lab/inventory.toml"
-
-    def enter(self, *words: str | Path) -> list[str | Path]:
-        return [self.program, "enter", "--", *words]
-
-    def inside(self, guest: str, script: str) -> str:
-        command: list[str | Path] = [self.program, "enter", guest, "--", "sh", "-c", script]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    program = os.environ.get("PATCHCORE_LAB")
-    if program is None:
-        pytest.skip("missing: a lab; `cargo xtask test python` brings one")
-    up = subprocess.run([program, "up", "2"], capture_output=True, text=True, timeout=600)
-    if up.returncode == 2:
-        pytest.skip(up.stderr)
-    assert up.returncode == 0, up.stdout + up.stderr
-    made = Lab(Path(program))
-    try:
-        for guest in ("host-01", "host-02"):
-            # Its packages are made to cause trouble; here all of them go in.
-            made.inside(guest, "touch /etc/pc-badpost.ok; echo 0 > /etc/pc-slow.seconds")
+    with lab_of(2) as made:
         yield made
-    finally:
-        subprocess.run([program, "down"], check=True, capture_output=True, timeout=120)
-
-
-def on_a_terminal(command: list[str | Path], folder: Path) -> tuple[int, str]:
-    """Exit code and what a person saw."""
-    master, slave = pty.openpty()
-    env = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
-    child = subprocess.Popen(command, cwd=folder, stdin=slave, stdout=slave, stderr=slave, env=env)
-    os.close(slave)
-    seen = b""
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # Linux says so where the other end is closed.
-            break
-        if not part:
-            break
-        seen += part
-    os.close(master)
-    return child.wait(timeout=60), seen.decode()
 
 
 def test_a_fleet_is_planned_patched_and_reported(lab: Lab, tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def test_killed_inside_apply_and_reopened_by_another_process(
 
 def test_a_patch_without_a_class_is_left_out_loudly(tmp_path: Path) -> None:
     class Unclassified(lb.Blocking):
+        patch_class = "other"
+
         def available(self, component: pc.Component) -> list[pc.Patch]:
             return [pc.Patch("firmware", version="7.4.2", impact="reboot")]
 

@@ -9,7 +9,9 @@ mod json;
 mod mistake;
 mod node;
 mod place;
+mod settings;
 mod toml;
+mod variables;
 mod vocabulary;
 mod walk;
 
@@ -28,6 +30,7 @@ pub use self::{
     mistake::{Mistake, Mistakes, nearest},
     node::{Entry, Node, Value},
     place::{Place, Places},
+    settings::Settings,
     vocabulary::{Key, Kind, Later, Table, Word, Wrong},
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -99,6 +102,16 @@ impl Form {
                     format!("this {noun} cannot be written down: {error}"),
                 )])
             })
+    }
+
+    /// Reads the variables of an environment that begin with a prefix; the rest of a name is a word in capitals.
+    #[must_use]
+    pub fn variables(
+        self,
+        prefix: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Document {
+        self.nodes(&variables::read(self.table, prefix, variables))
     }
 
     /// Reads the nodes of any format.

@@ -1,5 +1,7 @@
 //! A document with the place of every key and value, whatever its format.
 
+use std::borrow::Cow;
+
 use super::Place;
 
 /// A value and where it starts.
@@ -48,11 +50,23 @@ impl Value {
             Self::Null => "null".to_owned(),
             Self::Flag(flag) => flag.to_string(),
             Self::Number(number) => shortened(number),
-            Self::Text(text) => format!("{:?}", shortened(text)),
+            Self::Text(text) => format!("{:?}", shortened(&without_login(text))),
             Self::Time(time) => time.clone(),
             Self::List(_) => "a list".to_owned(),
             Self::Table(_) => "a table".to_owned(),
         }
+    }
+}
+
+/// A text as it may be quoted: whoever wrote a user and a password into a URL does not find them in a log.
+fn without_login(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Cow::Borrowed(text);
+    };
+    // A password may hold a slash that nobody escaped, so that all up to the last sign counts as it.
+    match rest.rsplit_once('@') {
+        Some((_, host)) => Cow::Owned(format!("{scheme}://…@{host}")),
+        None => Cow::Borrowed(text),
     }
 }
 

@@ -22,6 +22,11 @@ pub enum Place {
         /// The pointer, such as `/ring/1/start_after`; empty for the whole.
         pointer: String,
     },
+    /// A variable of the environment.
+    Variable {
+        /// Its name.
+        name: Arc<str>,
+    },
 }
 
 impl fmt::Display for Place {
@@ -31,6 +36,7 @@ impl fmt::Display for Place {
             // The fragment form of RFC 6901 section 6, without its percent-encoding: it is read by
             // people.
             Self::Pointer { file, pointer } => write!(f, "{file}#{pointer}"),
+            Self::Variable { name } => f.write_str(name),
         }
     }
 }

@@ -143,7 +143,8 @@ pub(crate) struct Driver {
     callers: Callers,
     story: Story,
     calendar: Calendar,
-    taken_over: Timestamp,
+    /// The fences under which an earlier incarnation held locks, by the place in the envelope.
+    locked_before: BTreeMap<u32, u64>,
     claim: Arc<Claim>,
     /// What deciding asks of all components.
     index: Index,
@@ -192,7 +193,7 @@ impl Driver {
         let (sender, inbox) = mpsc::unbounded_channel();
         let (standing, seen) = watch::channel(Standing::Working { waits: Vec::new() });
         let (progress, heard) = watch::channel(BTreeMap::new());
-        let targets = (0..).zip(&envelope.targets);
+        let targets = || (0..).zip(&envelope.targets);
         let acts = |component| story.components.get(component).is_some_and(|s| s.acts());
         let callers = Callers::On(Workers::start_in_this_runtime());
         #[cfg(feature = "crash")]
@@ -202,13 +203,18 @@ impl Driver {
         };
         let driver = Self {
             index: Index::new(envelope, &story.plan.schedule, &story.components),
-            next: targets
+            next: targets()
                 .filter(|(_, target)| acts(&target.component))
                 .map(|(place, _)| (false, place))
                 .collect(),
             next_tell: clock.now(),
             held: Vec::new(),
-            taken_over: clock.now(),
+            locked_before: targets()
+                .filter_map(|(place, target)| {
+                    let lock = (*story.components.get(&target.component)?.lock)?;
+                    Some((place, lock.fence))
+                })
+                .collect(),
             claim: tools.claim(&journal),
             next_look: clock.now(),
             turn: Turn::default(),
@@ -550,7 +556,7 @@ impl Driver {
                     port: Arc::clone(port),
                     claim: Arc::clone(&self.claim),
                     held: *state.lock,
-                    taken_over: self.taken_over,
+                    earlier: self.locked_before.get(&place).copied(),
                 }),
             };
             self.in_flight.insert(place);

@@ -38,8 +38,9 @@ pub(super) struct Locker {
     pub(super) claim: Arc<Claim>,
     /// What the journal says that we hold.
     pub(super) held: Option<Lock>,
-    /// When this incarnation took the run over: what was locked before that, an earlier one locked.
-    pub(super) taken_over: Timestamp,
+    /// The fence under which an earlier incarnation held it when this one took the run over. Times would not tell whose
+    /// it is: the wall clock may have been set between the two.
+    pub(super) earlier: Option<u64>,
 }
 
 impl Locker {
@@ -76,15 +77,14 @@ impl Locker {
     /// Whether we hold it by a sign of life so young that nobody else can have it.
     fn is_fresh(&self, now: Timestamp) -> bool {
         self.held.is_some_and(|lock| {
-            lock.since >= self.taken_over && now < later(lock.since, self.claim.lease / 2)
+            self.is_ours(lock.fence) && now < later(lock.since, self.claim.lease / 2)
         })
     }
 
     /// Whether a holding is of this incarnation: asking for one of an earlier incarnation would take it over, under
     /// another fence than its operation goes on with.
     fn is_ours(&self, fence: u64) -> bool {
-        let earlier = |lock: Lock| lock.fence == fence && lock.since < self.taken_over;
-        fence > 0 && !self.held.is_some_and(earlier)
+        fence > 0 && self.earlier != Some(fence)
     }
 
     /// What some work comes to, with the lock kept alive meanwhile.
@@ -120,7 +120,7 @@ impl Locker {
         to: &impl Record,
     ) -> Infallible {
         // Virtual time counts who sleeps against who is at work, and the work beside this has a guard of its own.
-        let _at_work = ctx.clock().at_work();
+        let at_work = ctx.clock().at_work();
         loop {
             ctx.sleep(self.claim.lease / SIGNS).await;
             if to.may_begin().await.is_err() {
@@ -146,6 +146,8 @@ impl Locker {
                 }
             }
         }
+        // From here on nobody is at work who will ever sleep again: time would stand still.
+        drop(at_work);
         std::future::pending().await
     }
 

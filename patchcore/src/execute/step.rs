@@ -17,7 +17,6 @@ use super::{
     supervise::Callers,
 };
 use crate::{
-    Timestamp,
     error::{Error, ErrorKind, Result},
     id::{ComponentId, OpKey, ProviderName},
     plan::Target,
@@ -414,8 +413,8 @@ pub struct Locked {
     pub port: Arc<dyn TargetLock>,
     /// On whose behalf.
     pub claim: Claim,
-    /// When this incarnation took the run over.
-    pub taken_over: Timestamp,
+    /// The fence under which an earlier incarnation held it when this one took the run over.
+    pub earlier: Option<u64>,
 }
 
 axis! {
@@ -694,7 +693,7 @@ pub fn carry_out(
             port: lock.port,
             claim: Arc::new(lock.claim),
             held: *state.lock,
-            taken_over: lock.taken_over,
+            earlier: lock.earlier,
         }),
     };
     doing.run(effect, Told(to))

@@ -100,7 +100,7 @@ pub struct Target {
     pub rolls_back: bool,
     /// Whether it restarts.
     pub reboot: RebootRule,
-    /// Whether a restart is expected.
+    /// Whether a restart is expected; beside `reboot = never` it is one that the tool makes by itself.
     pub reboot_expected: bool,
     /// Whether it restarts before anything is applied, because a restart was wanted already.
     pub reboot_first: bool,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Policy, cross_check::cross_check, vocabulary::FORM};
 use crate::{
     document::{Document, Mistakes},
-    error::{Error, ErrorKind, Result},
+    error::Result,
 };
 
 impl Policy {
@@ -38,21 +38,7 @@ impl Policy {
     /// # Errors
     /// `NotFound` or `Io` where the file cannot be read, `InvalidInput` with every mistake in it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        let read = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => Self::check_toml,
-            Some("json") => Self::check_json,
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    format!("{name} does not say what it is written in"),
-                )
-                .expected("a name that ends in .toml or .json")
-                .consequence("nothing was done"));
-            }
-        };
-        Ok(read(&FORM.text_of(path)?, &name)?)
+        Ok(read(FORM.file(path.as_ref())?)?)
     }
 
     /// As [`Policy::from_toml`], with the mistakes as values.
@@ -96,6 +82,7 @@ mod tests {
 
     use super::*;
     use crate::document::LONGEST;
+    use crate::error::ErrorKind;
     use crate::policy::{
         ApprovalRules, Blackout, Budget, Check, ExceptionRule, Order, Percent, Ring, Selector,
         StartAfter, Window,

@@ -339,6 +339,10 @@ fn check_url(text: &str) -> Result<(), Wrong> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return wrong("it contains white space");
     }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if authority.contains('@') {
+        return wrong("it holds a user or a password, which plans and reports would show");
+    }
     let mut open = rest;
     while let Some((_, from_brace)) = open.split_once('{') {
         match from_brace.split_once('}') {

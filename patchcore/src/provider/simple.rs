@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Failure, Result},
-    estate::{Available, Patch, PatchChange, Scan, Sighting},
+    estate::{Available, Patch, PatchChange, PatchClass, Scan, Sighting},
     id::{ComponentId, PatchId, Version},
 };
 
@@ -67,6 +67,13 @@ pub trait SimpleProvider: Debug + Send + Sync + 'static {
     /// The one honest question: an apply whose caller died has stopped after how long? `None`: nobody
     /// knows, and a person decides what an interrupted apply means.
     fn quiet_after(&self) -> Option<Duration>;
+
+    /// What a patch is for that says no class, which is [`PatchClass::Other`]. Who names the version that a tool of the
+    /// house is to put in means it to go in, so these count as bugfixes, which a policy takes unless it says otherwise.
+    /// [`PatchClass::Other`] leaves them as they are.
+    fn patch_class(&self) -> PatchClass {
+        PatchClass::Bugfix
+    }
 
     /// What is there.
     ///
@@ -199,8 +206,8 @@ impl<P: SimpleProvider> SimplePorts<P> {
         Ok(installed)
     }
 
-    /// What is on offer, each patch with the version that it comes from: without it, it would be taken for drift that
-    /// one is there.
+    /// What is on offer, each patch with a class and with the version that it comes from: without it, it would be taken
+    /// for drift that one is there.
     async fn offers(&self, ctx: &OpContext, component: &ComponentId) -> Result<Vec<Patch>> {
         let mut patches = self.provider.available(ctx, component).await?;
         if patches.iter().any(|patch| patch.from.is_none()) {
@@ -212,6 +219,9 @@ impl<P: SimpleProvider> SimplePorts<P> {
             for patch in patches.iter_mut().filter(|patch| patch.from.is_none()) {
                 patch.from = running.get(&patch.id).cloned();
             }
+        }
+        for patch in patches.iter_mut().filter(|p| p.class == PatchClass::Other) {
+            patch.class = self.provider.patch_class();
         }
         // What is in already is no offer, so that an author may simply name the newest version.
         patches.retain(|patch| patch.from.as_ref() != Some(&patch.to));

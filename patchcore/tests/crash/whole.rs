@@ -132,7 +132,8 @@ type Flight = Pin<Box<dyn Future<Output = Result<Option<Input>>> + Send>>;
 struct Process<'a> {
     case: &'a Case,
     book: Book,
-    since: Timestamp,
+    /// The fences under which earlier processes held locks when this one started.
+    locked_before: BTreeMap<ComponentId, u64>,
     in_flight: BTreeMap<ComponentId, Flight>,
     /// Its journal refused it: what it has in flight comes to its end, and nothing follows.
     is_refused: bool,
@@ -232,7 +233,7 @@ impl Process<'_> {
                 effect,
                 target,
                 state,
-                ports(&port, self.lock()),
+                ports(&port, self.lock(component)),
                 context(&self.book.of),
                 Arc::new(pen),
             );
@@ -240,7 +241,7 @@ impl Process<'_> {
         }
     }
 
-    fn lock(&self) -> Option<Locked> {
+    fn lock(&self, component: &ComponentId) -> Option<Locked> {
         let number = self.book.of.number;
         let watched = || WatchedLock {
             lock: Port(Arc::clone(&self.book.of)),
@@ -254,7 +255,7 @@ impl Process<'_> {
                 number,
                 format!("process {number}"),
             ),
-            taken_over: self.since,
+            earlier: self.locked_before.get(component).copied(),
         })
     }
 
@@ -374,6 +375,11 @@ impl<'a> Run<'a> {
         for entry in &journal.entries {
             story.evolve(entry);
         }
+        let locked_before = story
+            .components
+            .iter()
+            .filter_map(|(component, state)| Some((component.clone(), (*state.lock)?.fence)))
+            .collect();
         let book = Book {
             of,
             journal: Arc::clone(&self.journal),
@@ -381,7 +387,7 @@ impl<'a> Run<'a> {
         };
         Process {
             case: self.case,
-            since: self.bench.now(),
+            locked_before,
             book,
             in_flight: BTreeMap::new(),
             is_refused: false,

@@ -1,11 +1,23 @@
 //! What can be chosen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use patchcore::document::{Document, Form, Key, Kind, Mistakes, Settings, Table};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-/// How the checks are made. The default suits components whose certificates this machine already trusts.
+/// The words of the settings.
+const FORM: Form = Form {
+    noun: "http settings",
+    with_article: "http settings",
+    table: &Table::of(&[
+        Key::optional("ca_file", Kind::Name),
+        Key::optional("redirects", Kind::Choice(&["same_page", "same_host"])),
+    ]),
+};
+
+/// How the checks are made. It is read from a file, from variables such as `PATCHCORE_HTTP_CA_FILE`, or from a map by
+/// [`Settings`], with the names of its fields as words. The default suits components whose certificates this machine already trusts.
 ///
 /// ```
 /// use patchcore_http::{HttpConfig, Redirects};
@@ -39,6 +51,17 @@ impl HttpConfig {
     pub fn with_redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
         self
+    }
+}
+
+impl Settings for HttpConfig {
+    const FORM: Form = FORM;
+    const PREFIX: &'static str = "PATCHCORE_HTTP_";
+
+    fn read(mut document: Document, folder: &Path) -> Result<Self, Mistakes> {
+        let mut config: Self = document.content();
+        config.ca_file = config.ca_file.map(|file| folder.join(file));
+        document.finish(config)
     }
 }
 
@@ -119,6 +142,50 @@ mod tests {
             ("http://[::1]/h", "http://[::1]/h/", (None, None)),
         ] {
             check(from, to, same_page, same_host);
+        }
+    }
+
+    #[test]
+    fn a_file_the_environment_and_a_map_say_the_same() {
+        let folder = std::env::temp_dir().join(format!("patchcore-http-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("http.toml");
+        std::fs::write(&file, "ca_file = \"ca.pem\"\nredirects = \"same_host\"\n").unwrap();
+        let expected = HttpConfig::default()
+            .with_ca_file(folder.join("ca.pem"))
+            .with_redirects(Redirects::SameHost);
+        assert_eq!(HttpConfig::from_file(&file).unwrap(), expected);
+        assert_eq!(HttpConfig::from_value(&expected, "http").unwrap(), expected);
+        let ca_file = folder.join("ca.pem").display().to_string();
+        let variables = [
+            ("PATCHCORE_HTTP_CA_FILE".to_owned(), ca_file),
+            (
+                "PATCHCORE_HTTP_REDIRECTS".to_owned(),
+                "same_host".to_owned(),
+            ),
+            ("PATH".to_owned(), "/bin".to_owned()),
+        ];
+        let read = HttpConfig::from_variables(HttpConfig::PREFIX, variables);
+        assert_eq!(read.unwrap(), expected);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named_with_every_other() {
+        let variables = [
+            ("PATCHCORE_HTTP_REDIRECT", "same_host"),
+            ("PATCHCORE_HTTP_REDIRECTS", "everywhere"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let error = HttpConfig::from_variables(HttpConfig::PREFIX, variables).unwrap_err();
+        let text = error.to_string();
+        for said in [
+            "PATCHCORE_HTTP_REDIRECT: unknown key \"redirect\"",
+            "did you mean \"redirects\"?",
+            "PATCHCORE_HTTP_REDIRECTS: redirects = \"everywhere\"",
+            "2 mistakes; nothing was done",
+        ] {
+            assert!(text.contains(said), "{said}\n{text}");
         }
     }
 

@@ -2,7 +2,6 @@
 
 mod client;
 mod config;
-mod error;
 mod probe;
 
 pub use config::{HttpConfig, Redirects};

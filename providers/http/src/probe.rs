@@ -12,12 +12,12 @@ use patchcore::{
         ProbeVerdict, Provider, ProviderInfo,
     },
 };
+use patchcore_https::Silence;
 use reqwest::Url;
 
 use crate::{
     client::{Client, read_body, redirect_in_words, shown},
     config::{HttpConfig, Redirects},
-    error::Silence,
 };
 
 /// Asks a component's URL whether it is healthy. A cheap clone.
@@ -56,7 +56,7 @@ impl HttpProbe {
                 return if silence.is_seen() {
                     Ok(unhealthy(format!("http: {silence}")))
                 } else {
-                    Err(silence.into_error(&named, error))
+                    Err(silence.into_error(&named, "http", error))
                 };
             }
         };

@@ -17,7 +17,8 @@ mod source;
 use std::{path::Path, sync::Arc};
 
 use patchcore::{
-    Result,
+    Error, ErrorKind, Result,
+    document::Settings as _,
     provider::{EvidenceLabel, Ports, Provider, ProviderInfo},
 };
 
@@ -74,6 +75,50 @@ impl Linux {
     #[must_use]
     pub fn over(transport: Arc<dyn Transport>, config: LocalConfig) -> Self {
         Self::of(vec![Machine::new(config, transport, false)])
+    }
+
+    /// The machine on which patchcore itself runs, or the fleet of the inventory that `PATCHCORE_LINUX_INVENTORY` names;
+    /// the other variables are those of [`LocalConfig`].
+    ///
+    /// # Errors
+    /// As [`Linux::from_file`] and [`Settings::from_env`](patchcore::document::Settings::from_env).
+    pub fn from_env() -> Result<Self> {
+        let variables = std::env::vars_os().map(|(name, value)| {
+            (
+                name.to_string_lossy().into_owned(),
+                value.to_string_lossy().into_owned(),
+            )
+        });
+        Self::from_variables(LocalConfig::PREFIX, variables)
+    }
+
+    /// As [`from_env`](Self::from_env), after another prefix and from other variables.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(
+        prefix: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let variables = variables.into_iter().filter(|(n, _)| n.starts_with(prefix));
+        let inventory = Self::inventory_variable(prefix);
+        let (named, others): (Vec<_>, Vec<_>) = variables.partition(|(name, _)| *name == inventory);
+        match (named.first(), others.first()) {
+            (None, _) => Ok(Self::local(LocalConfig::from_variables(prefix, others)?)),
+            (Some((_, path)), None) => Self::from_file(path),
+            (Some(_), Some((other, _))) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{inventory} names a fleet, and {other} is about this machine alone"),
+            )
+            .hint("unset one of the two; what holds for a fleet stands in [defaults] of its inventory")
+            .consequence("nothing was done")),
+        }
+    }
+
+    /// The variable that names the inventory of a fleet.
+    #[must_use]
+    pub fn inventory_variable(prefix: &str) -> String {
+        format!("{prefix}INVENTORY")
     }
 
     fn of(machines: Vec<Machine>) -> Self {

@@ -7,12 +7,14 @@ the plan, ``estate.run`` carries out what was approved, and ``run.report`` says 
 from typing import TYPE_CHECKING, Any
 
 from . import exceptions
-from ._faces import AsyncEstate, AsyncRun, Estate, Run
+from ._estate import AsyncEstate, Estate
 from ._follow import follow
 from ._journal import Journal
 from ._native import (
     Approval,
     ApprovedPlan,
+    Holder,
+    Http,
     Linux,
     Plan,
     Policy,
@@ -23,6 +25,7 @@ from ._native import (
     __version__,
 )
 from ._provider import SimpleProvider
+from ._run import AsyncRun, Run
 from ._secret import Secret
 from .exceptions import Error
 from .values import (
@@ -67,6 +70,8 @@ __all__ = [
     "Estate",
     "Event",
     "Failure",
+    "Holder",
+    "Http",
     "Identity",
     "Impact",
     "Installed",

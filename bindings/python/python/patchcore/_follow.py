@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from ._faces import Run
+from ._run import Run
 from .values import Progress, RingProgress
 
 if TYPE_CHECKING:

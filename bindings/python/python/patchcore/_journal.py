@@ -27,6 +27,26 @@ class Journal:
         journal._native = _native.Journal.in_memory().wait()
         return journal
 
+    @staticmethod
+    def holder(path: str | os.PathLike[str]) -> _native.Holder | None:
+        """Who holds a journal: the process that has it open, on which machine, and since when. None where nobody does."""
+        holder: _native.Holder | None = _native.Journal.holder(path).wait()
+        return holder
+
+    @classmethod
+    def take_over(
+        cls, path: str | os.PathLike[str], holder: _native.Holder, *, by: str, reason: str
+    ) -> Journal:
+        """Take a journal over from a process that still holds it, because it was stopped or hangs.
+
+        ``holder`` is who holds it, as :meth:`holder` told it: whoever holds it by now must be the same. The process
+        that was replaced records and begins nothing any more. Where that process can be ended, end it, and open the
+        journal as always.
+        """
+        journal = cls.__new__(cls)
+        journal._native = _native.Journal.take_over(path, holder, by, reason).wait()
+        return journal
+
     @property
     def closed(self) -> bool:
         """Whether it was closed."""

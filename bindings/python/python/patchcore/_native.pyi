@@ -1,7 +1,7 @@
 """The half of the package that is written in Rust. Private: import from ``patchcore``."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, final
 
@@ -17,6 +17,8 @@ __all__ = [
     "Context",
     "Done",
     "Estate",
+    "Holder",
+    "Http",
     "Journal",
     "Lines",
     "Linux",
@@ -250,12 +252,52 @@ class Linux:
         lock_wait: timedelta | str | None = None,
     ) -> Self: ...
     @classmethod
+    def this_machine_from_file(cls, path: str | os.PathLike[str]) -> Linux: ...
+    @classmethod
+    def from_env(cls, prefix: str = "PATCHCORE_LINUX_") -> Linux: ...
+    @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Linux: ...
+    @classmethod
+    def fleet(
+        cls, hosts: Iterable[Mapping[str, Any]], *, defaults: Mapping[str, Any] | None = None
+    ) -> Linux: ...
+
+@final
+class Http:
+    def __new__(
+        cls, *, ca_file: str | os.PathLike[str] | None = None, redirects: str | None = None
+    ) -> Self: ...
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Http: ...
+    @classmethod
+    def from_env(cls, prefix: str = "PATCHCORE_HTTP_") -> Http: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Holder:
+    @property
+    def pid(self) -> int: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def since(self) -> datetime: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Holder: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Journal:
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Call: ...
+    @staticmethod
+    def take_over(
+        path: str | os.PathLike[str], holder: Holder, by: str, reason: str
+    ) -> Call: ...
+    @staticmethod
+    def holder(path: str | os.PathLike[str]) -> Call: ...
     @staticmethod
     def in_memory() -> Call: ...
     @property

@@ -10,6 +10,7 @@ from ._joined import Joined, Method
 from ._wire import encode
 from .exceptions import InvalidInput, ProviderFault
 from .values import Component, Installed, Patch
+from .words import PatchClass
 
 _T = TypeVar("_T")
 Maybe = Union[_T, Awaitable[_T]]
@@ -31,6 +32,8 @@ class SimpleProvider:
     """Its version, for the plan."""
     quiet_after: timedelta | None
     """The one honest question: an apply whose caller died has stopped by then. None: nobody knows, and a person decides."""
+    patch_class: PatchClass | str = PatchClass.BUGFIX
+    """What a patch is for that says no class: whoever names the version that a tool is to put in means it to go in."""
 
     def components(self) -> Maybe[Iterable[Component]]:
         """What is there."""
@@ -74,10 +77,20 @@ def joined(provider: object) -> Joined:
             found=repr(quiet_after),
             operation="estate",
         )
+    try:
+        patch_class = PatchClass(getattr(provider, "patch_class", SimpleProvider.patch_class))
+    except ValueError:
+        raise InvalidInput(
+            f"{kind}.patch_class",
+            expected=f"one of: {', '.join(PatchClass)}",
+            found=repr(getattr(provider, "patch_class", None)),
+            operation="estate",
+        ) from None
     described = {
         "name": str(getattr(provider, "name", None) or kind.lower()),
         "version": str(getattr(provider, "version", "0")),
         "quiet_after": None if quiet_after is None else quiet_after.total_seconds(),
+        "patch_class": patch_class,
     }
     return Joined(provider, {"simple": provider}, {"simple": METHODS}, described)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Mapping, Union
 
 from ._decode import Json, moment, thaw
 from ._wire import Value, variant
-from .exceptions import Error
+from .exceptions import Error, NotFound
 from .words import (
     ComponentKind,
     ErrorKind,
@@ -153,6 +153,22 @@ class Inventory:
 
     def __len__(self) -> int:
         return len(self.data["components"])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.components)
+
+    def __contains__(self, component: object) -> bool:
+        return component in self.data["components"]
+
+    def __getitem__(self, component: str) -> Json:
+        """Everything that is known of a component, such as its ``labels``, its ``owner`` and its ``scan``."""
+        try:
+            known: Json = self.data["components"][component]
+        except KeyError:
+            raise NotFound(
+                f"{component} is not in the inventory", hint="`components` names what was found"
+            ) from None
+        return known
 
     def __eq__(self, other: object) -> bool:
         return self.data == other.data if isinstance(other, Inventory) else NotImplemented

@@ -241,6 +241,7 @@ impl ComponentState {
     }
 
     /// What is held around the change.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn around(&self) -> Vec<Owed> {
         self.owed
             .iter()

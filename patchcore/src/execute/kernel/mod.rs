@@ -30,6 +30,7 @@ pub use roll::{
     RollEffect, RollEvent, RollInput, RollMoment, RollPhase, RollState, RollWaived, Task,
     decide as decide_roll, named as task_words, replan, step_of as step_of_task,
 };
+#[cfg(feature = "sqlite")]
 pub(crate) use run::before;
 pub use run::{Components, Decision, PausePoint, RingPhase, RunState, RunStatus, Wait};
 pub use small::{AtFirst, Generations, Reached, Seldom};

@@ -85,6 +85,10 @@ pub(in crate::plan) fn reboot(target: &Target) -> Option<String> {
         .reboot_first
         .then(|| "reboot first, one is pending".to_owned());
     let after = match (target.reboot, why) {
+        // Nobody is asked to restart it, and it does: its tool does that as a part of putting the patch in.
+        (RebootRule::Never, Some(why)) if target.reboot_expected => {
+            Some(format!("restarts as a part of it ({why})"))
+        }
         (RebootRule::Never, Some(why)) => {
             Some(format!("no reboot, so not in effect before one ({why})"))
         }

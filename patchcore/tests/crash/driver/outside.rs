@@ -21,6 +21,7 @@ use patchcore::{
 use tokio::sync::mpsc;
 
 use super::{
+    happened,
     setup::{Call, Setup, Wish, Wrong},
     wall::Wall,
 };
@@ -219,6 +220,13 @@ impl Process {
             asked.push((self.clock.truly.now(), call));
         }
         let wrong = self.wrong(call);
+        happened(|| {
+            let at = self.clock.truly.now().strftime("%d %H:%M:%S").to_string();
+            format!(
+                "{at}      {} asks {component}: {call:?} {wrong:?}",
+                self.number
+            )
+        });
         match wrong {
             Some(Wrong::Slow(seconds)) => self.linger(Duration::from_secs(seconds)).await,
             Some(Wrong::RequestLost) => return Err(silent(component)),

@@ -21,7 +21,7 @@ use patchcore::{
 use tokio::sync::mpsc;
 
 use super::{
-    Counts,
+    Counts, happened,
     outside::{Outlet, Outside, Process, Signal},
     setup::{Life, Setup, Wish},
     wall::Wall,
@@ -542,8 +542,9 @@ impl One {
     }
 
     fn note(&mut self, process: &Process, what: String) {
-        let at = process.clock.truly.now();
-        self.trace.push(format!("{} {what}", short(at)));
+        let line = format!("{} {what}", short(process.clock.truly.now()));
+        happened(|| line.clone());
+        self.trace.push(line);
     }
 
     /// Adds to the trace what reached the world and what the journal says since the last time.

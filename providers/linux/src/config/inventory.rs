@@ -144,6 +144,15 @@ impl Inventory {
         Ok(read(FORM.value(&file, "inventory")?, Path::new(""))?)
     }
 
+    /// Machines that a program has in memory, with the keys of a file: `host`, and `defaults` for all of them. Relative
+    /// paths begin at the current folder; `name` is how mistakes call it.
+    ///
+    /// # Errors
+    /// `InvalidInput` with every mistake.
+    pub fn from_value(value: &impl Serialize, name: &str) -> Result<Self> {
+        Ok(read(FORM.value(value, name)?, Path::new(""))?)
+    }
+
     /// Reads an inventory file: TOML or JSON by the extension `.toml` or `.json`, and otherwise a plain list of
     /// `[user@]host[:port]`, one a line, with comments after `#`.
     ///

@@ -2,6 +2,7 @@
 
 mod inventory;
 mod list;
+mod machine;
 mod vocabulary;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -16,6 +17,9 @@ pub use inventory::{Host, Inventory, inventory_schema};
 use crate::{job::Jobs, pm::apt::Apt};
 
 /// What there is to say about the machine on which patchcore itself runs. Everything has a default.
+///
+/// It is read from a file, from variables such as `PATCHCORE_LINUX_NAME`, or from a map by
+/// [`Settings`](patchcore::document::Settings); the words are `name`, `labels`, `owner`, `state` and `lock_wait`.
 ///
 /// ```
 /// use patchcore_linux::LocalConfig;

@@ -68,12 +68,12 @@ const LATER: &[Later] = &[
 
 const PORT: Kind = Kind::Count { most: 65_535 };
 const BECOME: Kind = Kind::Choice(&["sudo", "none"]);
-const LABELS: Kind = Kind::Pairs(Word {
+pub(super) const LABELS: Kind = Kind::Pairs(Word {
     what: "the name of a label",
     example: "tier",
     check: label,
 });
-const NAME: Kind = Kind::Word(Word {
+pub(super) const NAME: Kind = Kind::Word(Word {
     what: "the name of a machine",
     example: "web-1",
     check: name,

@@ -68,6 +68,12 @@ pub fn check(cluster: &Cluster, roll: Roll) -> Result<CheckedRoll, Breaches> {
         }
         return Err(found.into_breaches());
     }
+    check_known(cluster, roll)
+}
+
+/// Checks a roll against a cluster that was looked through.
+pub(super) fn check_known(cluster: &Cluster, roll: Roll) -> Result<CheckedRoll, Breaches> {
+    let mut found = breach::Found::default();
     if roll.schema != Roll::SCHEMA || u32::try_from(roll.steps.len()).is_err() {
         let message = format!(
             "expected a roll of schema {:?} with fewer than 2^32 steps",
@@ -90,8 +96,9 @@ pub fn check(cluster: &Cluster, roll: Roll) -> Result<CheckedRoll, Breaches> {
     if !found.is_empty() {
         return Err(found.into_breaches());
     }
-    let usual = timeline::timeline(&view, timeline::Pace::P50);
-    let slow = timeline::timeline(&view, timeline::Pace::P95);
+    let pacing = timeline::Pacing::of(&view);
+    let usual = timeline::timeline(&pacing, timeline::Pace::P50);
+    let slow = timeline::timeline(&pacing, timeline::Pace::P95);
     timeline::windows(&view, &cycles, &trails, &usual, &mut found);
     timeline::windows(&view, &cycles, &trails, &slow, &mut found);
     if !found.is_empty() {

@@ -38,39 +38,71 @@ impl Timeline {
     }
 }
 
+/// What both timelines of a roll are made from, in the order of its steps and of its hosts: the cluster itself is
+/// too large to be looked at in the order in which things happen.
+#[derive(Debug)]
+pub(super) struct Pacing<'r> {
+    view: &'r View<'r>,
+    slots: Vec<Migration>,
+    not_before: Vec<u64>,
+    needs: Vec<u32>,
+    /// How long each step takes at the usual pace, and at the slow one.
+    lasts: Vec<[u64; 2]>,
+    /// The steps that wait for each step.
+    first: Vec<usize>,
+    then: Vec<u32>,
+}
+
 const NO_SLOTS: Migration = Migration {
     in_slots: 1,
     out_slots: 1,
     mib_per_s: 1,
 };
 
-fn slots(view: &View<'_>, host: usize) -> Migration {
-    let own = view.cluster.hosts[host].migration;
-    own.or(view.cluster.migration).unwrap_or(NO_SLOTS)
+impl<'r> Pacing<'r> {
+    pub(super) fn of(view: &'r View<'r>) -> Self {
+        let all = view.cluster.migration.unwrap_or(NO_SLOTS);
+        let hosts = view.cluster.hosts.iter();
+        let slots: Vec<Migration> = hosts.map(|host| host.migration.unwrap_or(all)).collect();
+        let steps = view.roll.steps.iter();
+        let count = |needs: &Vec<u32>| u32::try_from(needs.len()).unwrap_or(u32::MAX);
+        let (first, then) = followers(view);
+        Self {
+            not_before: steps
+                .clone()
+                .map(|s| s.not_before_ms.unwrap_or(0))
+                .collect(),
+            needs: steps.map(|step| count(&step.needs)).collect(),
+            lasts: view
+                .acts
+                .iter()
+                .map(|act| lasts(view, &slots, *act))
+                .collect(),
+            view,
+            slots,
+            first,
+            then,
+        }
+    }
 }
 
-/// How long a step takes, in milliseconds.
-fn lasts(view: &View<'_>, act: Act, pace: Pace) -> u64 {
+/// How long a step takes in half of the cases and in 95 % of them, in milliseconds.
+fn lasts(view: &View<'_>, slots: &[Migration], act: Act) -> [u64; 2] {
     let costs = &view.cluster.costs;
     let usual = match act {
-        Act::Close(_) | Act::Reopen(_) | Act::AwaitEnd { .. } => return 0,
+        Act::Close(_) | Act::Reopen(_) | Act::AwaitEnd { .. } => return [0, 0],
         Act::Patch(host) => {
             let own = view.cluster.hosts[host].patch_time;
             let time = own
                 .or(view.cluster.patch_time)
                 .unwrap_or(PatchTime { p50_s: 0, p95_s: 0 });
-            return 1000
-                * if pace == Pace::P50 {
-                    time.p50_s
-                } else {
-                    time.p95_s
-                };
+            return [1000 * time.p50_s, 1000 * time.p95_s];
         }
         Act::Stop { .. } => costs.stop_s * 1000,
         Act::Start { .. } => costs.start_s * 1000,
         Act::Move { vm, from, to, how } => {
             let vm = &view.cluster.vms[vm];
-            let rate = slots(view, from).mib_per_s.min(slots(view, to).mib_per_s);
+            let rate = slots[from].mib_per_s.min(slots[to].mib_per_s);
             // MiB times thousandths over MiB per second are milliseconds.
             let memory = (vm.mem_mib.unwrap_or(0) * costs.overhead_permille).div_ceil(rate);
             let disk = (vm.disk_mib * 1000).div_ceil(rate);
@@ -81,32 +113,36 @@ fn lasts(view: &View<'_>, act: Act, pace: Pace) -> u64 {
             }
         }
     };
-    match pace {
-        Pace::P50 => usual,
-        Pace::P95 => {
-            usual / 1000 * costs.p95_permille + (usual % 1000 * costs.p95_permille).div_ceil(1000)
-        }
-    }
+    let slow =
+        usual / 1000 * costs.p95_permille + (usual % 1000 * costs.p95_permille).div_ceil(1000);
+    [usual, slow]
 }
 
 /// Slots that are in use, and moves that wait for one.
 struct Slots<'r> {
-    view: &'r View<'r>,
+    pacing: &'r Pacing<'r>,
     out: Vec<u32>,
     into: Vec<u32>,
     all: u32,
     waits_out: Vec<BTreeSet<usize>>,
     waits_into: Vec<BTreeSet<usize>>,
     waits: BTreeSet<usize>,
+    /// Who waits first at each place where a slot is free, with that place: out of a host, or into it.
+    heads: BTreeSet<(usize, bool, usize)>,
 }
 
 impl Slots<'_> {
+    fn most(&self) -> u32 {
+        let limits = &self.pacing.view.cluster.limits;
+        limits.max_migrations.unwrap_or(u32::MAX)
+    }
+
     /// Takes the slots of a move, or puts it where the first slot that it lacks will be free.
     fn takes(&mut self, step: usize, from: usize, to: usize) -> bool {
-        let most = self.view.cluster.limits.max_migrations.unwrap_or(u32::MAX);
-        if self.out[from] >= slots(self.view, from).out_slots {
+        let most = self.most();
+        if self.out[from] >= self.pacing.slots[from].out_slots {
             self.waits_out[from].insert(step);
-        } else if self.into[to] >= slots(self.view, to).in_slots {
+        } else if self.into[to] >= self.pacing.slots[to].in_slots {
             self.waits_into[to].insert(step);
         } else if self.all >= most {
             self.waits.insert(step);
@@ -119,61 +155,100 @@ impl Slots<'_> {
         false
     }
 
-    /// Gives the slots back; whoever waited for one tries again.
-    fn gives(&mut self, from: usize, to: usize, ready: &mut BTreeSet<usize>) {
+    /// Gives the slots back.
+    fn gives(&mut self, from: usize, to: usize) {
         self.out[from] -= 1;
         self.into[to] -= 1;
         self.all -= 1;
-        ready.append(&mut self.waits_out[from]);
-        ready.append(&mut self.waits_into[to]);
+        self.calls(false, from);
+        self.calls(true, to);
+    }
+
+    /// Lets the first of those who wait at a place try again, as long as a slot is free there. All of them at once
+    /// would be the square of them, and none begins that this one does not let by.
+    fn calls(&mut self, into: bool, host: usize) {
+        let known = self.pacing.slots[host];
+        let (free, waits) = match into {
+            false => (self.out[host] < known.out_slots, &self.waits_out[host]),
+            true => (self.into[host] < known.in_slots, &self.waits_into[host]),
+        };
+        if let Some(first) = waits.first().filter(|_| free) {
+            self.heads.insert((*first, into, host));
+        }
     }
 
     /// The next step that may begin. Of those that wait for a slot of the whole cluster only as many try again as
-    /// there are slots: all of them each time would be the square of them.
-    fn next(&mut self, ready: &mut BTreeSet<usize>) -> Option<usize> {
-        let most = self.view.cluster.limits.max_migrations.unwrap_or(u32::MAX);
+    /// there are slots, for the same reason.
+    fn next(&mut self, ready: &mut BTreeSet<usize>) -> Option<Next> {
+        let most = self.most();
         let waits = self.waits.first().filter(|_| self.all < most);
-        match (ready.first(), waits) {
-            (Some(ready), Some(waits)) if waits < ready => self.waits.pop_first(),
-            (None, Some(_)) => self.waits.pop_first(),
-            _ => ready.pop_first(),
+        let head = self.heads.first().map(|(step, ..)| step);
+        let first = [ready.first(), waits, head]
+            .into_iter()
+            .flatten()
+            .min()
+            .copied()?;
+        if ready.remove(&first) || self.waits.remove(&first) {
+            return Some(Next {
+                step: first,
+                at: None,
+            });
         }
+        let (step, into, host) = self.heads.pop_first()?;
+        let waits = match into {
+            false => &mut self.waits_out[host],
+            true => &mut self.waits_into[host],
+        };
+        waits.remove(&step);
+        Some(Next {
+            step,
+            at: Some((into, host)),
+        })
     }
 }
 
+/// A step that may begin, and the place at which it waited.
+struct Next {
+    step: usize,
+    at: Option<(bool, usize)>,
+}
+
 /// Runs the steps as early as their needs and the slots allow; who is listed first goes first.
-pub(super) fn timeline(view: &View<'_>, pace: Pace) -> Timeline {
+pub(super) fn timeline(pacing: &Pacing<'_>, pace: Pace) -> Timeline {
+    let view = pacing.view;
     let steps = view.acts.len();
     let hosts = view.cluster.hosts.len();
     let mut spans = vec![(0, 0); steps];
-    let (first, then) = followers(view);
-    let mut waits: Vec<u32> = vec![0; steps];
+    let mut waits = pacing.needs.clone();
     let mut ready = BTreeSet::new();
     let mut later = BinaryHeap::new();
-    for (step, waits) in waits.iter_mut().enumerate() {
-        *waits = u32::try_from(view.roll.steps[step].needs.len()).unwrap_or(u32::MAX);
+    for (step, waits) in waits.iter().enumerate() {
         if *waits == 0 {
-            later.push(Reverse((not_before(view, step), false, step)));
+            later.push(Reverse((pacing.not_before[step], false, step)));
         }
     }
     let mut slots = Slots {
-        view,
+        pacing,
         out: vec![0; hosts],
         into: vec![0; hosts],
         all: 0,
         waits_out: vec![BTreeSet::new(); hosts],
         waits_into: vec![BTreeSet::new(); hosts],
         waits: BTreeSet::new(),
+        heads: BTreeSet::new(),
     };
     while let Some(Reverse((now, ends, step))) = later.pop() {
         if ends {
             if let Act::Move { from, to, .. } = view.acts[step] {
-                slots.gives(from, to, &mut ready);
+                slots.gives(from, to);
             }
-            for next in &then[first[step]..first[step + 1]] {
-                waits[*next] -= 1;
-                if waits[*next] == 0 {
-                    later.push(Reverse((now.max(not_before(view, *next)), false, *next)));
+            for next in &pacing.then[pacing.first[step]..pacing.first[step + 1]] {
+                let next = *next as usize;
+                waits[next] -= 1;
+                if waits[next] == 0 && pacing.not_before[next] <= now {
+                    ready.insert(next);
+                } else if waits[next] == 0 {
+                    later.push(Reverse((pacing.not_before[next], false, next)));
                 }
             }
         } else {
@@ -183,13 +258,20 @@ pub(super) fn timeline(view: &View<'_>, pace: Pace) -> Timeline {
         if later.peek().is_some_and(|Reverse((at, ..))| *at == now) {
             continue;
         }
-        while let Some(step) = slots.next(&mut ready) {
-            if let Act::Move { from, to, .. } = view.acts[step]
-                && !slots.takes(step, from, to)
-            {
+        while let Some(Next { step, at }) = slots.next(&mut ready) {
+            let begins = match view.acts[step] {
+                Act::Move { from, to, .. } => slots.takes(step, from, to),
+                _ => true,
+            };
+            if let Some((into, host)) = at {
+                slots.calls(into, host);
+            }
+            if !begins {
                 continue;
             }
-            let until = now.saturating_add(lasts(view, view.acts[step], pace));
+            let [usual, slow] = pacing.lasts[step];
+            let lasts = if pace == Pace::P50 { usual } else { slow };
+            let until = now.saturating_add(lasts);
             spans[step] = (now, until);
             later.push(Reverse((until, true, step)));
         }
@@ -197,12 +279,8 @@ pub(super) fn timeline(view: &View<'_>, pace: Pace) -> Timeline {
     Timeline { spans }
 }
 
-fn not_before(view: &View<'_>, step: usize) -> u64 {
-    view.roll.steps[step].not_before_ms.unwrap_or(0)
-}
-
 /// The steps that wait for each step.
-fn followers(view: &View<'_>) -> (Vec<usize>, Vec<usize>) {
+fn followers(view: &View<'_>) -> (Vec<usize>, Vec<u32>) {
     let mut first = vec![0; view.acts.len() + 1];
     for need in view.roll.steps.iter().flat_map(|step| &step.needs) {
         first[*need as usize + 1] += 1;
@@ -212,7 +290,7 @@ fn followers(view: &View<'_>) -> (Vec<usize>, Vec<usize>) {
     }
     let mut next = first.clone();
     let mut then = vec![0; first.last().copied().unwrap_or(0)];
-    for (at, step) in view.roll.steps.iter().enumerate() {
+    for (at, step) in (0_u32..).zip(&view.roll.steps) {
         for need in &step.needs {
             then[next[*need as usize]] = at;
             next[*need as usize] += 1;

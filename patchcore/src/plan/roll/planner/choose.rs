@@ -2,7 +2,7 @@
 
 use super::{
     Objective, Wish,
-    drive::{Attempt, Knobs},
+    drive::{Attempt, Knobs, Order},
     ground::{Ground, Role},
     pack::Taste,
     reserve::Reserve,
@@ -26,6 +26,7 @@ pub(super) fn portfolio(ground: &Ground<'_>, wish: &Wish, bounds: &Bounds) -> Ve
         fill: 1000,
         taste: Taste::PatchedFirst,
         ahead: true,
+        order: Order::Least,
     };
     let mut spills: Vec<u32> = [
         1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024, 2048,
@@ -43,15 +44,19 @@ pub(super) fn portfolio(ground: &Ground<'_>, wish: &Wish, bounds: &Bounds) -> Ve
     };
     let fills: Vec<u64> = fills.into_iter().map(|fill| fill.min(1000)).collect();
     let mut all = Vec::new();
-    let spread = [true, false].map(|ahead| Knobs {
-        spill: u32::MAX,
-        taste: Taste::Emptiest,
-        ahead,
-        ..base
+    let spread = [Order::Least, Order::Named, Order::Most].map(|order| {
+        [true, false].map(|ahead| Knobs {
+            spill: u32::MAX,
+            taste: Taste::Emptiest,
+            ahead,
+            order,
+            ..base
+        })
     });
+    let spread = spread.into_iter().flatten();
     let few = wish.objective == Objective::FewestMoves;
     if wish.objective == Objective::Fastest {
-        all.extend(spread);
+        all.extend(spread.clone());
     }
     let spills_tried: &[u32] = if few {
         &spills[..spills.len().min(2)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    ground::{Ground, Way, part, short},
+    ground::{Ground, NONE, Way, part, short},
     mend::stops_fit,
     motion::{Event, Motion},
     pack::{Pools, Taste, movers},
@@ -26,6 +26,18 @@ pub(super) struct Knobs {
     pub(super) taste: Taste,
     /// Whether a host that may not close yet is emptied already.
     pub(super) ahead: bool,
+    pub(super) order: Order,
+}
+
+/// Which of the hosts that wait is tried first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The one with the least to move.
+    Least,
+    /// The one with the most to move.
+    Most,
+    /// The one that the cluster names first.
+    Named,
 }
 
 /// What an attempt came to.
@@ -106,16 +118,15 @@ pub(super) fn drive<'g>(
 }
 
 impl<'g> Drive<'g> {
-    /// Puts a host in its place among those that wait: the one with the least to move first.
+    /// Puts a host in its place among those that wait.
     fn list(&mut self, host: usize) {
         self.waiting.remove(&(self.key[host], short(host)));
         let on = self.state.on(host);
-        self.key[host] = match self.state.phase[host] {
-            Phase::ClosedBefore => 0,
-            _ => on
-                .iter()
-                .map(|vm| self.ground.bytes[*vm as usize] + 1)
-                .sum(),
+        let moves = on.iter().map(|vm| self.ground.bytes[*vm as usize] + 1);
+        self.key[host] = match (self.state.phase[host], self.knobs.order) {
+            (Phase::ClosedBefore, _) | (_, Order::Named) => 0,
+            (_, Order::Least) => moves.sum(),
+            (_, Order::Most) => u64::MAX - moves.sum::<u64>(),
         };
         self.waiting.insert((self.key[host], short(host)));
     }
@@ -307,11 +318,14 @@ impl<'g> Drive<'g> {
         }
         let (ends, rest): (Vec<u32>, Vec<u32>) =
             on.into_iter().partition(|vm| self.waits_for_end(*vm, host));
+        let spill = may && self.spill_left > 0;
+        if !spill && !self.pools.could_hold(self.ground, &rest) {
+            return false;
+        }
         let movers = movers(self.ground, &rest);
         self.pools.waiting.remove(host);
         let before = self.state.phase[host];
         self.state.phase[host] = Phase::Closed;
-        let spill = may && self.spill_left > 0;
         let found = self
             .pools
             .pack(&mut self.state, &movers, spill, self.knobs.taste);
@@ -346,6 +360,10 @@ impl<'g> Drive<'g> {
 
     /// Whether it pays to wait until a machine ends: not longer than its host is gone anyway.
     fn waits_for_end(&self, vm: u32, host: usize) -> bool {
+        if self.ground.clump_of[vm as usize] != NONE {
+            // The others would have to wait with it.
+            return false;
+        }
         let ends = self.ground.cluster.vms[vm as usize].ends_in_s;
         ends.is_some_and(|ends| ends * 1000 <= self.motion.now + self.ground.patch_ms(host))
     }
@@ -380,7 +398,12 @@ impl<'g> Drive<'g> {
             if self.state.phase[target] == Phase::Waiting && !self.waiting.is_empty() {
                 let own = (self.key[target], *to);
                 if self.waiting.remove(&own) {
-                    self.key[target] += self.ground.bytes[*vm as usize] + 1;
+                    let more = self.ground.bytes[*vm as usize] + 1;
+                    match self.knobs.order {
+                        Order::Least => self.key[target] += more,
+                        Order::Most => self.key[target] -= more,
+                        Order::Named => {}
+                    }
                     self.waiting.insert((self.key[target], *to));
                 }
             }

@@ -8,6 +8,7 @@ use super::{
     drive::Attempt,
     ground::{Ground, NONE, Role, Way, short},
     mend::stops_fit,
+    pack::{moves, unit},
     record::{Did, Entry},
     reserve::Reserve,
     state::{Phase, State},
@@ -58,7 +59,6 @@ pub(super) fn search<'g>(ground: &'g Ground<'g>, stop: &dyn Fn() -> bool) -> Sea
         .iter()
         .all(|h| h.state == HostState::Open)
         && ground.cluster.vms.iter().all(|vm| vm.ends_in_s.is_none())
-        && ground.clumps.is_empty()
         && !ground.slow
         && ground.floors.iter().all(|floor| floor.most_away > 0);
     if hosts > MOST_HOSTS || vms > MOST_VMS || !plain {
@@ -103,10 +103,10 @@ pub(super) fn search<'g>(ground: &'g Ground<'g>, stop: &dyn Fn() -> bool) -> Sea
         for turn in turns(ground, &mut state, code, goal, &closes) {
             let (next, more) = match turn {
                 Turn::Patch(host) => (code | 1 << host, 0),
-                Turn::Move { vm, to } => (
-                    with_place(code, vm as usize, to as usize),
-                    cost(vm as usize),
-                ),
+                Turn::Move { vm, to } => unit(ground, &vm).iter().fold((code, 0), |sum, vm| {
+                    let next = with_place(sum.0, *vm as usize, to as usize);
+                    (next, sum.1 + cost(*vm as usize))
+                }),
             };
             let spent = spent + more;
             if best.get(&next).is_none_or(|(known, ..)| *known > spent) {
@@ -164,17 +164,16 @@ fn turns(
             turns.push(Turn::Patch(short(host)));
         }
     }
-    for vm in 0..state.at.len() {
-        if !matches!(ground.way[vm], Way::Moves(_)) {
+    for vm in (0..state.at.len()).map(short) {
+        let unit = unit(ground, &vm);
+        // Those that go together go with the first of them.
+        if unit[0] != vm || !moves(ground, unit) {
             continue;
         }
         for to in 0..closes.len() {
-            let elsewhere = short(to) != state.at[vm] && state.open(to);
-            if elsewhere && state.fits(vm, to, &ground.capped) {
-                turns.push(Turn::Move {
-                    vm: short(vm),
-                    to: short(to),
-                });
+            let elsewhere = short(to) != state.at[vm as usize] && state.open(to);
+            if elsewhere && state.all_fit(unit, to, &ground.capped) {
+                turns.push(Turn::Move { vm, to: short(to) });
             }
         }
     }
@@ -213,24 +212,30 @@ fn written<'g>(
     for turn in turns {
         match turn {
             Turn::Move { vm, to } => {
-                let Way::Moves(how) = ground.way[vm as usize] else {
-                    continue;
-                };
-                let from = attempt.state.at[vm as usize];
-                let did = Did::Move { vm, from, to, how };
-                let reason = match attempt.state.phase[to as usize] {
-                    Phase::Waiting => Reason::Spill { patched: 0 },
-                    _ => Reason::IntoPatched,
-                };
-                note(&mut attempt, did, reason);
-                attempt.moves += 1;
-                attempt.moved_mib += ground.bytes[vm as usize];
-                attempt.state.put(vm as usize, to as usize);
+                for vm in unit(ground, &vm) {
+                    goes(ground, &mut attempt, *vm, to);
+                }
             }
             Turn::Patch(host) => patches(ground, &mut attempt, host),
         }
     }
     attempt
+}
+
+fn goes(ground: &Ground<'_>, attempt: &mut Attempt<'_>, vm: u32, to: u32) {
+    let Way::Moves(how) = ground.way[vm as usize] else {
+        return;
+    };
+    let from = attempt.state.at[vm as usize];
+    let did = Did::Move { vm, from, to, how };
+    let reason = match attempt.state.phase[to as usize] {
+        Phase::Waiting => Reason::Spill { patched: 0 },
+        _ => Reason::IntoPatched,
+    };
+    note(attempt, did, reason);
+    attempt.moves += 1;
+    attempt.moved_mib += ground.bytes[vm as usize];
+    attempt.state.put(vm as usize, to as usize);
 }
 
 fn note(attempt: &mut Attempt<'_>, did: Did, reason: Reason) {

@@ -6,7 +6,7 @@
 use super::{
     drive::Attempt,
     ground::{Ground, NONE, Role, Way, short},
-    pack::{movers, unit},
+    pack::{movers, moves, unit},
     record::{Did, Entry},
     state::{Phase, State},
 };
@@ -233,7 +233,7 @@ impl Mender<'_, '_> {
             }
             let unit: Vec<u32> = unit(self.ground, vm).to_vec();
             if unit.len() > 1 {
-                if !self.together(host, &unit) {
+                if !moves(self.ground, &unit) || !self.together(host, &unit) {
                     return Some(*vm);
                 }
             } else if !self.direct(*vm, host, NONE) && !self.ejecting(*vm, host, 2) {

@@ -25,7 +25,7 @@ use self::{
 };
 use super::{
     bounds::{Bounds, bounds},
-    check::{CheckedRoll, check},
+    check::{CheckedRoll, check_known},
     cluster::Cluster,
     infeasible::Infeasible,
     prove,
@@ -226,7 +226,7 @@ fn answer(
     let mut checked = Vec::new();
     for attempt in choose::worth_checking(attempts, fewest_left) {
         let roll = steps::steps(ground, &attempt.record, &attempt.left, wish.allow_partial);
-        match check(ground.cluster, roll) {
+        match check_known(ground.cluster, roll) {
             Ok(roll) => checked.push(roll),
             // A window may prove too short where slots were shared; the other attempts remain.
             Err(breaches)

@@ -107,11 +107,13 @@ impl Pools {
         self.waiting.refresh(state, host);
     }
 
-    /// Whether all these together are less than what is free in patched hosts.
-    fn could_hold(&self, ground: &Ground<'_>, vms: &[u32]) -> bool {
+    /// Whether all of these that have to move are together less than what is free in patched hosts.
+    pub(super) fn could_hold(&self, ground: &Ground<'_>, vms: &[u32]) -> bool {
+        let moves = |vm: &&u32| matches!(ground.way[**vm as usize], Way::Moves(_));
         (0..ground.dims).all(|dim| {
             let need: u64 = vms
                 .iter()
+                .filter(moves)
                 .map(|vm| ground.demand_of(*vm as usize)[dim])
                 .sum();
             need <= self.free[dim]
@@ -196,6 +198,10 @@ impl Pools {
                 continue;
             }
             let unit = unit(state.ground, vm);
+            if !moves(state.ground, unit) {
+                self.give_back(state, taken.drain(..));
+                return None;
+            }
             let before = taken.len();
             let host = choose(self, state, *vm as usize);
             let fits = host.is_some_and(|host| {
@@ -276,6 +282,12 @@ pub(super) fn unit<'a>(ground: &'a Ground<'_>, vm: &'a u32) -> &'a [u32] {
         NONE => std::slice::from_ref(vm),
         clump => &ground.clumps[clump as usize],
     }
+}
+
+/// Whether all of these can move: where one of those that go together stays, all of them do.
+pub(super) fn moves(ground: &Ground<'_>, unit: &[u32]) -> bool {
+    let moves = |vm: &u32| matches!(ground.way[*vm as usize], Way::Moves(_));
+    unit.iter().all(moves)
 }
 
 /// Those of a host's machines that have to move, the largest first.

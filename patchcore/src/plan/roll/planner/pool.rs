@@ -51,8 +51,10 @@ impl Pool {
 
     /// The host with the most room that a machine fits.
     pub(super) fn emptiest(&self, state: &State<'_>, vm: usize, room: &[u64]) -> Option<usize> {
-        let all = self.by_free.iter().rev().take(self.tries);
-        all.map(|(_, host)| *host as usize)
+        let hosts = self.by_free.iter().rev().map(|(_, host)| *host as usize);
+        // Hosts that rules forbid do not count as tried.
+        let may = hosts.filter(|host| state.may(vm, *host));
+        may.take(self.tries)
             .find(|host| state.fits(vm, *host, room))
     }
 
@@ -65,8 +67,10 @@ impl Pool {
         }
         // Nearly full hosts are skipped in one go: what is free there is less than this machine's share.
         let share = state.share(vm);
-        let from = self.by_free.range((share, 0)..).take(self.tries);
-        from.map(|(_, host)| *host as usize)
+        let hosts = self.by_free.range((share, 0)..);
+        let hosts = hosts.map(|(_, host)| *host as usize);
+        let may = hosts.filter(|host| state.may(vm, *host));
+        may.take(self.tries)
             .find(|host| state.fits(vm, *host, room))
     }
 }

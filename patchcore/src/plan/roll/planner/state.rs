@@ -115,6 +115,22 @@ impl<'g> State<'g> {
         self.may(vm, host) && self.apart(vm, host)
     }
 
+    /// Whether all of these fit a host together.
+    pub(super) fn all_fit(&mut self, vms: &[u32], host: usize, room: &[u64]) -> bool {
+        let mut taken = 0;
+        for vm in vms {
+            if !self.fits(*vm as usize, host, room) {
+                break;
+            }
+            self.take(*vm as usize, host);
+            taken += 1;
+        }
+        for vm in &vms[..taken] {
+            self.give(*vm as usize, host);
+        }
+        taken == vms.len()
+    }
+
     /// The smallest share of a host that is free, in units of 2^-20.
     pub(super) fn free(&self, host: usize) -> u32 {
         let dims = self.ground.dims;

@@ -10,36 +10,50 @@ use rustls::CertificateError;
 
 /// Why there was no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Silence {
+#[non_exhaustive]
+pub enum Silence {
+    /// Nobody listens there.
     #[error("connection refused")]
     Refused,
+    /// The connection was reset.
     #[error("connection reset")]
     Reset,
+    /// The connection ended before the answer was whole.
     #[error("connection closed before the answer was whole")]
     Closed,
+    /// No way leads to the host.
     #[error("no route to the host")]
     NoRoute,
+    /// Nobody answered within the time.
     #[error("the connection timed out")]
     TimedOut,
+    /// Something else than HTTP/1.1 answers.
     #[error("what answers is not HTTP/1.1")]
     NotHttp,
+    /// Something else than TLS answers.
     #[error("what answers is not TLS")]
     NotTls,
+    /// Its name could not be resolved.
     #[error("its name could not be resolved")]
     Name,
+    /// Its certificate is not trusted, and why.
     #[error("its certificate is not trusted: {0}")]
     Certificate(&'static str),
+    /// No connection could be agreed on.
     #[error("no TLS connection could be agreed on")]
     Tls,
+    /// This machine has no network that leads there.
     #[error("this machine has no network that leads there")]
     NoNetwork,
+    /// This machine could not make the request.
     #[error("this machine could not make the request")]
     Ours,
 }
 
 impl Silence {
     /// Reads it from the whole chain of causes; the innermost says most.
-    pub(crate) fn of(error: &reqwest::Error) -> Self {
+    #[must_use]
+    pub fn of(error: &reqwest::Error) -> Self {
         if error.is_dns() {
             return Self::Name;
         }
@@ -102,8 +116,9 @@ impl Silence {
         }
     }
 
-    /// Whether it says something of the component.
-    pub(crate) fn is_seen(&self) -> bool {
+    /// Whether it says something of who was asked.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
         match self {
             Self::Refused
             | Self::Reset
@@ -116,8 +131,10 @@ impl Silence {
         }
     }
 
-    /// The error of a check that could not be run. `url` is fit for a report.
-    pub(crate) fn into_error(self, url: &str, cause: reqwest::Error) -> Error {
+    /// The error of a request without an answer. `url` is fit for a report, and `whose` names the provider, such as
+    /// `http`.
+    #[must_use]
+    pub fn into_error(self, url: &str, whose: &str, cause: reqwest::Error) -> Error {
         let kind = match self {
             // The same concern as a host key that changed: who answers is not proven to be the component.
             Self::Certificate(_) => ErrorKind::HostKey,
@@ -125,7 +142,7 @@ impl Silence {
             _ => ErrorKind::Unreachable,
         };
         let error = Error::new(kind, format!("{url} could not be asked: {self}"))
-            .hint(self.hint())
+            .hint(self.hint(whose))
             // The URL that reqwest adds holds the query.
             .source_error(cause.without_url());
         match self {
@@ -134,11 +151,13 @@ impl Silence {
         }
     }
 
-    fn hint(&self) -> &'static str {
+    fn hint(&self, whose: &str) -> String {
         match self {
             Self::Name => "check the name in the URL and that this machine's resolver knows it",
             Self::Certificate(words::UNKNOWN) => {
-                "name a file with its CA as `ca_file` of the http provider, or let this machine trust the CA"
+                return format!(
+                    "name a file with its CA as `ca_file` of the {whose} provider, or let this machine trust the CA"
+                );
             }
             Self::Certificate(words::EXPIRED | words::NOT_YET) => {
                 "renew the certificate of the component; if its dates are right, set this machine's clock"
@@ -146,13 +165,17 @@ impl Silence {
             Self::Certificate(words::OTHER_NAME) => {
                 "ask by a name or address that stands in the certificate"
             }
+            Self::Certificate(words::NOT_THE_ONE) => {
+                "look at the certificate that it shows now; where its change is known, give the new fingerprint"
+            }
             Self::Certificate(_) => "give the component a certificate that this machine accepts",
             Self::Tls => {
                 "check that the component speaks TLS 1.2 or 1.3 and asks for no client certificate"
             }
             Self::NoNetwork => "check the routes of this machine",
-            _ => "see the cause; the check itself did not reach the component",
+            _ => "see the cause; the request itself did not reach it",
         }
+        .to_owned()
     }
 }
 
@@ -162,6 +185,7 @@ mod words {
     pub(super) const NOT_YET: &str = "it is not valid yet";
     pub(super) const OTHER_NAME: &str = "it is for other names than the URL's";
     pub(super) const REVOKED: &str = "it was revoked";
+    pub(super) const NOT_THE_ONE: &str = "it has another fingerprint than the one that is trusted";
     pub(super) const OTHER: &str = "it was refused";
 }
 
@@ -176,6 +200,8 @@ fn certificate_in_words(error: &CertificateError) -> &'static str {
             words::OTHER_NAME
         }
         CertificateError::Revoked => words::REVOKED,
+        // Said by the verifier of one fingerprint only.
+        CertificateError::ApplicationVerificationFailure => words::NOT_THE_ONE,
         _ => words::OTHER,
     }
 }

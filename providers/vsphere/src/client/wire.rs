@@ -1,0 +1,163 @@
+//! One request and its answer over HTTPS, bounded in time and in length.
+
+use std::time::Duration;
+
+use patchcore::{Error, ErrorKind, Result};
+use patchcore_https::{Silence, tls};
+use reqwest::{Response, StatusCode, Url, header, redirect::Policy};
+
+use super::{
+    named,
+    soap::{self, Call, Element, Fault},
+    unreadable,
+};
+use crate::config::VsphereConfig;
+
+/// The name of the session's cookie (vSphere Web Services SDK programming guide, *Sessions*).
+const COOKIE: &str = "vmware_soap_session";
+
+/// No answer is longer: a page of a thousand objects has one or two MiB.
+const LONGEST: usize = 256 * 1024 * 1024;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+pub(super) struct Wire {
+    client: reqwest::Client,
+    url: Url,
+    deadline: Duration,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) outcome: Result<Element, Fault>,
+    /// The session's cookie, where the server set one.
+    pub(super) cookie: Option<String>,
+}
+
+impl Wire {
+    pub(super) fn new(config: &VsphereConfig) -> Result<Self> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(&config.trust, "vsphere")?)
+            .http1_only()
+            .https_only(true)
+            .no_proxy()
+            // A call that was sent may have been carried out: who asked decides whether it is sent again.
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT)
+            .user_agent(concat!("patchcore-vsphere/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| {
+                Error::new(ErrorKind::Io, "the https client cannot be made").source_error(e)
+            })?;
+        Ok(Self {
+            client,
+            url: config.url.clone(),
+            deadline: config.deadline,
+        })
+    }
+
+    /// Sends a call. An error means that nobody knows whether it was carried out, but for those of the connection's
+    /// beginning.
+    pub(super) async fn send(&self, call: &Call, cookie: Option<&str>) -> Result<Answer> {
+        let what = named(call);
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")
+            .header("SOAPAction", "urn:vim25")
+            .timeout(self.deadline)
+            .body(call.envelope());
+        if let Some(cookie) = cookie {
+            request = request.header(header::COOKIE, format!("{COOKIE}={cookie}"));
+        }
+        let silence = |error: reqwest::Error| {
+            if error.is_timeout() && !error.is_connect() {
+                return Error::new(ErrorKind::Timeout, format!("{what}: no answer in time"))
+                    .expected(format!("an answer within {} s", self.deadline.as_secs()))
+                    .found("none")
+                    .retryable(None)
+                    .source_error(error.without_url());
+            }
+            Silence::of(&error)
+                .into_error(self.url.as_str(), "vsphere", error)
+                .context("call", what.clone())
+        };
+        let response = request.send().await.map_err(silence)?;
+        let status = response.status();
+        let cookie = cookie_of(&response);
+        let body = read(response).await.map_err(|error| match error {
+            Unread::Silence(error) => silence(error),
+            Unread::TooLong => Error::new(
+                ErrorKind::ProviderFault,
+                format!("{what}: the answer is too long"),
+            )
+            .expected(format!("at most {LONGEST} bytes"))
+            .found("more"),
+        })?;
+        // A fault comes with 500 (SOAP 1.1 §6.2), and with it what it is.
+        if !status.is_success() && status != StatusCode::INTERNAL_SERVER_ERROR {
+            return Err(refused(&what, self.url.as_str(), status));
+        }
+        let text = String::from_utf8(body).map_err(|e| {
+            Error::new(
+                ErrorKind::ProviderFault,
+                format!("{what}: the answer is no UTF-8"),
+            )
+            .source_error(e.utf8_error())
+        })?;
+        match soap::answer(&text) {
+            Ok(outcome) => Ok(Answer { outcome, cookie }),
+            Err(_) if !status.is_success() => Err(refused(&what, self.url.as_str(), status)),
+            Err(broken) => Err(unreadable(&what, broken)),
+        }
+    }
+}
+
+/// An answer of something that stands before the vCenter, or of a vCenter that is not ready.
+fn refused(what: &str, url: &str, status: StatusCode) -> Error {
+    let error = Error::new(
+        ErrorKind::Unreachable,
+        format!("{what}: {url} answers otherwise"),
+    )
+    .expected("a SOAP answer")
+    .found(format!("http {}", status.as_u16()))
+    .hint("check that the vCenter's services run, and that the address is that of a vCenter");
+    if status.is_server_error() {
+        error.retryable(None)
+    } else {
+        error
+    }
+}
+
+enum Unread {
+    Silence(reqwest::Error),
+    TooLong,
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Unread::Silence)? {
+        if body.len() + chunk.len() > LONGEST {
+            return Err(Unread::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The session in `Set-Cookie: vmware_soap_session="…"; Path=/; …`.
+fn cookie_of(response: &Response) -> Option<String> {
+    response
+        .headers()
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .filter_map(|value| value.split(';').next()?.trim().split_once('='))
+        .find(|(name, value)| *name == COOKIE && !value.is_empty())
+        .map(|(_, value)| value.to_owned())
+}

