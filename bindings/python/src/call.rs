@@ -153,7 +153,7 @@ impl Call {
     fn start(&self, done: Py<PyAny>) -> PyResult<()> {
         self.begin(Some(Box::new(move || {
             // An interpreter that is ending takes no calls any more.
-            Python::try_attach(|py| {
+            crate::gate::attached(|py| {
                 if let Err(error) = done.call0(py) {
                     error.write_unraisable(py, None);
                 }

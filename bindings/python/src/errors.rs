@@ -43,14 +43,14 @@ pub(crate) fn log(record: &patchcore_bridge::logging::Record) -> bool {
         _ => 10,
     };
     let logger = record.target.replace("::", ".");
-    let told = Python::try_attach(|py| -> PyResult<()> {
+    let told = crate::gate::attached(|py| -> PyResult<()> {
         let logger = py.import("logging")?.call_method1("getLogger", (logger,))?;
         logger.call_method1("log", (level, "%s", &record.text))?;
         Ok(())
     });
     match told {
         Some(Err(error)) => {
-            Python::try_attach(|py| error.write_unraisable(py, None));
+            crate::gate::attached(|py| error.write_unraisable(py, None));
             true
         }
         told => told.is_some(),

@@ -50,7 +50,7 @@ impl Drop for Cancels {
     fn drop(&mut self) {
         if let (Some(future), Ok(runtime)) = (self.0.take(), runtime::get()) {
             runtime.spawn_blocking(move || {
-                Python::try_attach(|py| {
+                crate::gate::attached(|py| {
                     if let Err(error) = future.call_method0(py, "cancel") {
                         error.write_unraisable(py, None);
                     }
@@ -69,7 +69,7 @@ pub(crate) struct Joined {
 /// As Python shows the provider, so that what is not to be shown is missed here too.
 impl fmt::Debug for Joined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = Python::try_attach(|py| self.object.bind(py).repr().map(|r| r.to_string()));
+        let shown = crate::gate::attached(|py| self.object.bind(py).repr().map(|r| r.to_string()));
         match shown {
             Some(Ok(shown)) => f.write_str(&shown),
             _ => f.write_str(&self.name),
@@ -87,7 +87,7 @@ impl Joined {
         method: Method,
         work: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<T>,
     ) -> Result<T> {
-        match Python::try_attach(|py| work(py, self.object.bind(py))) {
+        match crate::gate::attached(|py| work(py, self.object.bind(py))) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => Err(self.fault(method, &error.to_string())),
             None => Err(self.over(method)),
@@ -107,7 +107,7 @@ impl Joined {
         let ctx = ctx.cloned();
         let (sender, answer) = oneshot::channel();
         let started = tokio::task::spawn_blocking(move || {
-            Python::try_attach(|py| -> PyResult<Option<Py<PyAny>>> {
+            crate::gate::attached(|py| -> PyResult<Option<Py<PyAny>>> {
                 let done = Done {
                     sender: Mutex::new(Some(sender)),
                 };
@@ -152,7 +152,7 @@ impl Joined {
             Ok(object.clone().unbind().clone_ref(py))
         })?;
         let made = tokio::task::spawn_blocking(move || {
-            Python::try_attach(|py| object.call_method1(py, "object", (method.name,)))
+            crate::gate::attached(|py| object.call_method1(py, "object", (method.name,)))
         })
         .await;
         match made {

@@ -8,6 +8,7 @@ mod context;
 mod errors;
 mod estate;
 mod foreign;
+mod gate;
 mod journal;
 mod plan;
 mod provider;
@@ -30,6 +31,7 @@ mod _native {
         context::{PyClock, PyContext},
         estate::PyEstate,
         foreign::Done,
+        gate::close,
         journal::{PyHolder, PyJournal},
         plan::{PyPlan, PyPolicy},
         report::PyReport,

@@ -61,7 +61,7 @@ impl Fixture for PyFixture {
     async fn connect(&self) -> Result<Arc<dyn Provider>> {
         let method = Method::changes(FIXTURE, "connect");
         let made = self.joined.object(method).await?;
-        let provider = Python::try_attach(|py| {
+        let provider = crate::gate::attached(|py| {
             provider(made.bind(py)).map_err(|e| self.joined.fault(method, &e.to_string()))
         });
         match provider {

@@ -94,6 +94,10 @@ def variants(file: str, enum: str) -> list[str]:
     return [re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower() for name in names]
 
 
+#: What only outsides of drainers are asked for: no provider in Python offers that port yet.
+NOT_YET = {"Trouble": ["vm_moved", "setting_changed"]}
+
+
 @pytest.mark.parametrize(
     ("file", "enum", "words"),
     [
@@ -112,7 +116,7 @@ def variants(file: str, enum: str) -> list[str]:
     ],
 )
 def test_words_are_those_of_rust(file: str, enum: str, words: Iterable[str]) -> None:
-    assert [str(word) for word in words] == variants(file, enum)
+    assert [str(word) for word in words] + NOT_YET.get(enum, []) == variants(file, enum)
 
 
 @pytest.mark.parametrize(

@@ -81,3 +81,32 @@ def test_a_program_that_forgets_its_run_ends_by_itself(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_program_may_end_while_a_provider_works(tmp_path: Path) -> None:
+    """The interpreter unwinds a thread that is in the middle of a call, and the process aborted."""
+    code = (
+        "import threading, time\n"
+        "import patchcore as pc\n"
+        "inside = threading.Event()\n"
+        "class Busy(pc.SimpleProvider):\n"
+        "    name = 'busy'\n"
+        "    quiet_after = None\n"
+        "    def components(self):\n"
+        "        inside.set()\n"
+        "        until = time.monotonic() + 1\n"
+        "        while time.monotonic() < until:\n"
+        "            pass\n"
+        "        return []\n"
+        "    def available(self, component): return []\n"
+        "    def scan(self, component): raise NotImplementedError\n"
+        "    def apply(self, component, change): raise NotImplementedError\n"
+        "estate = pc.Estate('house', [Busy()])\n"
+        "threading.Thread(target=estate.discover, daemon=True).start()\n"
+        "inside.wait()\n"
+    )
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -61,8 +61,17 @@ def leave() -> None:
 @atexit.register
 def _at_exit() -> None:
     """A program that ends while a run goes on brings it to a safe point first, unless a person leaves."""
-    if _left or os.getpid() != _process:
+    if os.getpid() != _process:
         return
+    try:
+        if not _left:
+            _to_safe_points()
+    finally:
+        # Nobody may be in the middle of a call when the interpreter ends.
+        _native.close(_left)
+
+
+def _to_safe_points() -> None:
     for run in _native.unfinished():
         run.park()
     for run in _native.unfinished():

@@ -178,8 +178,11 @@ fn build(seen: Seen) -> Result<ClusterRead, Broken> {
     for vm in vms {
         let id = of_machine(vm);
         let Some(host) = vm.host.as_ref().and_then(|host| of_hosts.get(&*host.id)) else {
-            not_modelled.push(format!("{id}: its host cannot be seen"));
-            continue;
+            // What it takes would be missing somewhere.
+            return Err(Broken::Missing {
+                inside: format!("the running machine {id}"),
+                name: "host that can be seen".to_owned(),
+            });
         };
         let why = pins::why(vm, host, &seen.stores);
         let at = name_of(&hosts, &host.object);

@@ -3,7 +3,7 @@
 //! Conditions of a migration: vCenter Server and Host Management, *Virtual Machine Conditions and Limitations for vMotion*;
 //! properties by which they are seen: vSphere Web Services API reference.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use patchcore::id::ComponentId;
 
@@ -102,12 +102,16 @@ pub(super) fn why(vm: &VmFacts, host: &HostFacts, stores: &Datastores) -> Option
     if !host.vmotion {
         return Some(WhyPinned::NoVmotion);
     }
-    vm.datastores.iter().find_map(|id| {
-        let store = stores.0.get(id)?;
-        (!store.shared).then(|| WhyPinned::LocalStorage {
-            datastore: store.name.clone(),
-        })
-    })
+    local(&vm.datastores, stores)
+}
+
+/// The first of its datastores that its host alone may have: one that is not shared, or that cannot be seen.
+fn local(datastores: &BTreeSet<Box<str>>, stores: &Datastores) -> Option<WhyPinned> {
+    let datastore = datastores.iter().find_map(|id| match stores.0.get(id) {
+        Some(store) => (!store.shared).then(|| store.name.clone()),
+        None => Some(id.to_string()),
+    })?;
+    Some(WhyPinned::LocalStorage { datastore })
 }
 
 /// Why a device holds its machine.
@@ -137,10 +141,11 @@ fn held(device: &Element, stores: &Datastores) -> Option<WhyPinned> {
                 || of.contains("Passthrough")
                 || of.contains("HostDevice")
                 || of.contains("DeviceBacking");
-            let medium = backing
-                .and_then(|backing| backing.child("datastore"))
-                .and_then(|store| stores.0.get(&store.text));
-            let of_host = of_host || medium.is_some_and(|store| !store.shared);
+            let medium = backing.and_then(|backing| backing.child("datastore"));
+            let of_host = of_host
+                || medium.is_some_and(|store| {
+                    stores.0.get(&store.text).is_none_or(|store| !store.shared)
+                });
             of_host.then_some(WhyPinned::Connected { device: label })
         }
         _ => None,
@@ -152,4 +157,20 @@ fn is_connected(device: &Element) -> bool {
         .at(&["connectable", "connected"])
         // What does not say that it is not connected may be.
         .is_none_or(|connected| connected.truth() != Ok(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_that_cannot_be_seen_counts_as_local() {
+        let unseen = BTreeSet::from(["datastore-7".into()]);
+        let why = local(&unseen, &Datastores::default()).unwrap();
+        assert_eq!(
+            why.to_string(),
+            "no other host has its datastore datastore-7"
+        );
+        assert_eq!(local(&BTreeSet::new(), &Datastores::default()), None);
+    }
 }

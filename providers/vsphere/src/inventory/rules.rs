@@ -88,7 +88,10 @@ pub(super) fn rules(
 /// What HA keeps free, and what of it the model does not know.
 pub(super) fn ha(das: Option<&Element>, names: &Names) -> Result<(Ha, Option<String>), Broken> {
     let Some(das) = das else {
-        return Ok((Ha::None, Some("HA: its settings cannot be seen".to_owned())));
+        return Ok((
+            Ha::Failures(1),
+            Some("HA: its settings cannot be seen, taken as one host that may fail".to_owned()),
+        ));
     };
     if truth(das, "enabled")? != Some(true) || truth(das, "admissionControlEnabled")? == Some(false)
     {
@@ -145,4 +148,16 @@ fn named(list: &Element, of: &str, names: &Names) -> Vec<ComponentId> {
 
 fn truth(element: &Element, name: &str) -> Result<Option<bool>, Broken> {
     element.child(name).map(Element::truth).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_be_seen_keep_one_host_free() {
+        let (kept, unclear) = ha(None, &Names::new()).unwrap();
+        assert_eq!(kept, Ha::Failures(1));
+        assert!(unclear.is_some());
+    }
 }
