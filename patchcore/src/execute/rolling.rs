@@ -54,6 +54,21 @@ pub(super) struct From {
     pub(super) open: bool,
 }
 
+impl From {
+    /// What the roll is planned anew from at this moment.
+    pub(super) fn of(moment: &RollMoment<'_>) -> Box<Self> {
+        let hosts = moment.roll.cluster.hosts.iter();
+        let state = |host: &ComponentId| moment.components.get(host).cloned();
+        Box::new(Self {
+            roll: moment.roll.clone(),
+            components: hosts
+                .filter_map(|h| Some((h.id.clone(), state(&h.id)?)))
+                .collect(),
+            open: moment.open,
+        })
+    }
+}
+
 impl Rolling {
     /// What it finds.
     ///
@@ -185,36 +200,44 @@ pub(super) struct RollRecorder {
     pub(super) clock: crate::clock::SharedClock,
 }
 
-impl RollRecorder {
-    /// What an operation decides, as a decision about the roll.
-    fn of_roll(&self, event: ComponentEvent, at: Timestamp) -> Option<RollEvent> {
-        let task = self.task.clone();
-        Some(match event {
-            ComponentEvent::Intended {
-                key,
-                request,
-                baseline,
-                guarantee,
-                undo,
-                owes,
-                ..
-            } => RollEvent::Intended {
-                task,
-                key,
-                request,
-                baseline,
-                guarantee,
-                undo,
-                owes,
-                at,
-            },
-            ComponentEvent::Begun { handle } => RollEvent::Begun { task, handle },
-            ComponentEvent::Stalled { why, .. } => RollEvent::Stalled { task, why },
-            ComponentEvent::Moved => RollEvent::Moved { task },
-            _ => return None,
-        })
-    }
+/// What an operation decides, as a decision about the roll.
+///
+/// # Errors
+/// `ProviderFault`: it decides what only a component does.
+pub(super) fn of_roll(task: &Task, event: ComponentEvent, at: Timestamp) -> Result<RollEvent> {
+    let task = task.clone();
+    Ok(match event {
+        ComponentEvent::Intended {
+            key,
+            request,
+            baseline,
+            guarantee,
+            undo,
+            owes,
+            ..
+        } => RollEvent::Intended {
+            task,
+            key,
+            request,
+            baseline,
+            guarantee,
+            undo,
+            owes,
+            at,
+        },
+        ComponentEvent::Begun { handle } => RollEvent::Begun { task, handle },
+        ComponentEvent::Stalled { why, .. } => RollEvent::Stalled { task, why },
+        ComponentEvent::Moved => RollEvent::Moved { task },
+        _ => {
+            return Err(Error::new(
+                ErrorKind::ProviderFault,
+                "an operation of a roll decided what only a component decides",
+            ));
+        }
+    })
+}
 
+impl RollRecorder {
     async fn asked(
         &self,
         message: impl FnOnce(oneshot::Sender<Result<()>>) -> Message,
@@ -228,12 +251,7 @@ impl RollRecorder {
 
 impl Record for RollRecorder {
     async fn record(&self, event: ComponentEvent) -> Result<()> {
-        let Some(event) = self.of_roll(event, self.clock.now()) else {
-            return Err(Error::new(
-                ErrorKind::ProviderFault,
-                "an operation of a roll decided what only a component decides",
-            ));
-        };
+        let event = of_roll(&self.task, event, self.clock.now())?;
         let cluster = self.cluster.clone();
         self.asked(|ack| Message::RecordRoll {
             cluster,

@@ -6,16 +6,19 @@
 //! plants a fault.
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     reason = "a test says what went wrong by panicking"
 )]
 
 mod axes;
 mod brackets;
 mod cases;
+mod cluster;
 mod driver;
 mod judge;
 mod locks;
 mod micro;
+mod rolling;
 mod rules;
 mod stepper;
 mod sweep;
@@ -40,6 +43,7 @@ const SEEDS_OF_A_MUTANT: u64 = 120;
 
 fn main() -> ExitCode {
     driver::keep_planted_panics_quiet();
+    rolling::find_due();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let full = words.iter().any(|word| word == "--full");
     let number_after = |what: &str| {
@@ -80,13 +84,22 @@ fn main() -> ExitCode {
     }
     let seen = sweep(&cases, &ends, depth);
     let mut caught = Vec::new();
+    // What stands where clusters are rolled is looked for there, in the same order.
+    let (rolls, ends_of_rolls): (Vec<_>, Vec<_>) = cases::cases()
+        .into_iter()
+        .zip(ends.clone())
+        .filter(|(case, _)| case.rolls.is_some())
+        .unzip();
     for mutant in Mutant::ALL {
         plant(Some(mutant));
         let depth = Depth {
             full: false,
             to_the_first: true,
         };
-        let sweep = sweep(&cases, &ends, depth);
+        let sweep = match mutant.is_of_rolls() {
+            true => sweep(&rolls, &ends_of_rolls, depth),
+            false => sweep(&cases, &ends, depth),
+        };
         let by = sweep.violations.into_iter().next();
         caught.push(Caught {
             mutant,
@@ -154,7 +167,12 @@ fn only_seeds(number: u64) -> ExitCode {
 fn by_seeds() -> Vec<CaughtBySeeds> {
     let by_seeds = Mutant::ALL.map(|mutant| {
         plant(Some(mutant));
-        let tried = seeds(0, SEEDS_OF_A_MUTANT, true);
+        // No seed rolls a cluster.
+        let seeds_of_it = match mutant.is_of_rolls() {
+            true => 0,
+            false => SEEDS_OF_A_MUTANT,
+        };
+        let tried = seeds(0, seeds_of_it, true);
         let by = tried.violations.into_iter().next();
         CaughtBySeeds {
             by: by.map(|(invariant, (_, seed, _))| (invariant, seed)),

@@ -11,8 +11,9 @@ use patchcore::{
     execute::step::{Answer, LockCall, Promise, Verb},
     id::{ComponentId, OpKey},
     provider::{
-        Baseline, Begun, BracketRequest, DeployRequest, Evidence, Guarantee, Handle, Located,
-        Observed, Op, PortCall, PortRequest, Prepared, Progress, Settled, SubjectResult, Undo,
+        Baseline, Begun, BracketRequest, DeployRequest, DrainRequest, Evidence, Guarantee, Handle,
+        Located, Observed, Op, PortCall, PortRequest, Prepared, Progress, Settled, SubjectResult,
+        Undo,
     },
     sim::Locks,
 };
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     brackets::{Asks, Brackets, Held as HeldAround, Wanted, prepared},
+    cluster::Drained,
     locks::{LockFault, LockSaid},
 };
 
@@ -197,6 +199,8 @@ pub(crate) struct World {
     /// Whether targets refuse a fence that is lower than one they have seen.
     pub(crate) checks_fences: bool,
     fence: u64,
+    /// The same of other systems than the guests: those that serve brackets or a cluster.
+    fences: BTreeMap<ComponentId, u64>,
     /// The newest incarnation that called a target, and the newest that there is.
     shown: BTreeMap<ComponentId, u64>,
     pub(crate) newest: u64,
@@ -206,11 +210,8 @@ pub(crate) struct World {
     pub(crate) locks: Option<Locks>,
     pub(crate) lock_says: Vec<LockSaid>,
     pub(crate) brackets: Brackets,
-}
-
-#[expect(clippy::unwrap_used, reason = "no case of the matrix drains a cluster")]
-fn verb_of(request: &PortCall) -> Verb {
-    Verb::of(request).unwrap()
+    /// The cluster whose hosts the guests are, where there is one.
+    pub(crate) cluster: Drained,
 }
 
 impl World {
@@ -239,26 +240,31 @@ impl World {
             promises: Verb::ALL.into_iter().map(|v| (v, promise)).collect(),
             checks_fences: true,
             fence: 0,
+            fences: BTreeMap::new(),
             shown: BTreeMap::new(),
             newest: 0,
             out: Vec::new(),
             locks: None,
             lock_says: Vec::new(),
             brackets: Brackets::default(),
+            cluster: Drained::default(),
         }
     }
 
     pub(crate) fn promise(&self, request: &impl Asks) -> Promise {
-        self.promises[&verb_of(&request.call())]
+        self.promises[&Verb::of(&request.call())]
     }
 
     fn takes(&self, verb: Verb) -> Duration {
         let own = self.script.takes_of.get(&verb).copied();
         own.or(self.script.takes).unwrap_or(match verb {
             Verb::Refresh | Verb::Discard | Verb::Take | Verb::GiveBack => Duration::from_secs(5),
+            Verb::HoldSetting | Verb::RestoreSetting => Duration::from_secs(5),
             Verb::Stage => Duration::from_secs(40),
             Verb::Apply | Verb::RollBack => Duration::from_secs(90),
-            Verb::Reboot => Duration::from_secs(60),
+            Verb::Reboot | Verb::ShutDown | Verb::Start => Duration::from_secs(60),
+            Verb::Migrate => Duration::from_secs(45),
+            Verb::EnterMaintenance | Verb::ExitMaintenance => Duration::from_secs(10),
         })
     }
 
@@ -287,10 +293,18 @@ impl World {
     fn finish(&mut self, at: usize) {
         let job = &mut self.jobs[at];
         job.over = true;
-        let (verb, fault) = (verb_of(&job.request), job.fault);
+        let (verb, fault) = (Verb::of(&job.request), job.fault);
         let fails = self.script.fails || fault == Some(Fault::Fails);
         job.left_out = fault == Some(Fault::LeftOut);
         let (subject, request, key) = (job.subject.clone(), job.request.clone(), job.key.clone());
+        if let PortCall::Drain { request, .. } = &request {
+            let left_out = fault == Some(Fault::LeftOut);
+            self.jobs[at].done = match fault {
+                Some(Fault::Lies) => true,
+                _ => self.drain_done(&key, request, fails || left_out),
+            };
+            return;
+        }
         let Some(guest) = self.guests.get_mut(&subject) else {
             return;
         };
@@ -357,7 +371,7 @@ impl World {
     pub(crate) fn out_now(&self) -> BTreeSet<ComponentId> {
         let working = self.jobs.iter().filter(|j| !j.over).filter(|j| {
             matches!(
-                verb_of(&j.request),
+                Verb::of(&j.request),
                 Verb::Apply | Verb::RollBack | Verb::Reboot
             )
         });
@@ -372,7 +386,9 @@ impl World {
     }
 
     fn account(&mut self) {
-        let out = self.out_now();
+        self.watch_machines();
+        let mut out = self.out_now();
+        out.extend(self.closed_now());
         if self.out.last().is_none_or(|(_, last)| *last != out) {
             self.out.push((self.now, out));
         }
@@ -415,6 +431,14 @@ impl World {
         {
             return Ok(prepared(subject, stands));
         }
+        if let PortCall::Drain { request, .. } = request {
+            // What is at work is found by its key.
+            let busy = self.is_worked_on(request);
+            return match self.drain_stands(request).filter(|_| !busy) {
+                Some(stands) => Ok(prepared(subject, stands)),
+                None => Ok(Prepared::ready(subject, self.drain_before(request)?)),
+            };
+        }
         let guest = self.guest(&subject)?;
         let before = Before {
             boot: guest.boot,
@@ -440,6 +464,11 @@ impl World {
         Ok(Prepared::ready(subject, Baseline::new(1, &before)?))
     }
 
+    fn is_worked_on(&self, request: &DrainRequest) -> bool {
+        let drains = |job: &Job| matches!(&job.request, PortCall::Drain { request: of_it, .. } if of_it.subject() == request.subject());
+        self.jobs.iter().any(|job| !job.over && drains(job))
+    }
+
     fn guest(&self, component: &ComponentId) -> Result<&Guest> {
         self.guests
             .get(component)
@@ -462,6 +491,10 @@ impl World {
         } else {
             &all
         };
+        self.shows_to(number, of)
+    }
+
+    fn shows_to(&mut self, number: u64, of: &ComponentId) -> bool {
         let shown = self.shown.entry(of.clone()).or_default();
         let stale = number < *shown;
         *shown = number.max(*shown);
@@ -479,23 +512,25 @@ impl World {
     ) -> bool {
         let request = &op.request.call();
         let subject = subject(&op.request);
-        // Whoever serves brackets is another system than the targets, with fences of its own and without locks.
+        // Whoever serves brackets or a cluster is another system than the targets, with fences of its own and without locks.
         let elsewhere = request.by().map(|by| ComponentId::from(by.as_str()));
-        let stale = match who {
-            Who::Ours(n) => self.shows(n, elsewhere.as_ref().unwrap_or(&subject)),
-            Who::Copy => false,
+        let stale = match (who, &elsewhere) {
+            (Who::Ours(n), Some(elsewhere)) => self.shows_to(n, elsewhere),
+            (Who::Ours(n), None) => self.shows(n, &subject),
+            (Who::Copy, _) => false,
         };
-        let taken = match &mut self.locks {
-            _ if elsewhere.is_some() => {
-                let stale = fence < self.brackets.fence;
-                self.brackets.fence = self.brackets.fence.max(fence);
+        let taken = match (elsewhere, &mut self.locks) {
+            (Some(elsewhere), _) => {
+                let seen = self.fences.entry(elsewhere).or_default();
+                let stale = fence < *seen;
+                *seen = fence.max(*seen);
                 !stale || !self.checks_fences
             }
-            Some(locks) => {
+            (None, Some(locks)) => {
                 locks.seen(&subject, fence, self.now);
                 who == Who::Copy || locks.admits(&subject, fence, self.now).is_ok()
             }
-            None => self.admits(fence),
+            (None, None) => self.admits(fence),
         };
         let content = format!("{:?} {:?}", op.request, op.baseline);
         self.log.push(Call {
@@ -505,7 +540,7 @@ impl World {
             set_out_stale,
             call,
             key: op.key.clone(),
-            verb: verb_of(request),
+            verb: Verb::of(request),
             content,
             started: false,
             locked: true,
@@ -524,7 +559,7 @@ impl World {
         op: &Op<impl Wanted>,
     ) -> Result<Begun> {
         let request = op.request.call();
-        let (verb, subject) = (verb_of(&request), subject(&request));
+        let (verb, subject) = (Verb::of(&request), subject(&request));
         let taken = self.called(who, set_out_stale, fence, "begin", op);
         if !taken {
             return Ok(refused("its fence is stale"));
@@ -572,6 +607,9 @@ impl World {
                 PortCall::Bracket { request, .. } => {
                     self.copy_begins(&Op::new(key, request, prepared.baseline));
                 }
+                PortCall::Drain { request, .. } => {
+                    self.copy_begins(&Op::new(key, request, prepared.baseline));
+                }
                 _ => {}
             }
         }
@@ -590,7 +628,7 @@ impl World {
             key,
             subject: subject(&request),
             began: self.now,
-            ends: self.now + self.takes(verb_of(&request)),
+            ends: self.now + self.takes(Verb::of(&request)),
             request,
             over: false,
             done: false,
@@ -641,7 +679,7 @@ impl World {
             _ => true,
         };
         let found = self.remembered(&op.key).filter(|(_, job)| visible(job));
-        let restart = promise == Promise::Locatable && verb_of(request) == Verb::Reboot;
+        let restart = promise == Promise::Locatable && Verb::of(request) == Verb::Reboot;
         match (promise, found) {
             (Promise::Blind, _) if !self.script.talks => Ok(unknown()),
             // A restart leaves no job behind that could be searched for: it is found by the boot id.
@@ -671,7 +709,6 @@ impl World {
     fn by_state(&self, op: &Op<impl Wanted>) -> Result<Located> {
         let request = &op.request.call();
         let subject = subject(request);
-        let guest = self.guest(&subject)?;
         if self.at_work(&op.key) && self.script.locating != Locating::Early {
             // Somebody sees a tool at work, where that can be seen; otherwise the state is as it was.
             if self.script.talks
@@ -681,7 +718,15 @@ impl World {
             }
             return Ok(Located::NotFound);
         }
-        if guest.torn == Some(verb_of(request)) {
+        if let PortCall::Drain { request, .. } = request {
+            return Ok(match self.is_torn(request) {
+                true => Located::Settled(failed(&subject)),
+                false if self.cluster.holds(request) => Located::Settled(done(&subject, self.now)),
+                false => Located::NotFound,
+            });
+        }
+        let guest = self.guest(&subject)?;
+        if guest.torn == Some(Verb::of(request)) {
             return Ok(Located::Settled(failed(&subject)));
         }
         let before: Before = op.baseline.read(1)?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Driver, Message};
 use crate::{
     execute::{
-        kernel::{RollEffect, RollEvent, RunEvent, Task},
+        kernel::{RollEffect, RollEvent, RunEvent},
         rolling::{self, RollRecorder, Rolling},
         supervise,
     },
@@ -25,37 +25,26 @@ impl Driver {
             return;
         };
         let (journal, run) = (self.journal.uid().to_owned(), self.story.run);
+        let rolling = std::mem::take(&mut self.rolling);
         let wanted = self.advance(|moment, _| {
             let mut wanted = Vec::new();
             for roll in moment.rolls() {
-                for task in roll.tasks() {
+                let cluster = roll.cluster;
+                let of_it = rolling.iter().filter(|(c, _)| c == cluster);
+                let of_it = of_it.map(|(_, task)| task.clone()).collect();
+                for task in roll.begins(&of_it) {
                     let Some(effect) = roll.effect(&task, &journal, run) else {
                         continue;
                     };
-                    let from = (effect == RollEffect::Plan).then(|| {
-                        let hosts = roll.roll.cluster.hosts.iter();
-                        let state = |host: &ComponentId| roll.components.get(host).cloned();
-                        Box::new(rolling::From {
-                            roll: roll.roll.clone(),
-                            components: hosts
-                                .filter_map(|h| Some((h.id.clone(), state(&h.id)?)))
-                                .collect(),
-                            open: roll.open,
-                        })
-                    });
+                    let from = (effect == RollEffect::Plan).then(|| rolling::From::of(&roll));
                     let by = roll.roll.by.clone();
-                    wanted.push((roll.cluster.clone(), task, effect, by, from));
+                    wanted.push((cluster.clone(), task, effect, by, from));
                 }
             }
             wanted
         });
+        self.rolling = rolling;
         for (cluster, task, effect, by, from) in wanted {
-            let mut of_it = self.rolling.iter().filter(|(c, _)| *c == cluster);
-            // What may begin any moment would make a plan or a setting one of yesterday.
-            let alone = matches!(task, Task::Plan | Task::Restore(_));
-            if of_it.any(|(_, t)| alone || *t == task) {
-                continue;
-            }
             let ctx =
                 OpContext::reading(Arc::clone(&self.clock), Timestamp::MAX, self.cancel.clone())
                     .with_fence(self.journal.epoch());

@@ -1,6 +1,9 @@
 //! What a roll does now, derived from its state and from where the components of its hosts are.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -12,6 +15,7 @@ use crate::{
     clock::later,
     execute::kernel::{ComponentState, Components, End, OpState, Phase},
     id::{ComponentId, OpKey, RunId},
+    mutant::{self, Mutant},
     plan::roll::{Action, How, Migration, Step},
     provider::{DrainRequest, MoveKind, PortCall},
 };
@@ -216,6 +220,21 @@ impl<'a> RollMoment<'a> {
         tasks
     }
 
+    /// Those that begin now, beside the ones whose effect is on its way.
+    #[must_use]
+    pub fn begins(&self, on_their_way: &BTreeSet<Task>) -> Vec<Task> {
+        let mut begins: Vec<Task> = Vec::new();
+        for task in self.tasks() {
+            // What may begin any moment would make a plan or a setting one of yesterday.
+            let alone = matches!(task, Task::Plan | Task::Restore(_));
+            let others = !on_their_way.is_empty() || !begins.is_empty();
+            if !(alone && others || on_their_way.contains(&task) || begins.contains(&task)) {
+                begins.push(task);
+            }
+        }
+        begins
+    }
+
     /// What is not needed any more goes back, whatever else stands.
     fn give_back(&self, tasks: &mut Vec<Task>) {
         let roll = self.roll;
@@ -310,15 +329,17 @@ impl<'a> RollMoment<'a> {
 
     fn may(&self, step: &Step) -> bool {
         let begins = |ms| later(self.roll.begins, Duration::from_millis(ms));
-        step.needs.iter().all(|need| self.roll.done.contains(need))
-            && step.not_before_ms.is_none_or(|ms| begins(ms) <= self.now)
+        let over = |need| self.roll.done.contains(need) || mutant::is(Mutant::NeedsIgnored);
+        step.needs.iter().all(over) && step.not_before_ms.is_none_or(|ms| begins(ms) <= self.now)
     }
 
     /// What a task comes to.
     #[must_use]
     pub fn effect(&self, task: &Task, journal: &str, run: RunId) -> Option<RollEffect> {
         let roll = self.roll;
-        if let Some(op) = roll.ops.get(task) {
+        if let Some(op) = roll.ops.get(task)
+            && !mutant::is(Mutant::RollOpForgotten)
+        {
             let PortCall::Drain { request, .. } = &op.request else {
                 return None;
             };
@@ -365,7 +386,11 @@ impl<'a> RollMoment<'a> {
                 _ => None,
             })?,
         };
-        let generation = roll.generations.get(task).copied().unwrap_or(0) + 1;
+        let mut generation = roll.generations.get(task).copied().unwrap_or(0) + 1;
+        if roll.ops.contains_key(task) {
+            // Only where a fault is planted above.
+            generation += 1;
+        }
         let key = OpKey::of(
             journal,
             run,

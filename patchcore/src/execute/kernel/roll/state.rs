@@ -9,6 +9,7 @@ use super::event::{RollEvent, Task};
 use crate::{
     execute::kernel::{OpState, Owed, Step as OpStep},
     id::{ComponentId, OpKey, PersonId, ProviderName},
+    mutant::{self, Mutant},
     plan::roll::{Action, Cluster, Objective, Roll},
     provider::{ClusterSetting, DrainRequest, PortCall, Undo},
 };
@@ -251,6 +252,10 @@ impl RollState {
             }
             RollEvent::Fought { task, .. } => self.over(task),
             RollEvent::Patched { host } => {
+                if mutant::is(Mutant::MaintenanceForgotten) {
+                    let exit = Some(Task::Exit(host.clone()));
+                    self.owed.retain(|owed| task_of(owed) != exit);
+                }
                 self.step_done(|a| matches!(a, Action::Patch { host: h } if h == host));
             }
             RollEvent::Surprised { why, host } => {
@@ -313,6 +318,10 @@ impl RollState {
         }
         match task {
             Task::Hold(setting) => {
+                if mutant::is(Mutant::SettingForgotten) {
+                    let restore = Some(Task::Restore(*setting));
+                    self.owed.retain(|owed| task_of(owed) != restore);
+                }
                 self.held.insert(*setting);
             }
             Task::Restore(setting) => {
