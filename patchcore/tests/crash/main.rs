@@ -41,6 +41,9 @@ const SEEDS_IN_FULL: u64 = 6000;
 /// So many are given a mutant before it counts as not caught by seeds.
 const SEEDS_OF_A_MUTANT: u64 = 120;
 
+/// Cases, and how each ends where it is not hurt.
+type Cases = (Vec<cases::Case>, Vec<Vec<String>>);
+
 fn main() -> ExitCode {
     driver::keep_planted_panics_quiet();
     rolling::find_due();
@@ -84,22 +87,21 @@ fn main() -> ExitCode {
     }
     let seen = sweep(&cases, &ends, depth);
     let mut caught = Vec::new();
-    // What stands where clusters are rolled is looked for there, in the same order.
-    let (rolls, ends_of_rolls): (Vec<_>, Vec<_>) = cases::cases()
-        .into_iter()
-        .zip(ends.clone())
-        .filter(|(case, _)| case.rolls.is_some())
-        .unzip();
+    // What stands where clusters are rolled is looked for there, and everything else where they are not.
+    let with_ends = cases::cases().into_iter().zip(ends.clone());
+    let (rolls, others): (Vec<_>, Vec<_>) = with_ends.partition(|(case, _)| case.rolls.is_some());
+    let (rolls, others): (Cases, Cases) = (rolls.into_iter().unzip(), others.into_iter().unzip());
     for mutant in Mutant::ALL {
         plant(Some(mutant));
         let depth = Depth {
             full: false,
             to_the_first: true,
         };
-        let sweep = match mutant.is_of_rolls() {
-            true => sweep(&rolls, &ends_of_rolls, depth),
-            false => sweep(&cases, &ends, depth),
+        let (cases, ends) = match mutant.is_of_rolls() {
+            true => &rolls,
+            false => &others,
         };
+        let sweep = sweep(cases, ends, depth);
         let by = sweep.violations.into_iter().next();
         caught.push(Caught {
             mutant,
