@@ -10,7 +10,9 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+mod answers;
 mod axes;
+mod book;
 mod brackets;
 mod cases;
 mod cluster;

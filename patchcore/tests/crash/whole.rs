@@ -4,21 +4,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     task::Poll,
     time::Duration,
 };
 
-use async_trait::async_trait;
 use patchcore::{
     Result, Timestamp,
     execute::{
         kernel::{
-            self, Command, ComponentEvent, ComponentState, Components, Effect, Event, Index, Input,
-            Moment, Phase, Resolution, RollEvent, RollInput, RunEvent, RunState, RunStatus, Step,
-            Task,
+            self, Command, ComponentEvent, Effect, Event, Index, Input, Moment, Phase, Resolution,
+            RollInput, RunStatus, Step, Task,
         },
-        step::{self, Locked, Recorder, RollRecorder, WatchedLock},
+        step::{self, Locked, WatchedLock},
     },
     id::{ComponentId, PersonId, RunId},
     provider::Claim,
@@ -26,140 +24,15 @@ use patchcore::{
 
 use super::{
     axes::Class,
+    book::{Book, Journal, Pen, RollPen, Story, lock, of_roll},
     brackets::HeldSaid,
     cases::Case,
     cluster::CLUSTER,
     judge::{self, Invariant, Told, Verdict},
     locks::LockSaid,
-    micro::{fenced, start},
-    stepper::{
-        At, Bench, FOREVER, Incarnation, Port, Stop, context, points_of, points_of_roll, poll_once,
-        ports, recorded,
-    },
+    micro::start,
+    stepper::{At, Bench, FOREVER, Port, Stop, context, poll_once, ports},
 };
-
-/// One decision in the journal.
-type Entry = (Option<ComponentId>, Event, Timestamp);
-
-/// The journal: what is durable, and who may write.
-#[derive(Debug, Default)]
-pub(crate) struct Journal {
-    epoch: u64,
-    entries: Vec<Entry>,
-}
-
-/// The run as one process knows it.
-#[derive(Debug, Clone)]
-pub(crate) struct Story {
-    pub(crate) run: RunState,
-    pub(crate) components: Components,
-}
-
-impl Story {
-    fn empty(case: &Case) -> Self {
-        let targets = case.plan.envelope.targets.iter();
-        Self {
-            run: RunState::default(),
-            components: targets
-                .map(|t| (t.component.clone(), ComponentState::default()))
-                .collect(),
-        }
-    }
-
-    fn evolve(&mut self, (component, event, at): &Entry) {
-        match (event, component) {
-            (Event::Run(event), _) => self.run.evolve(event),
-            (Event::Component(event), Some(component)) => self
-                .components
-                .get_mut(component)
-                .expect("it is in the plan")
-                .evolve(event, *at),
-            _ => {}
-        }
-    }
-}
-
-/// Journal and story of one process.
-#[derive(Debug, Clone)]
-struct Book {
-    of: Arc<Incarnation>,
-    journal: Arc<Mutex<Journal>>,
-    story: Arc<Mutex<Story>>,
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().expect("one thread")
-}
-
-impl Book {
-    fn commit(&self, events: Vec<(Option<ComponentId>, Event)>) -> Result<()> {
-        let at = context(&self.of).now();
-        let mut journal = lock(&self.journal);
-        if journal.epoch != self.of.number {
-            return Err(fenced());
-        }
-        for (component, event) in events {
-            let entry = (component, event, at);
-            lock(&self.story).evolve(&entry);
-            journal.entries.push(entry);
-        }
-        Ok(())
-    }
-
-    fn may_begin(&self) -> Result<()> {
-        let newest = lock(&self.journal).epoch;
-        (newest == self.of.number).then_some(()).ok_or_else(fenced)
-    }
-}
-
-struct Pen {
-    book: Book,
-    component: ComponentId,
-}
-
-#[async_trait]
-impl Recorder for Pen {
-    async fn record(&self, event: ComponentEvent) -> Result<()> {
-        recorded(&self.book.of, points_of(&event), || {
-            let event = Event::Component(event.clone());
-            self.book
-                .commit(vec![(Some(self.component.clone()), event)])
-        })
-        .await
-    }
-
-    async fn may_begin(&self) -> Result<()> {
-        self.book.may_begin()
-    }
-}
-
-struct RollPen {
-    book: Book,
-    cluster: ComponentId,
-}
-
-#[async_trait]
-impl RollRecorder for RollPen {
-    async fn record(&self, event: RollEvent) -> Result<()> {
-        recorded(&self.book.of, points_of_roll(&event), || {
-            self.book
-                .commit(vec![of_roll(&self.cluster, event.clone())])
-        })
-        .await
-    }
-
-    async fn may_begin(&self) -> Result<()> {
-        self.book.may_begin()
-    }
-}
-
-fn of_roll(cluster: &ComponentId, event: RollEvent) -> (Option<ComponentId>, Event) {
-    let event = RunEvent::Roll {
-        cluster: cluster.clone(),
-        event: Box::new(event),
-    };
-    (None, Event::Run(event))
-}
 
 /// What has something on its way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
