@@ -161,7 +161,7 @@ class Inventory:
         return component in self.data["components"]
 
     def __getitem__(self, component: str) -> Json:
-        """Everything that is known of a component, such as its ``labels``, its ``owner`` and its ``scan``."""
+        """What a component is: its ``kind``, ``labels``, ``owner``, ``address``, and by whom it is ``seen_by``."""
         try:
             known: Json = self.data["components"][component]
         except KeyError:
@@ -169,6 +169,12 @@ class Inventory:
                 f"{component} is not in the inventory", hint="`components` names what was found"
             ) from None
         return known
+
+    def findings(self, component: str) -> tuple[Json, ...]:
+        """What is on a component, as each ``tool`` that sees it read it: its ``scan``, and what is ``available``."""
+        known = self[component]["id"]
+        found: tuple[Json, ...] = self.data["findings"].get(known, ())
+        return found
 
     def __eq__(self, other: object) -> bool:
         return self.data == other.data if isinstance(other, Inventory) else NotImplemented
