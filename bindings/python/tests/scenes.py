@@ -13,6 +13,7 @@ LIMIT_MS = 250.0
 #: Sends SIGINT a while after a call begins, and says how late it took effect.
 HARNESS = """
 import os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
 from datetime import timedelta
 from pathlib import Path
 import lb
