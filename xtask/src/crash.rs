@@ -46,6 +46,12 @@ impl Wish {
         }
         Ok(wish)
     }
+
+    /// The words after `cargo xtask` that ask for a page.
+    fn words(self) -> String {
+        let full = if self.full { " --full" } else { "" };
+        format!("test crash{full} --write")
+    }
 }
 
 /// Runs the matrix and shows its table.
@@ -77,7 +83,7 @@ pub(crate) fn command(workspace: &Workspace, wish: Wish) -> ExitCode {
     let table = table(&finished.output);
     if wish.write
         && finished.is_success()
-        && let Err(mistake) = write(workspace, wish, &table)
+        && let Err(mistake) = write(workspace, &wish.words(), &table)
     {
         eprintln!("{mistake}");
         return ExitCode::from(crate::BAD_INPUT);
@@ -92,7 +98,7 @@ pub(crate) fn command(workspace: &Workspace, wish: Wish) -> ExitCode {
     }
 }
 
-/// The step of the ladder.
+/// The step of the ladder; the full one keeps its table.
 pub(crate) fn check(workspace: &Workspace, full: bool) -> Outcome {
     match shell::run(workspace, "crash-disk", &mut disk(workspace, full), None) {
         Ok(finished) if finished.is_success() => {}
@@ -100,7 +106,13 @@ pub(crate) fn check(workspace: &Workspace, full: bool) -> Outcome {
         Err(outcome) => return outcome,
     }
     match shell::run(workspace, "crash", &mut cargo(workspace, full), None) {
-        Ok(finished) if finished.is_success() => Outcome::passed(counts(&finished.output)),
+        Ok(finished) if finished.is_success() => {
+            let table = table(&finished.output);
+            match full.then(|| write(workspace, "test --full", &table)) {
+                Some(Err(mistake)) => Outcome::failed(mistake),
+                Some(Ok(())) | None => Outcome::passed(counts(&finished.output)),
+            }
+        }
         Ok(finished) => Outcome::failed(finished.output),
         Err(outcome) => outcome,
     }
@@ -150,7 +162,7 @@ fn counts(output: &str) -> String {
     last.strip_prefix("crash: ").unwrap_or(last).to_owned()
 }
 
-fn write(workspace: &Workspace, wish: Wish, table: &str) -> Result<(), String> {
+fn write(workspace: &Workspace, words: &str, table: &str) -> Result<(), String> {
     let ask = |program: &str, arguments: &[&str]| {
         prints(workspace.program(program).args(arguments))
             .map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
@@ -159,17 +171,16 @@ fn write(workspace: &Workspace, wish: Wish, table: &str) -> Result<(), String> {
     let commit = ask("git", &["rev-parse", "--short=12", "HEAD"]);
     fs::write(
         workspace.root().join(PAGE),
-        page(wish, table, &day, &commit),
+        page(words, table, &day, &commit),
     )
     .map_err(|error| format!("{PAGE} cannot be written: {error}"))?;
     say(&format!("written to {PAGE}"));
     Ok(())
 }
 
-fn page(wish: Wish, table: &str, day: &str, commit: &str) -> String {
-    let full = if wish.full { " --full" } else { "" };
+fn page(words: &str, table: &str, day: &str, commit: &str) -> String {
     let mut page = format!(
-        "# The last crash matrix\n\nWritten by `cargo xtask test crash{full} --write`, {day}, `{commit}`; do not edit.\n\n\
+        "# The last crash matrix\n\nWritten by `cargo xtask {words}`, {day}, `{commit}`; do not edit.\n\n\
          The production kernels, `ensure` and the looks are stepped by one thread through a world of guests whose own log is the judge.\n\
          A cell is one operation: its verb, what its target promises (with a memory that lasts, or has ended), where the first life ends, what the target then answers, and which life asks.\n\
          It is hit when that answer was given after that point.\n\
@@ -204,7 +215,12 @@ mod tests {
 
     #[test]
     fn the_page_ends_with_the_counts() {
-        let page = page(Wish::default(), &table(OUTPUT), "2026-11-28", "abc");
+        let page = page(
+            &Wish::default().words(),
+            &table(OUTPUT),
+            "2026-11-28",
+            "abc",
+        );
         assert!(page.ends_with("| A | 1 |\n\n\ncrash: 1 cells · 0 violations\n"));
         assert!(page.contains("`cargo xtask test crash --write`, 2026-11-28, `abc`"));
     }

@@ -21,9 +21,10 @@ pub(crate) fn write(workspace: &Workspace, tally: &Tally) -> Outcome {
             "git does not say which commit this is, so the result belongs to nothing".to_owned(),
         );
     };
+    // The pages of evidence are what it writes itself.
     let changed = ask(
         "git",
-        &["status", "--porcelain", "--", ".", &format!(":!{PAGE}")],
+        &["status", "--porcelain", "--", ".", ":!docs/evidence"],
     );
     let facts = Facts {
         commit,

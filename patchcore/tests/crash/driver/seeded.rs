@@ -8,12 +8,12 @@ use std::{
 };
 
 use patchcore::{
-    Error, ErrorKind, Estate, Journal, Run, Standing, Timestamp,
+    Error, Estate, Journal, Run, Standing, Timestamp,
     clock::Clock as _,
     execute::{
         Story,
         journal::{Faults, JournalReader, Synchronous},
-        kernel::{ComponentEvent, Event, Phase, Resolution, RunStatus, Wait},
+        kernel::{ComponentEvent, Event},
     },
     id::{ComponentId, RunId},
     sim::VirtualClock,
@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use super::{
     Counts, happened,
     outside::{Outlet, Outside, Process, Signal},
+    people::Words,
     setup::{Life, Setup, Wish},
     wall::Wall,
 };
@@ -74,12 +75,12 @@ pub(super) fn run(seed: u64) -> Seeded {
     }
     if is_knowable {
         verdict.must(
-            one.resolved <= calm.resolved,
+            one.words.resolved <= calm.words.resolved,
             Invariant::PersonSpared,
             || {
                 format!(
                     "people decided {} times, and undisturbed {}",
-                    one.resolved, calm.resolved
+                    one.words.resolved, calm.words.resolved
                 )
             },
         );
@@ -122,17 +123,15 @@ impl Drop for Place {
 }
 
 /// One estate from the first life to the end of its run.
-struct One {
-    outside: Arc<Outside>,
+pub(super) struct One {
+    pub(super) outside: Arc<Outside>,
     place: Place,
     verdict: Verdict,
-    counts: Counts,
-    resolved: usize,
-    attested: BTreeSet<ComponentId>,
-    /// Whom a person had rolled back, whatever the budget says.
-    sent_back: BTreeSet<ComponentId>,
-    lifted: usize,
-    is_theirs: bool,
+    pub(super) counts: Counts,
+    /// What people said, as far as the journal has it.
+    pub(super) words: Words,
+    pub(super) lifted: usize,
+    pub(super) is_theirs: bool,
     end: Vec<String>,
     log: Vec<String>,
     trace: Vec<String>,
@@ -144,9 +143,6 @@ struct One {
 /// Lives after those of the seed: the last one must come to the end.
 const SPARE: usize = 2;
 
-/// So often a person lifts a halt.
-const LIFTS: usize = 6;
-
 impl One {
     fn new(setup: Setup) -> Self {
         Self {
@@ -154,9 +150,7 @@ impl One {
             place: Place::new(),
             verdict: Verdict::default(),
             counts: Counts::default(),
-            resolved: 0,
-            attested: BTreeSet::new(),
-            sent_back: BTreeSet::new(),
+            words: Words::default(),
             lifted: 0,
             is_theirs: false,
             end: Vec::new(),
@@ -314,164 +308,12 @@ impl One {
         }
     }
 
-    async fn wants(&mut self, process: &Process, run: &Run, wish: Wish) {
-        let told = match wish {
-            Wish::Pause => run.pause("maria", "lunch").await,
-            Wish::PauseBefore(step) => run.pause_before(step, None, "maria", "to look first").await,
-            Wish::Cancel => run.cancel("maria", "enough").await,
-            Wish::Park => Ok(()),
-        };
-        self.counts.commands += 1;
-        self.is_theirs |= wish == Wish::Cancel;
-        self.note(process, format!("maria: {wish:?}: {}", said(&told)));
-    }
-
-    /// At rest: somebody does what the run waits for; false if there is nothing.
-    async fn somebody_steers(
-        &mut self,
-        process: &Process,
-        run: &Run,
-        waits: &[Wait],
-    ) -> Result<bool, Error> {
-        let story = run.story().await?;
-        self.counts.commands += 1;
-        let (by, because) = ("maria", "seen to it");
-        if story.state.paused.is_some() {
-            let told = run.unpause(by, because).await;
-            self.note(process, format!("maria: unpause: {}", said(&told)));
-            return told.map(|()| true);
-        }
-        if let Some(point) = story.state.pause_points.first() {
-            let told = run
-                .unpause_before(point.step, point.component.clone(), by, because)
-                .await;
-            self.note(process, format!("maria: unpause before: {}", said(&told)));
-            return told.map(|()| true);
-        }
-        let ring = waits.iter().find_map(|wait| match wait {
-            Wait::RingApproval { ring } => Some(ring.clone()),
-            _ => None,
-        });
-        if let Some(ring) = ring {
-            let told = run.approve_ring(ring, by, because).await;
-            self.note(process, format!("maria: approve: {}", said(&told)));
-            return told.map(|()| true);
-        }
-        let find = |phase: Phase| {
-            let mut found = story.components.iter().filter(|(_, s)| s.phase == phase);
-            found.next().map(|(c, _)| c.clone())
-        };
-        if let Some(component) = find(Phase::Quarantined) {
-            return self.resolve(process, run, component).await;
-        }
-        if let Some(component) = find(Phase::AwaitWayBack) {
-            return self.send_back(process, run, component).await;
-        }
-        let told = match story.state.status {
-            RunStatus::Halted { .. } if self.lifted < LIFTS => {
-                self.lifted += 1;
-                run.lift_halt(by, because).await
-            }
-            RunStatus::Halted { .. } => {
-                self.is_theirs = true;
-                run.end(by, because).await
-            }
-            // Somebody who is left as it is holds the slot that the others wait for.
-            RunStatus::Open => {
-                self.is_theirs = true;
-                run.cancel(by, because).await
-            }
-            _ => return Ok(false),
-        };
-        let was = &story.state.status;
-        self.note(process, format!("maria: it was {was:?}: {}", said(&told)));
-        told.map(|()| true)
-    }
-
-    /// Whoever holds the slots may never give them back: a person goes beyond the budget, and not below a floor.
-    async fn send_back(
-        &mut self,
-        process: &Process,
-        run: &Run,
-        component: ComponentId,
-    ) -> Result<bool, Error> {
-        self.is_theirs = true;
-        for how in [Resolution::RollBack, Resolution::Abandon] {
-            let told = run
-                .resolve(component.clone(), how, "maria", "seen to it")
-                .await;
-            self.note(
-                process,
-                format!("maria: {component} {how:?}: {}", said(&told)),
-            );
-            match told {
-                Ok(()) if how == Resolution::Abandon => {
-                    self.attested.insert(component);
-                    return Ok(true);
-                }
-                Ok(()) => {
-                    self.sent_back.insert(component);
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == ErrorKind::InvalidInput => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
-    }
-
-    /// A person decides, when nothing works on it any more.
-    async fn resolve(
-        &mut self,
-        process: &Process,
-        run: &Run,
-        component: ComponentId,
-    ) -> Result<bool, Error> {
-        let over = {
-            let world = self.outside.world();
-            let of_it = world.jobs.iter().filter(|j| j.subject == component);
-            of_it.map(|j| j.ends).max()
-        };
-        if let Some(over) = over {
-            process
-                .clock
-                .truly
-                .advance_to(over + Duration::from_secs(60));
-            self.outside.world().move_to(process.clock.truly.now());
-        }
-        let resolutions = &self.outside.setup.resolutions;
-        let how = resolutions.get(self.resolved).copied();
-        self.resolved += 1;
-        self.is_theirs = true;
-        for how in [how.unwrap_or(Resolution::Abandon), Resolution::Abandon] {
-            let told = run
-                .resolve(component.clone(), how, "maria", "looked at it")
-                .await;
-            self.note(
-                process,
-                format!("maria: {component} {how:?}: {}", said(&told)),
-            );
-            match told {
-                Ok(()) => {
-                    if matches!(how, Resolution::Abandon | Resolution::AdoptDone) {
-                        self.attested.insert(component);
-                    } else {
-                        self.sent_back.insert(component);
-                    }
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == ErrorKind::InvalidInput => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
-    }
-
     /// What the world holds beside what the journal says of it, before anybody goes on.
     async fn explained(&mut self, journal: &Journal) {
         let Ok(story) = Story::read(journal, RunId(1)).await else {
             return;
         };
+        self.words = Words::read(journal).await;
         let world = self.outside.world().clone();
         let mut verdict = Verdict::default();
         judge::explained(&world, &self.told_by(&story), &mut verdict);
@@ -482,8 +324,8 @@ impl One {
         Told {
             state: &story.state,
             components: &story.components,
-            attested: &self.attested,
-            resolved: self.resolved,
+            attested: &self.words.attested,
+            resolved: self.words.resolved,
         }
     }
 
@@ -503,6 +345,7 @@ impl One {
                 // Its start never became durable.
                 return;
             };
+            self.words = Words::read(&journal).await;
             let world = self.outside.world().clone();
             let mut verdict = Verdict::default();
             let told = self.told_by(&story);
@@ -531,17 +374,17 @@ impl One {
     fn exempt(&self) -> BTreeSet<ComponentId> {
         let world = self.outside.world();
         let by_themselves = world.guests.iter().filter(|(_, g)| g.by_itself);
-        let by_people = self.attested.iter().chain(&self.sent_back).cloned();
+        let by_people = self.words.attested.iter().chain(&self.words.sent_back);
         let faults = self.outside.setup.faults.iter();
         let breaks = faults.filter(|(_, _, f)| *f == crate::world::Fault::BreaksLater);
         by_themselves
             .map(|(c, _)| c.clone())
-            .chain(by_people)
+            .chain(by_people.cloned())
             .chain(breaks.map(|(c, _, _)| c.clone()))
             .collect()
     }
 
-    fn note(&mut self, process: &Process, what: String) {
+    pub(super) fn note(&mut self, process: &Process, what: String) {
         let line = format!("{} {what}", short(process.clock.truly.now()));
         happened(|| line.clone());
         self.trace.push(line);
@@ -636,7 +479,7 @@ fn short(at: Timestamp) -> String {
     at.strftime("%d %H:%M:%S").to_string()
 }
 
-fn said(told: &Result<(), Error>) -> String {
+pub(super) fn said(told: &Result<(), Error>) -> String {
     match told {
         Ok(()) => "done".to_owned(),
         Err(error) => error.to_string(),

@@ -234,8 +234,13 @@ impl Setup {
             // Nobody knows what a target forgot.
             && self.lives.iter().all(|life| life.away < MEMORY)
             && wishes.all(|(_, wish)| *wish != Wish::Cancel)
-            // What breaks by itself is found sooner or later than it was undisturbed.
-            && faults.all(|(_, _, fault)| *fault != Fault::BreaksLater)
+            && faults.all(|(_, verb, fault)| match fault {
+                // What breaks by itself is found sooner or later than it was undisturbed.
+                Fault::BreaksLater => false,
+                // A tool that lies once does its work when it is begun again, and then the end is better.
+                Fault::Lies => self.promise_of(*verb) != Promise::StateOnly,
+                _ => true,
+            })
     }
 
     /// How often its process is to be ended at a safe point.
