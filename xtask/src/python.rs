@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     bench, install, lab,
-    outcome::Outcome,
+    outcome::{Outcome, Passed},
     venv::{Venv, Wanted, run},
     workspace::{self, Workspace},
 };
@@ -19,10 +19,12 @@ const PACKAGE: &str = "bindings/python";
 /// The tools of the tests, with their versions.
 const TOOLS: &str = "tests/requirements.txt";
 
+const LEFT: &str = "pip install ./bindings/python in a fresh environment, and the examples there: only with --full";
+
 const PAGE: &str = "docs/evidence/bench-python.md";
 
 /// Builds the package and runs its tests and type checks.
-pub(crate) fn check(workspace: &Workspace) -> Outcome {
+pub(crate) fn check(workspace: &Workspace, full: bool) -> Outcome {
     let has_venv = [
         "-c",
         "import ensurepip, venv, sys; assert sys.version_info >= (3, 10)",
@@ -32,8 +34,16 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
             "no python3 of 3.10 or later with its module venv (Debian: python3-venv)".to_owned(),
         );
     }
-    match steps(workspace) {
-        Ok(detail) => Outcome::passed(detail),
+    match steps(workspace, full) {
+        Ok(detail) => Outcome::Passed(Passed {
+            detail,
+            left_out: if full {
+                Vec::new()
+            } else {
+                vec![LEFT.to_owned()]
+            },
+            ..Passed::default()
+        }),
         Err(outcome) => outcome,
     }
 }
@@ -84,12 +94,15 @@ fn measured(workspace: &Workspace, words: &[String]) -> Result<bool, Outcome> {
     Ok(status.success())
 }
 
-fn steps(workspace: &Workspace) -> Result<String, Outcome> {
+fn steps(workspace: &Workspace, full: bool) -> Result<String, Outcome> {
     let place = workspace.target().join("python");
     let venv = tools(workspace, &place)?;
     let wheel = build(workspace, &venv, &place.join("wheels"), "dev")?;
     install(workspace, &venv, &wheel)?;
     let mut pytest = program(workspace, &venv, "pytest");
+    if full {
+        pytest.args(["-m", ""]);
+    }
     pytest
         .args(["-rs"])
         .env("PATCHCORE_LAB", lab_of_its_own(workspace, &place)?)

@@ -41,7 +41,7 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", f"http://sso.example/login?next=/&token={TOKEN.reveal()}#{TOKEN.reveal()}")
         else:
             self.send_response(200 if self.path == "/open" else status)
-        self.send_header("Set-Cookie", f"session={TOKEN.reveal()}")
+        self.send_header("Set-Cookie", f"login={TOKEN.reveal()}")
         self.end_headers()
         self.wfile.write(f"{page}: token {TOKEN.reveal()}".encode())
 

@@ -147,12 +147,12 @@ def test_a_host_that_is_another(fleet: Fleet, tmp_path: Path) -> None:
 
 def test_a_host_that_refuses_the_key(fleet: Fleet, tmp_path: Path) -> None:
     for guest in GUESTS:
-        fleet.lab.inside(guest, "cp -p /etc/ssh/authorized_keys /root/keys; : > /etc/ssh/authorized_keys")
+        fleet.lab.inside(guest, "cp -p /etc/ssh/authorized_keys /etc/ssh/kept_keys; : > /etc/ssh/authorized_keys")
     try:
         came, shown = spilt(fleet, tmp_path)
     finally:
         for guest in GUESTS:
-            fleet.lab.inside(guest, "cp -p /root/keys /etc/ssh/authorized_keys")
+            fleet.lab.inside(guest, "cp -p /etc/ssh/kept_keys /etc/ssh/authorized_keys")
     assert came == "nothing to do" and "refused" in shown, shown[-2000:]
     assert found(fleet, tmp_path) == []
 
