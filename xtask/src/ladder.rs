@@ -67,7 +67,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "python",
-        run: |workspace, _| python::check(workspace),
+        run: python::check,
     },
     Step {
         name: "docs",
