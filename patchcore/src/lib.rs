@@ -93,7 +93,7 @@ pub use error::{Error, ErrorKind, Failure, Result, Retry};
 #[cfg(feature = "sqlite")]
 pub use execute::{Standing, journal::Journal};
 #[cfg(feature = "sqlite")]
-pub use front::{Answer, Estate, Operator, PlanRequest, Run, RunView, Said, operate};
+pub use front::{Answer, ClusterRoll, Estate, Operator, PlanRequest, Run, RunView, Said, operate};
 pub use jiff::Timestamp;
 pub use plan::Plan;
 pub use policy::Policy;

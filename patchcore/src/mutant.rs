@@ -62,6 +62,14 @@ pub enum Mutant {
     UnlockForgotten,
     /// A step begins although somebody set a pause point before it.
     PausePointIgnored,
+    /// An operation of a roll that was interrupted is begun anew, under another key.
+    RollOpForgotten,
+    /// That a cluster's setting is held is forgotten when it is.
+    SettingForgotten,
+    /// That a host is in maintenance mode is forgotten when it is patched.
+    MaintenanceForgotten,
+    /// A step of a roll begins before what it needs is over.
+    NeedsIgnored,
 }
 
 /// Whether this fault is planted.
@@ -89,7 +97,7 @@ pub fn plant(mutant: Option<Mutant>) {
 #[cfg(feature = "crash")]
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::NoLocate,
         Self::NoIntent,
         Self::NoBaseline,
@@ -111,5 +119,21 @@ impl Mutant {
         Self::LockNotJournaled,
         Self::UnlockForgotten,
         Self::PausePointIgnored,
+        Self::RollOpForgotten,
+        Self::SettingForgotten,
+        Self::MaintenanceForgotten,
+        Self::NeedsIgnored,
     ];
+
+    /// Whether it stands where clusters are rolled, and nothing else comes by.
+    #[must_use]
+    pub const fn is_of_rolls(self) -> bool {
+        matches!(
+            self,
+            Self::RollOpForgotten
+                | Self::SettingForgotten
+                | Self::MaintenanceForgotten
+                | Self::NeedsIgnored
+        )
+    }
 }

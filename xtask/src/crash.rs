@@ -181,10 +181,11 @@ fn write(workspace: &Workspace, words: &str, table: &str) -> Result<(), String> 
 fn page(words: &str, table: &str, day: &str, commit: &str) -> String {
     let mut page = format!(
         "# The last crash matrix\n\nWritten by `cargo xtask {words}`, {day}, `{commit}`; do not edit.\n\n\
-         The production kernels, `ensure` and the looks are stepped by one thread through a world of guests whose own log is the judge.\n\
+         The production kernels, `ensure` and the looks are stepped by one thread through a world of guests, and of a cluster whose hosts they are, whose own log is the judge.\n\
          A cell is one operation: its verb, what its target promises (with a memory that lasts, or has ended), where the first life ends, what the target then answers, and which life asks.\n\
          It is hit when that answer was given after that point.\n\
          A whole run is crashed at each of its points, and its first process is put to sleep there and woken up again at three moments; with `--full` each crash is followed by each second one.\n\
+         Of the roll of eight hosts each thirty-first point is hurt, with `--full` every one.\n\
          The journal here is a list in memory, and commits are whole; the real one is killed and damaged by tests of its own.\n\n\
          The seeds run the driver itself, `Estate::run`, in virtual time and on one thread, over the same world and under the same judge, with a journal in a file.\n\
          A seed gives an estate, a policy, what goes wrong with which guest and with which call, what people want, when the clock is set, and for each process its end: at a call, by its disk, or parked; the next one opens the same journal.\n\

@@ -140,6 +140,13 @@ impl Doing {
                             };
                             ensure::ensure(&port, &caller, &ctx, ask, &to).await
                         }
+                        PortCall::Drain { .. } => Err(Error::new(
+                            ErrorKind::JournalDamaged,
+                            format!(
+                                "an operation of {} drains a cluster, which only a roll does",
+                                self.component
+                            ),
+                        )),
                         PortCall::Bracket { by, request } => {
                             let Some(bracket) = self.brackets.get(&by) else {
                                 let what = format!("the provider {by}");

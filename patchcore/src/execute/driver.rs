@@ -1,6 +1,8 @@
 //! The embedded driver: one loop over state machines. It decides nothing and changes nothing itself: kernels
 //! decide, the journal records, `ensure` and `looks` act.
 
+mod rolls;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
@@ -19,8 +21,8 @@ use super::{
     inbox,
     journal::{CommandRow, Driving, Journal},
     kernel::{
-        self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RunEvent,
-        RunStatus, Wait,
+        self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RollEvent,
+        RollInput, RunEvent, RunStatus, Task, Wait,
     },
     lock::Locker,
     story::Story,
@@ -34,7 +36,8 @@ use crate::{
     id::{ComponentId, PersonId, ProviderName},
     policy::Calendar,
     provider::{
-        Bracket, CancelToken, Claim, Deployer, HealthProbe, OpContext, Progress, TargetLock,
+        Bracket, CancelToken, Claim, ClusterDrainer, Deployer, HealthProbe, OpContext, Progress,
+        TargetLock,
     },
 };
 
@@ -59,6 +62,7 @@ pub(crate) struct Tools {
     pub(crate) deployers: BTreeMap<ProviderName, Arc<dyn Deployer>>,
     pub(crate) probes: Arc<BTreeMap<ProviderName, Arc<dyn HealthProbe>>>,
     pub(crate) brackets: Arc<BTreeMap<ProviderName, Arc<dyn Bracket>>>,
+    pub(crate) drainers: BTreeMap<ProviderName, Arc<dyn ClusterDrainer>>,
     pub(crate) locks: BTreeMap<ProviderName, Arc<dyn TargetLock>>,
     /// How many events are recorded until what they come to is kept again, where it is not the usual.
     pub(crate) checkpoint_every: Option<u64>,
@@ -83,6 +87,19 @@ pub(crate) enum Message {
         component: ComponentId,
         event: ComponentEvent,
         ack: oneshot::Sender<Result<()>>,
+    },
+    /// An effect of a cluster's roll wants a decision to be durable before it goes on.
+    RecordRoll {
+        cluster: ComponentId,
+        event: RollEvent,
+        ack: oneshot::Sender<Result<()>>,
+    },
+    /// An effect of a cluster's roll is over.
+    RollDone {
+        cluster: ComponentId,
+        task: Task,
+        input: Result<RollInput>,
+        at_work: AtWork,
     },
     /// An effect is about to begin, and asks whether the run is still ours.
     MayBegin { ack: oneshot::Sender<Result<()>> },
@@ -133,6 +150,8 @@ pub(crate) struct Driver {
     index: Index,
     /// Whose effect is on its way, by the place in the envelope.
     in_flight: BTreeSet<u32>,
+    /// Which effects of which cluster's roll are on their way.
+    rolling: BTreeSet<(ComponentId, Task)>,
     /// Who may need an effect; those first that have begun.
     next: BTreeSet<(bool, u32)>,
     /// Who is held before its next step, until the run as a whole says something.
@@ -204,6 +223,7 @@ impl Driver {
             callers,
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
+            rolling: BTreeSet::new(),
             parking: false,
             driving: Some(driving),
             cancel: CancelToken::new(),
@@ -262,9 +282,10 @@ impl Driver {
                 return Ok(());
             }
             self.start_effects();
+            self.start_rolling();
             // While nothing is in flight nobody is held up by it.
-            while self.keep().await? && self.in_flight.is_empty() {}
-            if self.in_flight.is_empty() {
+            while self.keep().await? && self.is_idle() {}
+            if self.is_idle() {
                 // Nothing will take along what waits for a transaction.
                 self.write().await?;
             }
@@ -311,7 +332,7 @@ impl Driver {
     }
 
     /// Asks the kernel.
-    fn advance(&mut self, ask: impl FnOnce(Moment<'_>, &mut Index) -> Decision) -> Decision {
+    fn advance<T>(&mut self, ask: impl FnOnce(Moment<'_>, &mut Index) -> T) -> T {
         let story = &self.story;
         let mut state = std::borrow::Cow::Borrowed(&story.state);
         if self.parking && state.paused.is_none() {
@@ -555,10 +576,15 @@ impl Driver {
         }
     }
 
+    /// Whether nothing is on its way.
+    fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.rolling.is_empty()
+    }
+
     /// A sender of our own when every handle was dropped: dropping handles detaches, it never stops a run.
     fn own_sender(&mut self) -> Option<mpsc::UnboundedSender<Message>> {
         let (sender, inbox) = mpsc::unbounded_channel();
-        if self.in_flight.is_empty() && self.inbox.is_closed() {
+        if self.is_idle() && self.inbox.is_closed() {
             self.sender = sender.downgrade();
             self.inbox = inbox;
             return Some(sender);
@@ -570,7 +596,7 @@ impl Driver {
     fn stands(&mut self) -> Option<Standing> {
         let now = self.clock.now();
         let working = matches!(*self.standing.borrow(), Standing::Working { .. });
-        if !self.in_flight.is_empty() {
+        if !self.is_idle() {
             if working && now < self.next_tell {
                 return None;
             }
@@ -656,6 +682,30 @@ impl Driver {
             } => {
                 self.record(Vec::new(), vec![(component, event)]);
                 self.turn.answer(ack);
+            }
+            Message::RecordRoll {
+                cluster,
+                event,
+                ack,
+            } => {
+                self.record_roll(&cluster, vec![event]);
+                self.turn.answer(ack);
+            }
+            Message::RollDone {
+                cluster,
+                task,
+                input,
+                at_work,
+            } => {
+                self.turn.heard.push(at_work);
+                self.rolling.remove(&(cluster.clone(), task));
+                let input = input?;
+                let events = self.advance(|moment, _| {
+                    let mut rolls = moment.rolls().filter(|roll| *roll.cluster == cluster);
+                    let roll = rolls.next();
+                    roll.map(|roll| kernel::decide_roll(&roll, input))
+                });
+                self.record_roll(&cluster, events.unwrap_or_default());
             }
             Message::MayBegin { ack } => {
                 self.turn.confirm(ack);

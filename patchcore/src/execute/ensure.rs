@@ -25,9 +25,9 @@ use crate::{
     id::{ComponentId, OpKey},
     mutant::{self, Mutant},
     provider::{
-        Baseline, Begun, Blocker, BracketKind, DeployRequest, Evidence, Guarantee, Handle, Located,
-        Observed, Op, OpContext, Operations, PortCall, PortRequest, Prepared, Progress, Readiness,
-        Settled, SubjectResult, Undo,
+        Baseline, Begun, Blocker, BracketKind, DeployRequest, DrainRequest, Evidence, Guarantee,
+        Handle, Located, Observed, Op, OpContext, Operations, PortCall, PortRequest, Prepared,
+        Progress, Readiness, Settled, SubjectResult, Undo,
     },
 };
 
@@ -164,6 +164,7 @@ fn owes(step: Step, request: &PortCall, undo: &Undo<PortCall>) -> Option<String>
                 BracketKind::Pause => format!("has {by} paused"),
             });
         }
+        (_, PortCall::Drain { request, .. }, Undo::By(_)) => return drain_owes(request),
         _ => return None,
     };
     let kept = changes
@@ -175,6 +176,21 @@ fn owes(step: Step, request: &PortCall, undo: &Undo<PortCall>) -> Option<String>
         "keeps {kept} old package{} for the way back",
         if kept == 1 { "" } else { "s" }
     ))
+}
+
+/// What a cluster is owed from the moment it is intended.
+fn drain_owes(request: &DrainRequest) -> Option<String> {
+    Some(match request {
+        DrainRequest::HoldSetting { cluster, setting } => {
+            format!("{cluster} has its {} held", setting.slug())
+        }
+        DrainRequest::EnterMaintenance { host } => format!("{host} is in maintenance mode"),
+        DrainRequest::ShutDown { vm, suspend, .. } => {
+            let how = if *suspend { "suspended" } else { "shut down" };
+            format!("{vm} is {how}")
+        }
+        _ => return None,
+    })
 }
 
 struct Call<'a, R: PortRequest, T> {

@@ -30,6 +30,8 @@ mod port;
 #[cfg(feature = "sqlite")]
 mod progress;
 #[cfg(feature = "sqlite")]
+mod rolling;
+#[cfg(feature = "sqlite")]
 mod stall;
 #[cfg(feature = "sqlite")]
 mod standing;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::{
     id::ProviderName,
     provider::{
-        Bracket, BracketRequest, DeployRequest, Deployer, Operations, PortCall, PortRequest,
+        Bracket, BracketRequest, ClusterDrainer, DeployRequest, Deployer, DrainRequest, Operations,
+        PortCall, PortRequest,
     },
 };
 
@@ -38,6 +39,19 @@ impl Port<BracketRequest> {
         Self {
             calls: port,
             call: Box::new(move |request| PortCall::Bracket {
+                by: by.clone(),
+                request,
+            }),
+        }
+    }
+}
+
+impl Port<DrainRequest> {
+    /// That of what drains a cluster.
+    pub(super) fn drain(by: ProviderName, port: Arc<dyn ClusterDrainer>) -> Self {
+        Self {
+            calls: port,
+            call: Box::new(move |request| PortCall::Drain {
                 by: by.clone(),
                 request,
             }),

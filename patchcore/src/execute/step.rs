@@ -3,7 +3,7 @@
 //! The axes of its matrix stand here and not beside the test, because only inside the crate the compiler forces a
 //! match over the ports' open enums to be complete: a new verb, answer or promise does not build until it has cells.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -11,20 +11,25 @@ use super::{
     bracket,
     doing::Doing,
     ensure::{self, Ask, Record},
-    kernel::{ComponentEvent, ComponentState, Effect, Input, OpResult, OpState, Step},
+    kernel::{
+        ComponentEvent, ComponentState, Effect, Input, OpResult, OpState, RollEffect, RollEvent,
+        RollInput, RollMoment, Step, Task,
+    },
     lock::Locker,
     port::Port,
+    rolling::{self, Rolling},
     supervise::Callers,
 };
 use crate::{
-    error::{Error, Result},
+    clock::SharedClock,
+    error::{Error, ErrorKind, Result},
     id::{ComponentId, OpKey, ProviderName},
     plan::Target,
     provider::{
-        Begun, Bracket, BracketCapabilities, BracketKind, BracketRequest, Change, Claim,
-        DeployRequest, Deployer, Guarantee, Handle, HealthProbe, Held, Holding, Located, Observed,
-        Op, OpContext, Operations, PerComponent, PortCall, Prepared, Progress, SubjectResult,
-        Taken, TargetLock, Undo,
+        Begun, Bracket, BracketCapabilities, BracketKind, BracketRequest, Claim, ClusterDrainer,
+        Deployer, Guarantee, Handle, HealthProbe, Held, Holding, Located, Observed, Op, OpContext,
+        Operations, PerComponent, PortCall, Prepared, Progress, SubjectResult, Taken, TargetLock,
+        Undo,
     },
 };
 
@@ -44,106 +49,9 @@ macro_rules! axis {
     };
 }
 
-axis! {
-    /// The verbs of every port that changes something.
-    Verb {
-        /// `Refresh`.
-        Refresh,
-        /// `Stage`.
-        Stage,
-        /// `Apply`.
-        Apply,
-        /// `Reboot`.
-        Reboot,
-        /// `RollBack`.
-        RollBack,
-        /// `Discard`.
-        Discard,
-        /// `Take` of the bracket port.
-        Take,
-        /// `GiveBack` of the bracket port.
-        GiveBack,
-    }
-}
+mod verb;
 
-/// Who serves the brackets of the matrix: another system than the tool of the components.
-pub const ALERTS: &str = "alerts";
-
-impl Verb {
-    /// The verb of a request.
-    #[must_use]
-    pub const fn of(request: &PortCall) -> Self {
-        match request {
-            PortCall::Deploy(request) => match request {
-                DeployRequest::Refresh { .. } => Self::Refresh,
-                DeployRequest::Stage { .. } => Self::Stage,
-                DeployRequest::Apply { .. } => Self::Apply,
-                DeployRequest::Reboot { .. } => Self::Reboot,
-                DeployRequest::RollBack { .. } => Self::RollBack,
-                DeployRequest::Discard { .. } => Self::Discard,
-            },
-            PortCall::Bracket { request, .. } => match request {
-                BracketRequest::Take { .. } => Self::Take,
-                BracketRequest::GiveBack { .. } => Self::GiveBack,
-            },
-        }
-    }
-
-    /// A request with this verb, for the component of the change; `staged` stands for what was taken too.
-    #[must_use]
-    pub fn request(self, change: Change, staged: OpKey) -> PortCall {
-        let components = vec![change.component.clone()];
-        let bracket = |request| PortCall::Bracket {
-            by: ProviderName::from(ALERTS),
-            request,
-        };
-        let kind = BracketKind::Silence;
-        let deploy = match self {
-            Self::Take => {
-                return bracket(BracketRequest::Take {
-                    components,
-                    kind,
-                    at_least: Duration::from_secs(2 * 3600),
-                });
-            }
-            Self::GiveBack => {
-                return bracket(BracketRequest::GiveBack {
-                    components,
-                    kind,
-                    taken: staged,
-                });
-            }
-            Self::Refresh => DeployRequest::Refresh { components },
-            Self::Stage => DeployRequest::Stage {
-                changes: vec![change],
-            },
-            Self::Apply => DeployRequest::Apply {
-                changes: vec![change],
-                staged,
-            },
-            Self::Reboot => DeployRequest::Reboot { components },
-            Self::RollBack => DeployRequest::RollBack {
-                changes: vec![change.reversed()],
-                staged,
-            },
-            Self::Discard => DeployRequest::Discard { components, staged },
-        };
-        deploy.into()
-    }
-
-    /// The step of a run that makes such a request. No step refreshes yet: it is tried where staging stands.
-    #[must_use]
-    pub const fn step(self) -> Step {
-        match self {
-            Self::Refresh | Self::Stage => Step::Stage,
-            Self::Apply => Step::Apply,
-            Self::Reboot => Step::Reboot,
-            Self::RollBack => Step::RollBack,
-            Self::Discard | Self::GiveBack => Step::GiveBack,
-            Self::Take => Step::Take,
-        }
-    }
-}
+pub use verb::{ALERTS, Made, Verb};
 
 /// What a target promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -432,7 +340,8 @@ impl Occasion {
     pub const fn of(request: &PortCall) -> Self {
         match request {
             PortCall::Bracket { .. } => Self::Taken,
-            PortCall::Deploy(_) => Self::Changing,
+            // Nothing is held around what drains a cluster yet.
+            PortCall::Deploy(_) | PortCall::Drain { .. } => Self::Changing,
         }
     }
 }
@@ -563,6 +472,8 @@ pub struct Ports {
     pub bracket: Arc<dyn Bracket>,
     /// Who is told when that is looked at.
     pub watch: Arc<dyn HeldWatch>,
+    /// Who drains every cluster.
+    pub drainer: Arc<dyn ClusterDrainer>,
     /// Who makes every check.
     pub probe: Arc<dyn HealthProbe>,
     /// The lock of the target, where that keeps one.
@@ -644,6 +555,10 @@ pub async fn ensure(
             };
             ensure::ensure(&Port::deploy(ports.deployer), &caller, &ctx, ask, &to).await
         }
+        PortCall::Drain { .. } => Err(Error::new(
+            ErrorKind::JournalDamaged,
+            "an operation of a component drains a cluster, which only a roll does",
+        )),
         PortCall::Bracket { by, request } => {
             let port = ports.bracket(occasion);
             let what = (step, key, request);
@@ -692,4 +607,62 @@ pub fn carry_out(
         }),
     };
     doing.run(effect, Told(to))
+}
+
+/// Where a test keeps what is recorded of a roll.
+#[async_trait]
+pub trait RollRecorder: Send + Sync {
+    /// Returns when the event is durable.
+    async fn record(&self, event: RollEvent) -> Result<()>;
+    /// Returns when it is sure that the run is still this incarnation's.
+    async fn may_begin(&self) -> Result<()>;
+}
+
+struct ToldOfRoll {
+    task: Task,
+    clock: SharedClock,
+    to: Arc<dyn RollRecorder>,
+}
+
+impl Record for ToldOfRoll {
+    async fn record(&self, event: ComponentEvent) -> Result<()> {
+        let event = rolling::of_roll(&self.task, event, self.clock.now())?;
+        self.to.record(event).await
+    }
+
+    async fn may_begin(&self) -> Result<()> {
+        self.to.may_begin().await
+    }
+
+    fn progress(&self, _: Progress) {}
+}
+
+/// What the driver does for an effect of a cluster's roll.
+///
+/// # Errors
+/// The recorder's.
+pub fn carry_out_roll(
+    effect: RollEffect,
+    task: Task,
+    moment: &RollMoment<'_>,
+    ports: Ports,
+    ctx: OpContext,
+    to: Arc<dyn RollRecorder>,
+) -> impl Future<Output = Result<RollInput>> + Send + use<> {
+    let by = moment.roll.by.clone();
+    let told = ToldOfRoll {
+        task: task.clone(),
+        clock: Arc::clone(ctx.clock()),
+        to,
+    };
+    let rolling = Rolling {
+        cluster: moment.cluster.clone(),
+        task,
+        drainer: Some(ports.drainer),
+        caller: Callers::Here.of(&by),
+        by,
+        ctx,
+        from: (effect == RollEffect::Plan).then(|| rolling::From::of(moment)),
+    };
+    rolling.run(effect, told)
 }

@@ -37,6 +37,10 @@ impl Story {
         self.components
             .iter()
             .flat_map(|(component, state)| owed(self, component, state, &times, now))
+            .chain(self.state.rolls.values().flat_map(|roll| {
+                let owed = roll.owed.iter();
+                owed.map(|owed| format!("{} · since {}", owed.what, times.at(owed.since)))
+            }))
             .collect()
     }
 
@@ -47,6 +51,10 @@ impl Story {
         self.components
             .iter()
             .flat_map(|(component, state)| waived(component, state, &times))
+            .chain(self.state.rolls.values().flat_map(|roll| {
+                let waived = roll.waived.iter();
+                waived.map(|w| format!("{} · waived by {}: {}", w.what, w.by, w.reason))
+            }))
             .collect()
     }
 

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     ask,
+    rolls::ClusterRoll,
     run::{Run, missing_tools},
 };
 use crate::{
@@ -142,6 +143,38 @@ impl Estate {
     /// in this journal: [`reopen`](Self::reopen) it), `JournalForeign`, and the journal's own.
     pub async fn run(&self, approved: ApprovedPlan, journal: &Journal) -> Result<Run> {
         let plan = approved.plan();
+        self.refuse_foreign(plan)?;
+        let tools = self.tools()?;
+        missing_tools(plan, &tools)?;
+        let rolls = Vec::new();
+        Run::start(approved, rolls, journal, Arc::clone(&self.clock), tools).await
+    }
+
+    /// Starts a run of an approved plan in which clusters are rolled: their hosts are emptied by checked rolls, patched
+    /// in maintenance mode, and taken back.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); `InvalidInput` also where a roll does not fit the plan: a host that it patches is not in
+    /// the plan, its hosts are of several rings, it may close more hosts than the ring lets go at once, or it was
+    /// checked against another cluster.
+    pub async fn run_rolling(
+        &self,
+        approved: ApprovedPlan,
+        rolls: impl IntoIterator<Item = ClusterRoll>,
+        journal: &Journal,
+    ) -> Result<Run> {
+        let plan = approved.plan();
+        self.refuse_foreign(plan)?;
+        let tools = self.tools()?;
+        missing_tools(plan, &tools)?;
+        let rolls: Vec<ClusterRoll> = rolls.into_iter().collect();
+        for roll in &rolls {
+            roll.fits(plan, &tools)?;
+        }
+        Run::start(approved, rolls, journal, Arc::clone(&self.clock), tools).await
+    }
+
+    fn refuse_foreign(&self, plan: &Plan) -> Result<()> {
         if plan.envelope.estate != self.name {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -156,9 +189,7 @@ impl Estate {
                 plan.envelope.estate, self.name
             )));
         }
-        let tools = self.tools()?;
-        missing_tools(plan, &tools)?;
-        Run::start(approved, journal, Arc::clone(&self.clock), tools).await
+        Ok(())
     }
 
     /// Goes on with the run that is open in a journal: what a crash left, or what was parked.
@@ -186,6 +217,11 @@ impl Estate {
             }
             if let Some(lock) = &ports.lock {
                 tools.locks.insert(info.name.clone(), Arc::clone(lock));
+            }
+            if let Some(drainer) = &ports.drainer {
+                tools
+                    .drainers
+                    .insert(info.name.clone(), Arc::clone(drainer));
             }
             if let Some(bracket) = &ports.bracket {
                 brackets.insert(info.name.clone(), Arc::clone(bracket));

@@ -3,8 +3,10 @@
 mod ask;
 mod estate;
 mod operator;
+mod rolls;
 mod run;
 
 pub use estate::{Estate, PlanRequest};
 pub use operator::{Answer, Operator, RunView, Said, operate};
+pub use rolls::ClusterRoll;
 pub use run::Run;

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Mutex, oneshot};
 
+use super::rolls::{self, ClusterRoll};
 use crate::{
     approve::ApprovedPlan,
     clock::{SharedClock, later},
@@ -41,6 +42,7 @@ impl Run {
     /// Starts a run of an approved plan.
     pub(crate) async fn start(
         approved: ApprovedPlan,
+        rolls: Vec<ClusterRoll>,
         journal: &Journal,
         clock: SharedClock,
         tools: Tools,
@@ -73,7 +75,19 @@ impl Run {
                 .map(|c| format!("{} ({})", c.approval.by, c.standing))
                 .collect(),
         };
-        let (kind, body) = kernel::stored(&started);
+        let rolls = rolls.into_iter().map(|roll| roll.planned(now));
+        let events = std::iter::once(started).chain(rolls);
+        let events = events.zip(1..).map(|(event, tseq)| {
+            let (kind, body) = kernel::stored(&event);
+            NewEvent {
+                stream: RUN_STREAM.to_owned(),
+                tseq,
+                at: now,
+                kind,
+                body,
+            }
+        });
+        let events = events.collect();
         let json = |e: serde_json::Error| {
             Error::new(
                 ErrorKind::InvalidInput,
@@ -92,13 +106,7 @@ impl Run {
             approvals: serde_json::to_value(approved.approvals()).map_err(json)?,
             plan_digest: plan.envelope.digest()?,
             at: approved.at(),
-            events: vec![NewEvent {
-                stream: RUN_STREAM.to_owned(),
-                tseq: 1,
-                at: now,
-                kind,
-                body,
-            }],
+            events,
         };
         let id = journal.start_run_of(text, new).await?;
         let driving = journal.drives(id)?;
@@ -120,6 +128,9 @@ impl Run {
         let mut story = Story::read(journal, id).await?;
         story.approved()?;
         missing_tools(&story.plan, &tools)?;
+        for (cluster, roll) in &story.state.rolls {
+            rolls::still_checked(cluster, roll, &tools)?;
+        }
         let before = story.seq;
         let taken = RunEvent::TakenOver {
             epoch: journal.epoch(),

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{BracketRequest, DeployRequest, PortRequest};
+use super::{BracketRequest, DeployRequest, DrainRequest, PortRequest};
 use crate::id::{ComponentId, ProviderName};
 
 /// A request to any port that changes something.
@@ -27,6 +27,13 @@ pub enum PortCall {
         /// What.
         request: BracketRequest,
     },
+    /// To what drains a cluster.
+    Drain {
+        /// Which.
+        by: ProviderName,
+        /// What.
+        request: DrainRequest,
+    },
 }
 
 impl PortCall {
@@ -36,6 +43,7 @@ impl PortCall {
         match self {
             Self::Deploy(_) => DeployRequest::PORT,
             Self::Bracket { .. } => BracketRequest::PORT,
+            Self::Drain { .. } => DrainRequest::PORT,
         }
     }
 
@@ -45,6 +53,7 @@ impl PortCall {
         match self {
             Self::Deploy(request) => request.verb(),
             Self::Bracket { request, .. } => request.verb(),
+            Self::Drain { request, .. } => request.verb(),
         }
     }
 
@@ -54,6 +63,7 @@ impl PortCall {
         match self {
             Self::Deploy(request) => request.subjects(),
             Self::Bracket { request, .. } => request.subjects(),
+            Self::Drain { request, .. } => request.subjects(),
         }
     }
 
@@ -62,7 +72,7 @@ impl PortCall {
     pub const fn by(&self) -> Option<&ProviderName> {
         match self {
             Self::Deploy(_) => None,
-            Self::Bracket { by, .. } => Some(by),
+            Self::Bracket { by, .. } | Self::Drain { by, .. } => Some(by),
         }
     }
 }
@@ -92,6 +102,12 @@ impl Serialize for PortCall {
                 request,
             }
             .serialize(serializer),
+            Self::Drain { by, request } => Named {
+                port: self.port(),
+                by,
+                request,
+            }
+            .serialize(serializer),
         }
     }
 }
@@ -113,7 +129,14 @@ impl<'de> Deserialize<'de> for PortCall {
                 by,
                 request: request(fields)?,
             }),
-            _ => Err(D::Error::unknown_variant(&port, &[BracketRequest::PORT])),
+            DrainRequest::PORT => Ok(Self::Drain {
+                by,
+                request: request(fields)?,
+            }),
+            _ => Err(D::Error::unknown_variant(
+                &port,
+                &[BracketRequest::PORT, DrainRequest::PORT],
+            )),
         }
     }
 }
@@ -171,7 +194,7 @@ mod tests {
             ),
             (
                 json!({ "port": "tide", "by": "sea", "verb": "turn" }),
-                "unknown variant `tide`, expected `bracket`",
+                "unknown variant `tide`, expected `bracket` or `drain`",
             ),
             (
                 json!({ "port": "bracket", "by": "a", "verb": "take", "components": [], "kind": "silence",

@@ -57,6 +57,9 @@ pub(crate) enum Class {
     /// The same when the change begins that it is held for.
     BeforeHeldStill,
     AfterHeldStill,
+    /// Before a cluster is read, and when the answer did not arrive.
+    BeforeView,
+    AfterView,
 }
 
 impl Class {
@@ -110,6 +113,9 @@ impl Class {
         Self::BeforeHeldStill,
         Self::AfterHeldStill,
     ];
+
+    /// The boundaries of looks at a cluster.
+    pub(crate) const OF_VIEWS: [Self; 2] = [Self::BeforeView, Self::AfterView];
 
     /// Before and after a look at what is held.
     pub(crate) const fn of_held(occasion: Occasion) -> (Self, Self) {

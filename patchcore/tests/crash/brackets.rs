@@ -165,8 +165,6 @@ pub(crate) struct HeldSaid {
 /// What is held around guests, beside what each guest says of itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Brackets {
-    /// The highest fence that was seen: it is another system than the guests.
-    pub(crate) fence: u64,
     /// How many must be held around a guest when it is changed.
     pub(crate) wanted: BTreeMap<ComponentId, usize>,
     pub(crate) fault: Option<(Occasion, HeldFault)>,
@@ -260,7 +258,7 @@ impl World {
     /// Whether something that must be held around a guest is not.
     pub(crate) fn is_bare(&self, on: &ComponentId) -> bool {
         let wanted = self.brackets.wanted.get(on).copied().unwrap_or_default();
-        self.guests[on].held.holds.len() < wanted
+        wanted > 0 && self.guests[on].held.holds.len() < wanted
     }
 
     fn held_said(&mut self, number: u64, occasion: Occasion, answer: HeldAnswer) {

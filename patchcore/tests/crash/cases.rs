@@ -13,10 +13,11 @@ use patchcore::{
         Tool, WayBack, WayBackKind,
     },
     execute::{
-        kernel::{Resolution, Step},
+        kernel::{Resolution, RollEvent, Step},
         step::{self, ALERTS, LockCall, Occasion, Promise, Verb},
     },
     id::{ComponentId, ProviderName},
+    plan::roll::Cluster,
     plan::{GroupFloor, PlanInput, PlannedBracket, PlannedCheck, RebootRule, Target, plan},
     policy::Calendar,
     provider::{BracketKind, Listing, ProbeKind},
@@ -24,8 +25,10 @@ use patchcore::{
 
 use super::{
     brackets::{HeldFault, Meddling},
+    cluster::{Drained, EIGHT, HOSTS, MOVES, PINNED, of_eight, of_two},
     locks::LockFault,
     micro::start,
+    rolling::planned,
     world::{Fault, NEW, OLD, PATCH, World},
 };
 
@@ -62,12 +65,16 @@ pub(crate) struct Case {
     /// What goes wrong with looks at what is held, and who else changes that.
     held_fault: Option<(Occasion, HeldFault)>,
     meddled: Option<(Meddling, Duration)>,
-    /// How long applying takes, where it is not the usual.
-    applying: Option<Duration>,
+    /// How long a verb takes, where it is not the usual.
+    slow: Option<(Verb, Duration)>,
     /// Before which steps somebody holds the run, of whom.
     pub(crate) pauses: Vec<(Step, Option<&'static str>)>,
     /// Whether the end must be as without the crash: not where a person had to decide more often.
     pub(crate) same_end: bool,
+    /// The cluster whose hosts they are, where one is rolled, and its roll.
+    pub(crate) rolls: Option<(Cluster, RollEvent)>,
+    /// Each so many of its points are hurt where not all are wanted; pairs of them only where that is every one.
+    pub(crate) every: usize,
 }
 
 impl Case {
@@ -89,9 +96,11 @@ impl Case {
             rival_dies: false,
             held_fault: None,
             meddled: None,
-            applying: None,
+            slow: None,
             pauses: Vec::new(),
             same_end: true,
+            rolls: None,
+            every: 1,
         }
     }
 
@@ -130,6 +139,26 @@ impl Case {
             down_already: Vec::new(),
         });
         self
+    }
+
+    /// Two hosts of a cluster that is rolled.
+    fn rolled(name: &'static str, promise: Promise) -> Self {
+        let mut case = Self::new(name, &HOSTS, promise).at_once(1);
+        let cluster = of_two();
+        let planned = planned(&cluster, start());
+        case.rolls = Some((cluster, planned));
+        case
+    }
+
+    /// Eight of them, with two machines that are shut down.
+    fn rolled_eight(name: &'static str) -> Self {
+        let mut case = Self::new(name, &EIGHT, Promise::Keyed).at_once(2);
+        let cluster = of_eight();
+        let planned = planned(&cluster, start());
+        case.rolls = Some((cluster, planned));
+        // A prime, so that points of every kind are met.
+        case.every = 31;
+        case
     }
 
     fn locked(mut self) -> Self {
@@ -196,6 +225,12 @@ impl Case {
         self
     }
 
+    /// A person lets it go on.
+    fn lifted(mut self) -> Self {
+        self.lifts = true;
+        self
+    }
+
     /// After a crash what happens to it may come earlier on its way.
     fn ends_otherwise(mut self) -> Self {
         self.same_end = false;
@@ -224,6 +259,9 @@ impl Case {
         world.script.rival_until = (!self.rival.is_zero()).then(|| now + self.rival);
         world.script.rival_dies = self.rival_dies;
         world.brackets.fault = self.held_fault;
+        if let Some((cluster, _)) = &self.rolls {
+            world.cluster = Drained::of(cluster);
+        }
         for target in &self.plan.envelope.targets {
             let component = &target.component;
             let wanted = target.around.len();
@@ -231,8 +269,7 @@ impl Case {
             let meddles = self.meddled.map(|how| (component.clone(), how));
             world.brackets.meddles.extend(meddles);
         }
-        let applying = self.applying.map(|takes| (Verb::Apply, takes));
-        world.script.takes_of = applying.into_iter().collect();
+        world.script.takes_of = self.slow.into_iter().collect();
         for (guest, verb, fault) in &self.faults {
             let faults = &mut world.script.faults;
             let of_verb = faults
@@ -327,6 +364,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 .resolved(how),
         );
     }
+    cases.extend(of_rolls());
     cases
 }
 
@@ -334,16 +372,16 @@ pub(crate) fn cases() -> Vec<Case> {
 fn of_locks() -> Vec<Case> {
     let case = |name| Case::new(name, &["b"], Promise::Keyed).locked();
     let mut slow = case("locked, and applying takes twenty minutes");
-    slow.applying = Some(Duration::from_secs(20 * 60));
+    slow.slow = Some((Verb::Apply, Duration::from_secs(20 * 60)));
     let mut lapses = case("locked, and somebody else died with it").rival(1);
     lapses.rival_dies = true;
     let mut slow_fails = case("locked, slow, and taking it again fails once")
         .lock_fails(LockCall::Renew, LockFault::FailsOnce);
-    slow_fails.applying = slow.applying;
+    slow_fails.slow = slow.slow;
     let mut slow_refused = case("locked, slow, and taking it again fails")
         .lock_fails(LockCall::Renew, LockFault::Fails)
         .resolved(Resolution::Retry);
-    slow_refused.applying = slow.applying;
+    slow_refused.slow = slow.slow;
     vec![
         Case::new("locked", &["a", "b"], Promise::Keyed).locked(),
         Case::new("locked, by state", &["b"], Promise::StateOnly).locked(),
@@ -365,6 +403,29 @@ fn of_locks() -> Vec<Case> {
         case("locked, and giving it back fails").lock_fails(LockCall::GiveBack, LockFault::Fails),
         case("locked, and giving it back is never answered")
             .lock_fails(LockCall::GiveBack, LockFault::NeverOnce),
+    ]
+}
+
+/// Clusters that are rolled.
+fn of_rolls() -> Vec<Case> {
+    let case = |name| Case::rolled(name, Promise::Keyed);
+    let mut slow = Case::rolled("a roll, and moving takes ten minutes", Promise::Locatable);
+    slow.slow = Some((Verb::Migrate, Duration::from_secs(10 * 60)));
+    vec![
+        case("a roll, with keys"),
+        Case::rolled("a roll, searched for", Promise::Locatable),
+        slow,
+        Case::rolled("a roll, by state", Promise::StateOnly),
+        case("a roll, and a move fails").fault(MOVES, Verb::Migrate, Fault::Fails),
+        case("a roll, and shutting down fails").fault(PINNED, Verb::ShutDown, Fault::Fails),
+        case("a roll, and starting fails").fault(PINNED, Verb::Start, Fault::Fails),
+        case("a roll, and a host does not close").fault("a", Verb::EnterMaintenance, Fault::Fails),
+        case("a roll, and a host does not open").fault("b", Verb::ExitMaintenance, Fault::Fails),
+        case("a roll, and the patch fails").fault("b", Verb::Apply, Fault::Fails),
+        case("a roll, and nobody can say whether it moved")
+            .fault(MOVES, Verb::Migrate, Fault::LeftOut)
+            .lifted(),
+        Case::rolled_eight("a roll of eight hosts, two of whose machines are shut down"),
     ]
 }
 

@@ -8,11 +8,12 @@ use std::{
 
 use patchcore::{
     execute::{
-        kernel::{Components, OpResult, Phase, RunState, Step},
+        kernel::{Components, OpResult, Phase, RollState, RunState, Step},
         step::{Answer, Promise, Verb},
     },
     id::{ComponentId, OpKey},
-    plan::Envelope,
+    plan::{Envelope, roll::Action},
+    provider::PortCall,
 };
 
 use super::{
@@ -70,6 +71,12 @@ pub(crate) enum Invariant {
     SameEnd,
     /// A patch that nobody tried is not denied.
     DeniedOnlyIfTried,
+    /// No machine runs on a host that is closed or worked on, and none moves to one.
+    MachinesSafe,
+    /// At the end every machine runs.
+    MachinesOn,
+    /// No machine is moved more often than it was planned.
+    MovedAsPlanned,
     /// The chain of the journal is whole, whatever its disk did.
     JournalIntact,
 }
@@ -324,7 +331,7 @@ pub(crate) fn explained(world: &World, told: &Told<'_>, to: &mut Verdict) {
             format!("{component} has {held:?} in {:?}", state.phase)
         });
         for job in world.jobs.iter().filter(|j| !j.over) {
-            if job.subject != *component {
+            if job.subject != *component || matches!(job.request, PortCall::Drain { .. }) {
                 continue;
             }
             let known = state.op.as_ref().is_some_and(|op| op.key == job.key);
@@ -336,6 +343,81 @@ pub(crate) fn explained(world: &World, told: &Told<'_>, to: &mut Verdict) {
         let ours = state.phase.holds_slot() || guest.by_itself;
         to.must(!out || ours, Invariant::LedgerExplains, || {
             format!("{component} is out of service in {:?}", state.phase)
+        });
+    }
+}
+
+/// What the cluster holds beside what its roll tells, at one moment.
+pub(crate) fn drained(world: &World, roll: &RollState, to: &mut Verdict) {
+    let cluster = &world.cluster;
+    let stopped = cluster.machines.iter();
+    let taken = cluster
+        .held
+        .iter()
+        .map(|(setting, key)| (setting.slug().to_owned(), key))
+        .chain(
+            cluster
+                .closed
+                .iter()
+                .map(|(host, key)| (host.to_string(), key)),
+        )
+        .chain(stopped.filter_map(|(vm, m)| Some((vm.to_string(), m.stopped_by.as_ref()?))));
+    // What somebody with a copy of the journal took is theirs to give back.
+    let copied = |key: &OpKey| {
+        let mut log = world.log.iter();
+        log.any(|call| call.who == Who::Copy && call.key == *key)
+    };
+    for (what, key) in taken.filter(|(_, key)| !copied(key)) {
+        let owed = roll.owed.iter().any(|owed| owed.taken_by == *key);
+        to.must(owed, Invariant::LedgerExplains, || {
+            format!("{key} took {what}, and nobody owes it: {:?}", roll.phase)
+        });
+    }
+    let wrong = cluster.wrong.first();
+    to.must(wrong.is_none(), Invariant::MachinesSafe, || {
+        wrong.cloned().unwrap_or_default()
+    });
+    for (vm, machine) in &cluster.machines {
+        let mut steps = roll.roll.steps.iter();
+        let moves = |action: &Action| matches!(action, Action::Migrate { vm: v, .. } if v == vm);
+        let planned = steps.by_ref().filter(|step| moves(&step.action)).count();
+        let moved = machine.moved_by.len();
+        to.must(
+            roll.plans > 1 || moved <= planned,
+            Invariant::MovedAsPlanned,
+            || format!("{vm} was moved {moved} times: {:?}", machine.moved_by),
+        );
+    }
+}
+
+/// Nothing is at work on a cluster that its roll does not know of.
+pub(crate) fn known(world: &World, roll: &RollState, to: &mut Verdict) {
+    for job in world.jobs.iter().filter(|job| !job.over) {
+        if matches!(job.request, PortCall::Drain { .. }) {
+            let known = roll.ops.values().any(|op| op.key == job.key);
+            to.must(known, Invariant::LedgerExplains, || {
+                format!("{} is at work, and the roll does not know of it", job.key)
+            });
+        }
+    }
+}
+
+/// What must hold when a run with a roll has ended.
+pub(crate) fn rolled(world: &World, roll: &RollState, to: &mut Verdict) {
+    let cluster = &world.cluster;
+    to.must(roll.owed.is_empty(), Invariant::NothingLeft, || {
+        format!("the roll owes {:?}", roll.owed)
+    });
+    let (held, closed) = (&cluster.held, &cluster.closed);
+    to.must(
+        held.is_empty() && closed.is_empty(),
+        Invariant::NothingLeft,
+        || format!("at the end {held:?} are held and {closed:?} in maintenance mode"),
+    );
+    for (vm, machine) in &cluster.machines {
+        let by = &machine.stopped_by;
+        to.must(by.is_none(), Invariant::MachinesOn, || {
+            format!("{vm} does not run: {by:?}")
         });
     }
 }
@@ -461,5 +543,6 @@ pub(crate) fn end(world: &World, components: &Components) -> Vec<String> {
             let phase = components[c].phase;
             format!("{c} at {} after {} boots: {phase:?}", g.version, g.boot)
         })
+        .chain(world.cluster.end())
         .collect()
 }

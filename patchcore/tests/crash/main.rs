@@ -6,16 +6,21 @@
 //! plants a fault.
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     reason = "a test says what went wrong by panicking"
 )]
 
+mod answers;
 mod axes;
+mod book;
 mod brackets;
 mod cases;
+mod cluster;
 mod driver;
 mod judge;
 mod locks;
 mod micro;
+mod rolling;
 mod rules;
 mod stepper;
 mod sweep;
@@ -38,8 +43,12 @@ const SEEDS_IN_FULL: u64 = 6000;
 /// So many are given a mutant before it counts as not caught by seeds.
 const SEEDS_OF_A_MUTANT: u64 = 120;
 
+/// Cases, and how each ends where it is not hurt.
+type Cases = (Vec<cases::Case>, Vec<Vec<String>>);
+
 fn main() -> ExitCode {
     driver::keep_planted_panics_quiet();
+    rolling::find_due();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let full = words.iter().any(|word| word == "--full");
     let number_after = |what: &str| {
@@ -80,13 +89,21 @@ fn main() -> ExitCode {
     }
     let seen = sweep(&cases, &ends, depth);
     let mut caught = Vec::new();
+    // What stands where clusters are rolled is looked for there, and everything else where they are not.
+    let with_ends = cases::cases().into_iter().zip(ends.clone());
+    let (rolls, others): (Vec<_>, Vec<_>) = with_ends.partition(|(case, _)| case.rolls.is_some());
+    let (rolls, others): (Cases, Cases) = (rolls.into_iter().unzip(), others.into_iter().unzip());
     for mutant in Mutant::ALL {
         plant(Some(mutant));
         let depth = Depth {
             full: false,
             to_the_first: true,
         };
-        let sweep = sweep(&cases, &ends, depth);
+        let (cases, ends) = match mutant.is_of_rolls() {
+            true => &rolls,
+            false => &others,
+        };
+        let sweep = sweep(cases, ends, depth);
         let by = sweep.violations.into_iter().next();
         caught.push(Caught {
             mutant,
@@ -154,7 +171,12 @@ fn only_seeds(number: u64) -> ExitCode {
 fn by_seeds() -> Vec<CaughtBySeeds> {
     let by_seeds = Mutant::ALL.map(|mutant| {
         plant(Some(mutant));
-        let tried = seeds(0, SEEDS_OF_A_MUTANT, true);
+        // No seed rolls a cluster.
+        let seeds_of_it = match mutant.is_of_rolls() {
+            true => 0,
+            false => SEEDS_OF_A_MUTANT,
+        };
+        let tried = seeds(0, seeds_of_it, true);
         let by = tried.violations.into_iter().next();
         CaughtBySeeds {
             by: by.map(|(invariant, (_, seed, _))| (invariant, seed)),

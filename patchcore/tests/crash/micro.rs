@@ -13,8 +13,10 @@ use patchcore::{
     Error, ErrorKind, Result, Timestamp,
     estate::{Patch, PatchClass},
     execute::{
-        kernel::{ComponentEvent, ComponentState, OpResult, Phase},
-        step::{self, Answer, Asked, Promise, Recorder, Verb},
+        kernel::{
+            ComponentEvent, ComponentState, OpResult, Phase, RollEffect, RollEvent, RollInput, Step,
+        },
+        step::{self, Answer, Asked, Made, Promise, Recorder, RollRecorder, Verb},
     },
     id::{ComponentId, OpKey},
     provider::{BracketKind, Change, PortCall},
@@ -22,20 +24,33 @@ use patchcore::{
 
 use super::{
     axes::{Cell, Class, Life},
+    brackets::Asks as _,
+    cluster::HOSTS,
     judge::{self, Invariant, Truth, Verdict, Violation},
+    rolling::{Rolled, due, is_of_roll},
     stepper::{
-        At, Bench, FOREVER, Incarnation, Port, Stop, context, poll_once, ports, recorded, word,
+        At, Bench, FOREVER, Incarnation, Port, Stop, context, points_of, points_of_roll, poll_once,
+        ports, recorded, word,
     },
     world::{Locating, NEW, OLD, Observing, PATCH, World},
 };
 
 const GUEST: &str = "g-1";
 
+/// Whose operation it is.
+#[derive(Debug)]
+enum Whose {
+    /// A component's, in this step.
+    Component(Step, Box<ComponentState>),
+    /// A cluster's roll's.
+    Roll(Box<Rolled>),
+}
+
 /// The journal as far as one operation needs one.
 #[derive(Debug)]
 struct Journal {
     epoch: u64,
-    state: ComponentState,
+    whose: Whose,
     outcome: Option<OpResult>,
 }
 
@@ -44,24 +59,55 @@ struct Pen {
     journal: Arc<Mutex<Journal>>,
 }
 
+impl Pen {
+    fn commit(&self, evolve: impl FnOnce(&mut Whose, Timestamp)) -> Result<()> {
+        let mut journal = self.journal.lock().expect("one thread");
+        if self.of.number < journal.epoch {
+            return Err(fenced());
+        }
+        evolve(&mut journal.whose, context(&self.of).now());
+        Ok(())
+    }
+
+    fn may_begin(&self) -> Result<()> {
+        let newest = self.journal.lock().expect("one thread").epoch;
+        (newest == self.of.number).then_some(()).ok_or_else(fenced)
+    }
+}
+
 #[async_trait]
 impl Recorder for Pen {
     async fn record(&self, event: ComponentEvent) -> Result<()> {
-        recorded(&self.of, &event, || {
-            let mut journal = self.journal.lock().expect("one thread");
-            if self.of.number < journal.epoch {
-                return Err(fenced());
-            }
-            let at = context(&self.of).now();
-            journal.state.evolve(&event, at);
-            Ok(())
+        recorded(&self.of, points_of(&event), || {
+            self.commit(|whose, at| {
+                if let Whose::Component(_, state) = whose {
+                    state.evolve(&event, at);
+                }
+            })
         })
         .await
     }
 
     async fn may_begin(&self) -> Result<()> {
-        let newest = self.journal.lock().expect("one thread").epoch;
-        (newest == self.of.number).then_some(()).ok_or_else(fenced)
+        Self::may_begin(self)
+    }
+}
+
+#[async_trait]
+impl RollRecorder for Pen {
+    async fn record(&self, event: RollEvent) -> Result<()> {
+        recorded(&self.of, points_of_roll(&event), || {
+            self.commit(|whose, _| {
+                if let Whose::Roll(rolled) = whose {
+                    rolled.roll.evolve(&event);
+                }
+            })
+        })
+        .await
+    }
+
+    async fn may_begin(&self) -> Result<()> {
+        Self::may_begin(self)
     }
 }
 
@@ -93,9 +139,11 @@ pub(crate) struct Tried {
     pub(crate) violations: Vec<Violation>,
 }
 
+type Flight = Pin<Box<dyn Future<Output = Result<OpResult>> + Send>>;
+
 struct Running {
     of: Arc<Incarnation>,
-    future: Option<Pin<Box<dyn Future<Output = Result<OpResult>> + Send>>>,
+    future: Option<Flight>,
     said: Option<(OpResult, Truth)>,
 }
 
@@ -108,16 +156,26 @@ struct Trial {
     verdict: Verdict,
 }
 
-/// Tries a cell until it is hit, and goes deeper from there.
-pub(crate) fn try_cell(cell: Cell, thorough: bool) -> Tried {
+/// Tries a cell until it is hit, and goes deeper from there. One that cannot be hit is tried less, where the verb is one
+/// of many that only differ by what they change, unless it is to be thorough.
+pub(crate) fn try_cell(cell: Cell, is_possible: bool, thorough: bool) -> Tried {
     let mut tried = Tried::default();
+    let briefly = !thorough && is_of_roll(cell.verb);
+    let wakes: &[usize] = match briefly {
+        true => &[0, 4, usize::MAX],
+        false => &[0, 2, 4, 6, 9, usize::MAX],
+    };
     let durations = [60_000, 20 * 60_000, 500, 0].map(Duration::from_millis);
     let away = match cell.kept.forgotten {
         true => &[90_000][..],
         // Before and after a search would show it.
         false => &[120, 420],
     };
-    'variants: for copied in [false, true] {
+    let (copies, away) = match briefly && !is_possible {
+        true => (&[false][..], &away[..1]),
+        false => (&[false, true][..], away),
+    };
+    'variants: for &copied in copies {
         let times = away.iter().flat_map(|a| durations.map(|takes| (*a, takes)));
         for (away, takes) in times {
             let variant = Variant {
@@ -142,7 +200,7 @@ pub(crate) fn try_cell(cell: Cell, thorough: bool) -> Tried {
                     }
                 }
                 Life::BesideZombie => {
-                    for wakes_after in [0, 2, 4, 6, 9, usize::MAX] {
+                    for &wakes_after in wakes {
                         for checks_fences in [true, false] {
                             let variant = Variant {
                                 wakes_after,
@@ -180,26 +238,37 @@ pub(crate) fn start() -> Timestamp {
 
 impl Trial {
     fn new(cell: Cell, variant: Variant) -> Self {
-        let mut world = World::new(start(), &[GUEST], cell.kept.promise);
+        let promise = cell.kept.promise;
         let staged = OpKey::from("j/1/g-1/stage/1".to_owned());
-        let guest = world.guests.get_mut(GUEST).expect("it is there");
-        if matches!(cell.verb, Verb::Apply | Verb::RollBack | Verb::Discard) {
-            guest.kept.insert(staged.clone());
-        }
-        if cell.verb == Verb::GiveBack {
-            guest.held.take(staged.clone(), BracketKind::Silence, None);
-        }
-        if cell.verb == Verb::RollBack {
-            guest.version = NEW.to_owned();
-        }
-        world.checks_fences = variant.checks_fences;
         let change = Patch::new(PATCH, Some(OLD.into()), NEW, PatchClass::Security).change();
-        let state = ComponentState {
-            phase: Phase::Doing(cell.verb.step()),
-            ..ComponentState::default()
+        let change = Change::new(GUEST, vec![change]);
+        let (mut world, whose, key, request) = match cell.verb.made(change, staged.clone()) {
+            Made::InStep(step, request) => {
+                let state = ComponentState {
+                    phase: Phase::Doing(step),
+                    ..ComponentState::default()
+                };
+                let key = OpKey::from(format!("j/1/g-1/{}/1", word(cell.verb)));
+                let whose = Whose::Component(step, Box::new(state));
+                (of_guest(cell.verb, promise, staged), whose, key, request)
+            }
+            Made::InRoll => {
+                let due = due(cell.verb, promise);
+                let (key, request) = match due.rolled.due(cell.verb, due.now) {
+                    Some((_, RollEffect::Ensure { key, request, .. })) => (key, request.call()),
+                    other => panic!("it was due when it was found: {other:?}"),
+                };
+                let mut world = World::new(due.now, &HOSTS, promise);
+                world.cluster = due.cluster.clone();
+                (
+                    world,
+                    Whose::Roll(Box::new(due.rolled.clone())),
+                    key,
+                    request,
+                )
+            }
         };
-        let key = OpKey::from(format!("j/1/g-1/{}/1", word(cell.verb)));
-        let request = cell.verb.request(Change::new(GUEST, vec![change]), staged);
+        world.checks_fences = variant.checks_fences;
         script(cell, variant, &mut world);
         world.script.copied = variant.copied.then(|| (key.clone(), request.clone()));
         Self {
@@ -207,7 +276,7 @@ impl Trial {
             bench: Bench::new(world),
             journal: Arc::new(Mutex::new(Journal {
                 epoch: 0,
-                state,
+                whose,
                 outcome: None,
             })),
             key,
@@ -276,23 +345,36 @@ impl Trial {
         let of = self.bench.incarnation(stop, at);
         let mut journal = self.journal.lock().expect("one thread");
         journal.epoch = of.number;
-        let asked = Asked {
-            step: self.cell.verb.step(),
-            key: self.key.clone(),
-            subject: ComponentId::from(GUEST),
-            request: self.request.clone(),
-            journaled: journal.state.op.clone(),
-        };
-        let pen = Pen {
+        let pen = Arc::new(Pen {
             of: Arc::clone(&of),
             journal: Arc::clone(&self.journal),
+        });
+        let future = match &journal.whose {
+            Whose::Component(step, state) => {
+                let asked = Asked {
+                    step: *step,
+                    key: self.key.clone(),
+                    subject: ComponentId::from(GUEST),
+                    request: self.request.clone(),
+                    journaled: state.op.clone(),
+                };
+                let ports = ports(&Arc::new(Port(Arc::clone(&of))), None);
+                Some(Box::pin(step::ensure(ports, context(&of), asked, pen)) as Flight)
+            }
+            // What is in flight for it now, as its kernel says it.
+            Whose::Roll(rolled) => rolled.due(self.cell.verb, self.bench.now()).map(|due| {
+                let flight = rolled.carried_out(&of, due, pen);
+                Box::pin(async move {
+                    match flight.await? {
+                        RollInput::Operation(_, result) => Ok(result),
+                        other => panic!("an operation came to {other:?}"),
+                    }
+                }) as Flight
+            }),
         };
-        let port = Arc::new(Port(Arc::clone(&of)));
-        let ports = ports(&port, None);
-        let future = Box::pin(step::ensure(ports, context(&of), asked, Arc::new(pen)));
         Running {
             of,
-            future: Some(future),
+            future,
             said: None,
         }
     }
@@ -349,6 +431,13 @@ impl Trial {
             // What a zombie says is not written any more.
             if journal.epoch == life.of.number {
                 journal.outcome = Some(outcome.clone());
+                if let Whose::Roll(rolled) = &mut journal.whose {
+                    let now = self.bench.now();
+                    let due = rolled.due(self.cell.verb, now);
+                    if let Some((task, _)) = due {
+                        rolled.hears(RollInput::Operation(task, outcome.clone()), now);
+                    }
+                }
                 life.said = Some((outcome.clone(), truth));
             }
             drop(journal);
@@ -363,12 +452,38 @@ impl Trial {
         let forgets = self.cell.kept.forgotten;
         judge::operations(&world, |_| promise, forgets, &mut self.verdict);
         judge::handle(&self.cell, &world, &mut self.verdict);
+        let journal = self.journal.lock().expect("one thread");
+        // What a target that lies says is over may be at work, and its loan off the ledger by then.
+        let lied = self.cell.answer == Answer::DoneEarly && promise != Promise::StateOnly;
+        if let Whose::Roll(rolled) = &journal.whose
+            && !lied
+        {
+            judge::drained(&world, &rolled.roll, &mut self.verdict);
+        }
+        drop(journal);
         for life in lives {
             if let Some((result, truth)) = &life.said {
                 judge::result(&self.cell, &world, result, *truth, &mut self.verdict);
             }
         }
     }
+}
+
+/// A world with one guest, of which a verb can be asked.
+fn of_guest(verb: Verb, promise: Promise, staged: OpKey) -> World {
+    let mut world = World::new(start(), &[GUEST], promise);
+    let guest = world.guests.get_mut(GUEST).expect("it is there");
+    match verb {
+        Verb::Apply | Verb::RollBack | Verb::Discard => {
+            guest.kept.insert(staged);
+        }
+        Verb::GiveBack => guest.held.take(staged, BracketKind::Silence, None),
+        _ => {}
+    }
+    if verb == Verb::RollBack {
+        guest.version = NEW.to_owned();
+    }
+    world
 }
 
 /// What makes the world answer as the cell wants it.

@@ -70,7 +70,17 @@ pub(crate) const IMPOSSIBLE: &[Rule] = &[
                 && c.kept.promise != Promise::StateOnly
                 && matches!(
                     c.verb,
-                    Verb::Apply | Verb::RollBack | Verb::Discard | Verb::GiveBack
+                    Verb::Apply
+                        | Verb::RollBack
+                        | Verb::Discard
+                        | Verb::GiveBack
+                        | Verb::HoldSetting
+                        | Verb::RestoreSetting
+                        | Verb::Migrate
+                        | Verb::ShutDown
+                        | Verb::Start
+                        | Verb::EnterMaintenance
+                        | Verb::ExitMaintenance
                 )
         },
     },

@@ -17,7 +17,10 @@ use patchcore::{
     Error, ErrorKind, Result, Timestamp,
     clock::{AtWork, Clock},
     estate::Scan,
-    execute::step::{Answer, LockAnswer, LockCall, LockWatch, Locked, Ports, Verb},
+    execute::{
+        kernel::{ComponentEvent, RollEvent},
+        step::{Answer, LockAnswer, LockCall, LockWatch, Locked, Ports, Verb},
+    },
     id::ComponentId,
     provider::{
         Begun, CancelToken, Claim, Deployer, DeployerCapabilities, Guarantee, Handle, HealthProbe,
@@ -350,6 +353,7 @@ pub(crate) fn ports(port: &Arc<Port>, lock: Option<Locked>) -> Ports {
         deployer: Arc::clone(port) as _,
         bracket: Arc::clone(port) as _,
         watch: Arc::clone(port) as _,
+        drainer: Arc::clone(port) as _,
         probe: Arc::clone(port) as _,
         lock,
     }
@@ -551,18 +555,29 @@ impl LockWatch for Port {
     }
 }
 
+/// The points around the commit of what a component decides.
+pub(crate) const fn points_of(event: &ComponentEvent) -> (Class, Class) {
+    match event {
+        ComponentEvent::Begun { .. } => (Class::HandleLost, Class::BegunDurable),
+        ComponentEvent::Locked { .. } => (Class::LockedLost, Class::LockedDurable),
+        _ => (Class::IntentLost, Class::IntentDurable),
+    }
+}
+
+/// The same of what a roll decides.
+pub(crate) const fn points_of_roll(event: &RollEvent) -> (Class, Class) {
+    match event {
+        RollEvent::Begun { .. } => (Class::HandleLost, Class::BegunDurable),
+        _ => (Class::IntentLost, Class::IntentDurable),
+    }
+}
+
 /// The points of recording an event, around the commit itself.
 pub(crate) async fn recorded(
     of: &Incarnation,
-    event: &patchcore::execute::kernel::ComponentEvent,
+    (before, after): (Class, Class),
     commit: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    use patchcore::execute::kernel::ComponentEvent as E;
-    let (before, after) = match event {
-        E::Begun { .. } => (Class::HandleLost, Class::BegunDurable),
-        E::Locked { .. } => (Class::LockedLost, Class::LockedDurable),
-        _ => (Class::IntentLost, Class::IntentDurable),
-    };
     let broken = |_| Error::new(ErrorKind::Io, "the journal failed here");
     of.pass(before).await.map_err(broken)?;
     commit()?;
@@ -580,6 +595,13 @@ pub(crate) const fn word(verb: Verb) -> &'static str {
         Verb::Discard => "discard",
         Verb::Take => "take",
         Verb::GiveBack => "give-back",
+        Verb::HoldSetting => "hold-setting",
+        Verb::RestoreSetting => "restore-setting",
+        Verb::Migrate => "migrate",
+        Verb::ShutDown => "shut-down",
+        Verb::Start => "start",
+        Verb::EnterMaintenance => "enter-maintenance",
+        Verb::ExitMaintenance => "exit-maintenance",
     }
 }
 

@@ -138,12 +138,13 @@ pub(crate) fn sweep(cases: &[Case], ends: &[Vec<String>], depth: Depth) -> Sweep
         return sweep;
     }
     for cell in cells() {
-        let tried = micro::try_cell(cell, depth.full);
+        let rule = rules::rule(&cell);
+        let tried = micro::try_cell(cell, rule.is_none(), depth.full);
         let row = sweep.rows.entry(cell.class).or_default();
         row.cells += 1;
         row.runs += tried.runs;
         sweep.runs += tried.runs;
-        match (tried.hit, rules::rule(&cell)) {
+        match (tried.hit, rule) {
             (true, None) => row.hit += 1,
             (false, Some(rule)) => {
                 row.explained += 1;
@@ -172,7 +173,8 @@ fn of_case(case: &Case, end: &[String], depth: Depth, sweep: &mut Sweep) {
     sweep.runs += 1;
     sweep.take(named(case, Hurt::NOT, plain.verdict.0));
     let mut states = BTreeSet::new();
-    for n in 0..points {
+    let every = if depth.full { 1 } else { case.every };
+    for n in (0..points).step_by(every) {
         for wakes_after in [None, Some(0), Some(7), Some(usize::MAX)] {
             let hurt = Hurt {
                 first: At::Nth(n),
@@ -194,7 +196,7 @@ fn of_case(case: &Case, end: &[String], depth: Depth, sweep: &mut Sweep) {
             if sweep.done(depth) {
                 return;
             }
-            if !depth.full || wakes_after.is_some() {
+            if !depth.full || wakes_after.is_some() || case.every > 1 {
                 continue;
             }
             // Two crashes that leave the same world and the same journal behind go on in the same way.

@@ -43,7 +43,8 @@ impl Told {
             .into_iter()
             .chain(Class::OF_RUNS)
             .chain(Class::OF_LOCKS)
-            .chain(Class::OF_LOOKS);
+            .chain(Class::OF_LOOKS)
+            .chain(Class::OF_VIEWS);
         all.filter(|class| !self.seen.classes.contains(class))
             .collect()
     }

@@ -4,20 +4,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     task::Poll,
     time::Duration,
 };
 
-use async_trait::async_trait;
 use patchcore::{
     Result, Timestamp,
     execute::{
         kernel::{
-            self, Command, ComponentEvent, ComponentState, Components, Effect, Event, Input, Phase,
-            Resolution, RunState, RunStatus, Step,
+            self, Command, ComponentEvent, Effect, Event, Index, Input, Moment, Phase, Resolution,
+            RollInput, RunStatus, Step, Task,
         },
-        step::{self, Locked, Recorder, WatchedLock},
+        step::{self, Locked, WatchedLock},
     },
     id::{ComponentId, PersonId, RunId},
     provider::Claim,
@@ -25,108 +24,30 @@ use patchcore::{
 
 use super::{
     axes::Class,
+    book::{Book, Journal, Pen, RollPen, Story, lock, of_roll},
     brackets::HeldSaid,
     cases::Case,
+    cluster::CLUSTER,
     judge::{self, Invariant, Told, Verdict},
     locks::LockSaid,
-    micro::{fenced, start},
-    stepper::{At, Bench, FOREVER, Incarnation, Port, Stop, context, poll_once, ports, recorded},
+    micro::start,
+    stepper::{At, Bench, FOREVER, Port, Stop, context, poll_once, ports},
 };
 
-/// One decision in the journal.
-type Entry = (Option<ComponentId>, Event, Timestamp);
-
-/// The journal: what is durable, and who may write.
-#[derive(Debug, Default)]
-pub(crate) struct Journal {
-    epoch: u64,
-    entries: Vec<Entry>,
+/// What has something on its way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Flying {
+    Component(ComponentId),
+    Roll(Task),
 }
 
-/// The run as one process knows it.
-#[derive(Debug, Clone)]
-pub(crate) struct Story {
-    pub(crate) run: RunState,
-    pub(crate) components: Components,
+/// What it came to.
+enum Landed {
+    Component(Option<Input>),
+    Roll(Box<RollInput>),
 }
 
-impl Story {
-    fn empty(case: &Case) -> Self {
-        let targets = case.plan.envelope.targets.iter();
-        Self {
-            run: RunState::default(),
-            components: targets
-                .map(|t| (t.component.clone(), ComponentState::default()))
-                .collect(),
-        }
-    }
-
-    fn evolve(&mut self, (component, event, at): &Entry) {
-        match (event, component) {
-            (Event::Run(event), _) => self.run.evolve(event),
-            (Event::Component(event), Some(component)) => self
-                .components
-                .get_mut(component)
-                .expect("it is in the plan")
-                .evolve(event, *at),
-            _ => {}
-        }
-    }
-}
-
-/// Journal and story of one process.
-#[derive(Debug, Clone)]
-struct Book {
-    of: Arc<Incarnation>,
-    journal: Arc<Mutex<Journal>>,
-    story: Arc<Mutex<Story>>,
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().expect("one thread")
-}
-
-impl Book {
-    fn commit(&self, events: Vec<(Option<ComponentId>, Event)>) -> Result<()> {
-        let at = context(&self.of).now();
-        let mut journal = lock(&self.journal);
-        if journal.epoch != self.of.number {
-            return Err(fenced());
-        }
-        for (component, event) in events {
-            let entry = (component, event, at);
-            lock(&self.story).evolve(&entry);
-            journal.entries.push(entry);
-        }
-        Ok(())
-    }
-}
-
-struct Pen {
-    book: Book,
-    component: ComponentId,
-}
-
-#[async_trait]
-impl Recorder for Pen {
-    async fn record(&self, event: ComponentEvent) -> Result<()> {
-        recorded(&self.book.of, &event, || {
-            let event = Event::Component(event.clone());
-            self.book
-                .commit(vec![(Some(self.component.clone()), event)])
-        })
-        .await
-    }
-
-    async fn may_begin(&self) -> Result<()> {
-        let newest = lock(&self.book.journal).epoch;
-        (newest == self.book.of.number)
-            .then_some(())
-            .ok_or_else(fenced)
-    }
-}
-
-type Flight = Pin<Box<dyn Future<Output = Result<Option<Input>>> + Send>>;
+type Flight = Pin<Box<dyn Future<Output = Result<Landed>> + Send>>;
 
 /// One process that drives the run.
 struct Process<'a> {
@@ -134,7 +55,7 @@ struct Process<'a> {
     book: Book,
     /// The fences under which earlier processes held locks when this one started.
     locked_before: BTreeMap<ComponentId, u64>,
-    in_flight: BTreeMap<ComponentId, Flight>,
+    in_flight: BTreeMap<Flying, Flight>,
     /// Its journal refused it: what it has in flight comes to its end, and nothing follows.
     is_refused: bool,
 }
@@ -161,18 +82,13 @@ impl Process<'_> {
             }
         }
         loop {
-            let envelope = &self.case.plan.envelope;
-            let story = lock(&self.book.story).clone();
-            let decision = kernel::advance(
-                RunId(1),
-                envelope,
-                &self.case.plan.schedule,
-                &self.case.calendar,
-                &story.run,
-                &story.components,
-                context(&self.book.of).now(),
-            );
+            let story = Arc::clone(&self.book.story);
+            let story = lock(&story);
+            let (envelope, schedule) = (&self.case.plan.envelope, &self.case.plan.schedule);
+            let mut index = Index::new(envelope, schedule, &story.components);
+            let decision = self.moment(&story).advance(&mut index);
             if !decision.is_empty() {
+                drop(story);
                 let run = decision.run.into_iter().map(|e| (None, Event::Run(e)));
                 let components = decision
                     .components
@@ -188,11 +104,24 @@ impl Process<'_> {
                 return Turn::Ended;
             }
             self.start(&story);
+            drop(story);
             match self.hear() {
                 Some(Ok(())) => {}
                 Some(Err(turn)) => return turn,
                 None => return Turn::Idle(decision.wake),
             }
+        }
+    }
+
+    fn moment<'m>(&'m self, story: &'m Story) -> Moment<'m> {
+        Moment {
+            run_id: RunId(1),
+            envelope: &self.case.plan.envelope,
+            schedule: &self.case.plan.schedule,
+            calendar: &self.case.calendar,
+            run: &story.run,
+            components: &story.components,
+            now: context(&self.book.of).now(),
         }
     }
 
@@ -215,7 +144,9 @@ impl Process<'_> {
         for target in &self.case.plan.envelope.targets {
             let component = &target.component;
             let state = &story.components[component];
-            if self.in_flight.contains_key(component)
+            if self
+                .in_flight
+                .contains_key(&Flying::Component(component.clone()))
                 || story.run.held_before(component, state).is_some()
             {
                 continue;
@@ -237,7 +168,45 @@ impl Process<'_> {
                 context(&self.book.of),
                 Arc::new(pen),
             );
-            self.in_flight.insert(component.clone(), Box::pin(doing));
+            let flight = async move { doing.await.map(Landed::Component) };
+            self.in_flight
+                .insert(Flying::Component(component.clone()), Box::pin(flight));
+        }
+        self.start_rolling(story);
+    }
+
+    fn start_rolling(&mut self, story: &Story) {
+        for (cluster, roll) in &story.run.rolls {
+            let flying = self.in_flight.keys().filter_map(|flying| match flying {
+                Flying::Roll(task) => Some(task.clone()),
+                Flying::Component(_) => None,
+            });
+            let (flying, mut begins) = (flying.collect(), Vec::new());
+            let moment = self.moment(story).roll(cluster, roll);
+            for task in moment.begins(&flying) {
+                let Some(effect) = moment.effect(&task, "j", RunId(1)) else {
+                    continue;
+                };
+                let port = Arc::new(Port(Arc::clone(&self.book.of)));
+                let pen = RollPen {
+                    book: self.book.clone(),
+                    cluster: cluster.clone(),
+                };
+                let rolling = step::carry_out_roll(
+                    effect,
+                    task.clone(),
+                    &moment,
+                    ports(&port, None),
+                    context(&self.book.of),
+                    Arc::new(pen),
+                );
+                let flight = async move {
+                    let input = rolling.await?;
+                    Ok(Landed::Roll(Box::new(input)))
+                };
+                begins.push((Flying::Roll(task), Box::pin(flight) as Flight));
+            }
+            self.in_flight.extend(begins);
         }
     }
 
@@ -261,9 +230,9 @@ impl Process<'_> {
 
     /// The first answer that comes in; none if nobody gets on.
     fn hear(&mut self) -> Option<std::result::Result<(), Turn>> {
-        let flying: Vec<ComponentId> = self.in_flight.keys().cloned().collect();
-        for component in flying {
-            let flight = self.in_flight.get_mut(&component)?;
+        let flying: Vec<Flying> = self.in_flight.keys().cloned().collect();
+        for what in flying {
+            let flight = self.in_flight.get_mut(&what)?;
             let answer = poll_once(flight);
             if self.book.of.is_stopped() {
                 return Some(Err(Turn::Stopped));
@@ -271,21 +240,33 @@ impl Process<'_> {
             let Poll::Ready(answer) = answer else {
                 continue;
             };
-            self.in_flight.remove(&component);
-            let Ok(Some(input)) = answer else {
-                return Some(Err(Turn::Broken));
-            };
-            let envelope = &self.case.plan.envelope;
-            let target = envelope.target(&component).expect("it is in the plan");
-            let state = lock(&self.book.story).components[&component].clone();
-            let events = kernel::decide(target, &envelope.on_fail, &state, &input)
-                .into_iter()
-                .map(|e| (Some(component.clone()), Event::Component(e)))
-                .collect();
-            let (lost, durable) = match input {
-                Input::Unlocked { .. } => (Class::UnlockedLost, Class::UnlockedDurable),
+            self.in_flight.remove(&what);
+            let (lost, durable) = match &answer {
+                Ok(Landed::Component(Some(Input::Unlocked { .. }))) => {
+                    (Class::UnlockedLost, Class::UnlockedDurable)
+                }
                 _ => (Class::OutcomeLost, Class::OutcomeDurable),
             };
+            let story = lock(&self.book.story);
+            let events = match (what, answer) {
+                (Flying::Component(component), Ok(Landed::Component(Some(input)))) => {
+                    let envelope = &self.case.plan.envelope;
+                    let target = envelope.target(&component).expect("it is in the plan");
+                    let state = &story.components[&component];
+                    kernel::decide(target, &envelope.on_fail, state, &input)
+                        .into_iter()
+                        .map(|e| (Some(component.clone()), Event::Component(e)))
+                        .collect()
+                }
+                (Flying::Roll(_), Ok(Landed::Roll(input))) => {
+                    let (cluster, roll) = story.run.rolls.first_key_value()?;
+                    let moment = self.moment(&story).roll(cluster, roll);
+                    let events = kernel::decide_roll(&moment, *input).into_iter();
+                    events.map(|event| of_roll(cluster, event)).collect()
+                }
+                _ => return Some(Err(Turn::Broken)),
+            };
+            drop(story);
             let turn = self.decided(events, lost, durable);
             return Some(turn.map_or(Ok(()), Err));
         }
@@ -344,10 +325,15 @@ struct Run<'a> {
 
 /// Drives a run to its end, hurt as wanted.
 pub(crate) fn run(case: &Case, hurt: Hurt, end: Option<&[String]>) -> Report {
+    let mut journal = Journal::default();
+    if let Some((_, planned)) = &case.rolls {
+        let (_, event) = of_roll(&CLUSTER.into(), planned.clone());
+        journal.entries.push((None, event, start()));
+    }
     let mut run = Run {
         case,
         bench: Bench::new(case.world(start())),
-        journal: Arc::default(),
+        journal: Arc::new(Mutex::new(journal)),
         verdict: Verdict::default(),
         resolved: 0,
         lifted: false,
@@ -609,12 +595,16 @@ impl<'a> Run<'a> {
 
     /// What the world holds beside what the journal tells, at this moment.
     fn explained(&mut self, life: &Process<'_>) {
-        let story = lock(&life.book.story).clone();
-        let world = self.bench.world(|w| w.clone());
-        let told = self.told(&story);
+        let story = lock(&life.book.story);
         let mut verdict = Verdict::default();
-        judge::explained(&world, &told, &mut verdict);
-        judge::paused(&world, &self.held, &mut verdict);
+        self.bench.world(|world| {
+            judge::explained(world, &self.told(&story), &mut verdict);
+            judge::paused(world, &self.held, &mut verdict);
+            for roll in story.run.rolls.values() {
+                judge::drained(world, roll, &mut verdict);
+                judge::known(world, roll, &mut verdict);
+            }
+        });
         self.verdict.0.extend(verdict.0);
     }
 
@@ -634,6 +624,9 @@ impl<'a> Run<'a> {
         let promise = |v| *self.case.promises.get(&v).unwrap_or(&self.case.promise);
         judge::operations(&world, promise, false, &mut verdict);
         judge::at_the_end(&world, &self.told(&story), &mut verdict);
+        for roll in story.run.rolls.values() {
+            judge::rolled(&world, roll, &mut verdict);
+        }
         judge::locks(
             &world,
             &self.told(&story),

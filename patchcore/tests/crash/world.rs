@@ -11,8 +11,8 @@ use patchcore::{
     execute::step::{Answer, LockCall, Promise, Verb},
     id::{ComponentId, OpKey},
     provider::{
-        Baseline, Begun, BracketRequest, DeployRequest, Evidence, Guarantee, Handle, Located,
-        Observed, Op, PortCall, PortRequest, Prepared, Progress, Settled, SubjectResult, Undo,
+        Baseline, Begun, DeployRequest, DrainRequest, Evidence, Guarantee, Handle, Located, Op,
+        PortCall, PortRequest, Prepared, Settled, SubjectResult, Undo,
     },
     sim::Locks,
 };
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     brackets::{Asks, Brackets, Held as HeldAround, Wanted, prepared},
+    cluster::Drained,
     locks::{LockFault, LockSaid},
 };
 
@@ -176,11 +177,11 @@ pub(crate) struct Call {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Before {
-    boot: u32,
-    version: String,
-    refreshed: u32,
-    at: Timestamp,
+pub(crate) struct Before {
+    pub(crate) boot: u32,
+    pub(crate) version: String,
+    pub(crate) refreshed: u32,
+    pub(crate) at: Timestamp,
 }
 
 #[derive(Debug, Clone)]
@@ -197,6 +198,8 @@ pub(crate) struct World {
     /// Whether targets refuse a fence that is lower than one they have seen.
     pub(crate) checks_fences: bool,
     fence: u64,
+    /// The same of other systems than the guests: those that serve brackets or a cluster.
+    fences: BTreeMap<ComponentId, u64>,
     /// The newest incarnation that called a target, and the newest that there is.
     shown: BTreeMap<ComponentId, u64>,
     pub(crate) newest: u64,
@@ -206,6 +209,8 @@ pub(crate) struct World {
     pub(crate) locks: Option<Locks>,
     pub(crate) lock_says: Vec<LockSaid>,
     pub(crate) brackets: Brackets,
+    /// The cluster whose hosts the guests are, where there is one.
+    pub(crate) cluster: Drained,
 }
 
 impl World {
@@ -234,12 +239,14 @@ impl World {
             promises: Verb::ALL.into_iter().map(|v| (v, promise)).collect(),
             checks_fences: true,
             fence: 0,
+            fences: BTreeMap::new(),
             shown: BTreeMap::new(),
             newest: 0,
             out: Vec::new(),
             locks: None,
             lock_says: Vec::new(),
             brackets: Brackets::default(),
+            cluster: Drained::default(),
         }
     }
 
@@ -251,9 +258,12 @@ impl World {
         let own = self.script.takes_of.get(&verb).copied();
         own.or(self.script.takes).unwrap_or(match verb {
             Verb::Refresh | Verb::Discard | Verb::Take | Verb::GiveBack => Duration::from_secs(5),
+            Verb::HoldSetting | Verb::RestoreSetting => Duration::from_secs(5),
             Verb::Stage => Duration::from_secs(40),
             Verb::Apply | Verb::RollBack => Duration::from_secs(90),
-            Verb::Reboot => Duration::from_secs(60),
+            Verb::Reboot | Verb::ShutDown | Verb::Start => Duration::from_secs(60),
+            Verb::Migrate => Duration::from_secs(45),
+            Verb::EnterMaintenance | Verb::ExitMaintenance => Duration::from_secs(10),
         })
     }
 
@@ -286,6 +296,14 @@ impl World {
         let fails = self.script.fails || fault == Some(Fault::Fails);
         job.left_out = fault == Some(Fault::LeftOut);
         let (subject, request, key) = (job.subject.clone(), job.request.clone(), job.key.clone());
+        if let PortCall::Drain { request, .. } = &request {
+            let left_out = fault == Some(Fault::LeftOut);
+            self.jobs[at].done = match fault {
+                Some(Fault::Lies) => true,
+                _ => self.drain_done(&key, request, fails || left_out),
+            };
+            return;
+        }
         let Some(guest) = self.guests.get_mut(&subject) else {
             return;
         };
@@ -367,7 +385,9 @@ impl World {
     }
 
     fn account(&mut self) {
-        let out = self.out_now();
+        self.watch_machines();
+        let mut out = self.out_now();
+        out.extend(self.closed_now());
         if self.out.last().is_none_or(|(_, last)| *last != out) {
             self.out.push((self.now, out));
         }
@@ -382,13 +402,13 @@ impl World {
         self.jobs.iter().any(|j| j.key == *key && !j.over)
     }
 
-    fn remembered(&self, key: &OpKey) -> Option<(usize, &Job)> {
+    pub(crate) fn remembered(&self, key: &OpKey) -> Option<(usize, &Job)> {
         let at = self.jobs.iter().rposition(|j| j.key == *key)?;
         let job = &self.jobs[at];
         (!job.over || self.since(job.ends) < MEMORY).then_some((at, job))
     }
 
-    fn since(&self, at: Timestamp) -> Duration {
+    pub(crate) fn since(&self, at: Timestamp) -> Duration {
         Duration::try_from(self.now.duration_since(at)).unwrap_or_default()
     }
 
@@ -409,6 +429,14 @@ impl World {
             && let Some(stands) = self.bracket_stands(&subject, request)
         {
             return Ok(prepared(subject, stands));
+        }
+        if let PortCall::Drain { request, .. } = request {
+            // What is at work is found by its key.
+            let busy = self.is_worked_on(request);
+            return match self.drain_stands(request).filter(|_| !busy) {
+                Some(stands) => Ok(prepared(subject, stands)),
+                None => Ok(Prepared::ready(subject, self.drain_before(request)?)),
+            };
         }
         let guest = self.guest(&subject)?;
         let before = Before {
@@ -435,7 +463,12 @@ impl World {
         Ok(Prepared::ready(subject, Baseline::new(1, &before)?))
     }
 
-    fn guest(&self, component: &ComponentId) -> Result<&Guest> {
+    fn is_worked_on(&self, request: &DrainRequest) -> bool {
+        let drains = |job: &Job| matches!(&job.request, PortCall::Drain { request: of_it, .. } if of_it.subject() == request.subject());
+        self.jobs.iter().any(|job| !job.over && drains(job))
+    }
+
+    pub(crate) fn guest(&self, component: &ComponentId) -> Result<&Guest> {
         self.guests
             .get(component)
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no {component}")))
@@ -457,6 +490,10 @@ impl World {
         } else {
             &all
         };
+        self.shows_to(number, of)
+    }
+
+    fn shows_to(&mut self, number: u64, of: &ComponentId) -> bool {
         let shown = self.shown.entry(of.clone()).or_default();
         let stale = number < *shown;
         *shown = number.max(*shown);
@@ -474,23 +511,25 @@ impl World {
     ) -> bool {
         let request = &op.request.call();
         let subject = subject(&op.request);
-        // Whoever serves brackets is another system than the targets, with fences of its own and without locks.
+        // Whoever serves brackets or a cluster is another system than the targets, with fences of its own and without locks.
         let elsewhere = request.by().map(|by| ComponentId::from(by.as_str()));
-        let stale = match who {
-            Who::Ours(n) => self.shows(n, elsewhere.as_ref().unwrap_or(&subject)),
-            Who::Copy => false,
+        let stale = match (who, &elsewhere) {
+            (Who::Ours(n), Some(elsewhere)) => self.shows_to(n, elsewhere),
+            (Who::Ours(n), None) => self.shows(n, &subject),
+            (Who::Copy, _) => false,
         };
-        let taken = match &mut self.locks {
-            _ if elsewhere.is_some() => {
-                let stale = fence < self.brackets.fence;
-                self.brackets.fence = self.brackets.fence.max(fence);
+        let taken = match (elsewhere, &mut self.locks) {
+            (Some(elsewhere), _) => {
+                let seen = self.fences.entry(elsewhere).or_default();
+                let stale = fence < *seen;
+                *seen = fence.max(*seen);
                 !stale || !self.checks_fences
             }
-            Some(locks) => {
+            (None, Some(locks)) => {
                 locks.seen(&subject, fence, self.now);
                 who == Who::Copy || locks.admits(&subject, fence, self.now).is_ok()
             }
-            None => self.admits(fence),
+            (None, None) => self.admits(fence),
         };
         let content = format!("{:?} {:?}", op.request, op.baseline);
         self.log.push(Call {
@@ -567,6 +606,9 @@ impl World {
                 PortCall::Bracket { request, .. } => {
                     self.copy_begins(&Op::new(key, request, prepared.baseline));
                 }
+                PortCall::Drain { request, .. } => {
+                    self.copy_begins(&Op::new(key, request, prepared.baseline));
+                }
                 _ => {}
             }
         }
@@ -604,146 +646,11 @@ impl World {
         })
     }
 
-    fn settled(&self, job: &Job) -> Option<Settled> {
+    pub(crate) fn settled(&self, job: &Job) -> Option<Settled> {
         job.over.then(|| match (job.left_out, job.done) {
             (true, _) => Settled::default(),
             (_, true) => done(&job.subject, job.ends),
             (_, false) => failed(&job.subject),
-        })
-    }
-
-    /// How `locate` answers, at this moment.
-    pub(crate) fn locate(&mut self, op: &Op<impl Wanted>) -> Result<Located> {
-        let request = &op.request.call();
-        let subject = subject(request);
-        let promise = self.promise(request);
-        match self.script.armed.then_some(self.script.locating) {
-            Some(Locating::Unknown) => return Ok(unknown()),
-            Some(Locating::LeavesOut) => return Ok(Located::Settled(Settled::default())),
-            Some(Locating::Fails) => return Err(Error::new(ErrorKind::ProviderFault, "broken")),
-            Some(Locating::FailsOnce) => {
-                self.script.locating = Locating::Honest;
-                return Err(Error::new(ErrorKind::Unreachable, "no answer").retryable(None));
-            }
-            Some(Locating::Early) if self.at_work(&op.key) => {
-                return Ok(Located::Settled(done(&subject, self.now)));
-            }
-            Some(Locating::Hides) if self.hides(&op.key, promise) => return Ok(Located::NotFound),
-            _ => {}
-        }
-        let visible = |job: &Job| match promise {
-            Promise::Locatable => self.since(job.began) >= DELAY || job.over,
-            _ => true,
-        };
-        let found = self.remembered(&op.key).filter(|(_, job)| visible(job));
-        let restart = promise == Promise::Locatable && Verb::of(request) == Verb::Reboot;
-        match (promise, found) {
-            (Promise::Blind, _) if !self.script.talks => Ok(unknown()),
-            // A restart leaves no job behind that could be searched for: it is found by the boot id.
-            (Promise::Locatable, Some((_, job))) if restart && job.over => self.by_state(op),
-            (Promise::Keyed | Promise::Locatable | Promise::Blind, Some((at, job))) => {
-                Ok(match self.settled(job) {
-                    Some(settled) => Located::Settled(settled),
-                    None => Located::Running(Handle::new(1, &at)?),
-                })
-            }
-            (Promise::StateOnly, _) => self.by_state(op),
-            _ if restart => self.by_state(op),
-            _ => Ok(Located::NotFound),
-        }
-    }
-
-    /// Whether a begun operation may still be invisible under its promise.
-    fn hides(&self, key: &OpKey, promise: Promise) -> bool {
-        match (promise, self.job(key)) {
-            (Promise::Keyed | Promise::Blind, _) => true,
-            (Promise::Locatable, Some(job)) => self.since(job.began) < DELAY,
-            (Promise::StateOnly, Some(job)) => !job.over,
-            (_, None) => false,
-        }
-    }
-
-    fn by_state(&self, op: &Op<impl Wanted>) -> Result<Located> {
-        let request = &op.request.call();
-        let subject = subject(request);
-        let guest = self.guest(&subject)?;
-        if self.at_work(&op.key) && self.script.locating != Locating::Early {
-            // Somebody sees a tool at work, where that can be seen; otherwise the state is as it was.
-            if self.script.talks
-                && let Some((at, _)) = self.remembered(&op.key)
-            {
-                return Ok(Located::Running(Handle::new(1, &at)?));
-            }
-            return Ok(Located::NotFound);
-        }
-        if guest.torn == Some(Verb::of(request)) {
-            return Ok(Located::Settled(failed(&subject)));
-        }
-        let before: Before = op.baseline.read(1)?;
-        let holds = match request {
-            PortCall::Deploy(DeployRequest::Stage { .. }) => guest.kept.contains(&op.key),
-            PortCall::Deploy(DeployRequest::Apply { .. }) => guest.version == NEW,
-            PortCall::Deploy(DeployRequest::RollBack { .. }) => {
-                guest.version == OLD && guest.broken_from.is_none()
-            }
-            PortCall::Deploy(DeployRequest::Discard { staged, .. }) => !guest.kept.contains(staged),
-            PortCall::Deploy(DeployRequest::Reboot { .. }) => guest.boot != before.boot,
-            PortCall::Bracket {
-                request: BracketRequest::Take { .. },
-                ..
-            } => guest.held.has(&op.key),
-            PortCall::Bracket {
-                request: BracketRequest::GiveBack { taken, .. },
-                ..
-            } => !guest.held.has(taken),
-            _ => guest.refreshed != before.refreshed,
-        };
-        Ok(if holds {
-            Located::Settled(done(&subject, self.now))
-        } else {
-            Located::NotFound
-        })
-    }
-
-    /// How `observe` answers, at this moment.
-    pub(crate) fn observe(&mut self, op: &Op<impl Wanted>, handle: &Handle) -> Result<Observed> {
-        let at: usize = handle.read(1)?;
-        match self.script.armed.then_some(self.script.observing) {
-            Some(Observing::Lost) => {
-                self.lost = true;
-                return Ok(Observed::Lost {
-                    why: "there is no such job".to_owned(),
-                });
-            }
-            Some(Observing::LeavesOut) => return Ok(Observed::Settled(Settled::default())),
-            Some(Observing::Asks) => {
-                return Ok(Observed::NeedsPerson(patchcore::provider::Question {
-                    id: "1".to_owned(),
-                    text: "sure?".to_owned(),
-                    choices: Vec::new(),
-                }));
-            }
-            Some(Observing::FailsOnce) => {
-                self.script.observing = Observing::Honest;
-                return Err(Error::new(ErrorKind::Unreachable, "no answer").retryable(None));
-            }
-            _ => {}
-        }
-        let Some(job) = self.jobs.get(at).filter(|j| j.key == op.key) else {
-            self.lost = true;
-            return Ok(Observed::Lost {
-                why: "there is no such job".to_owned(),
-            });
-        };
-        Ok(match self.settled(job) {
-            Some(settled) => Observed::Settled(settled),
-            None => {
-                let left = Duration::try_from(job.ends.duration_since(self.now));
-                Observed::Running {
-                    progress: Progress::default(),
-                    poll_after: left.unwrap_or_default().min(Duration::from_secs(300)),
-                }
-            }
         })
     }
 }
@@ -753,11 +660,11 @@ pub(crate) fn subject(request: &impl Asks) -> ComponentId {
     subjects.pop_first().expect("a request has a subject")
 }
 
-fn done(subject: &ComponentId, at: Timestamp) -> Settled {
+pub(crate) fn done(subject: &ComponentId, at: Timestamp) -> Settled {
     Settled::done(subject.clone(), Evidence::observed(at, "read back"))
 }
 
-fn failed(subject: &ComponentId) -> Settled {
+pub(crate) fn failed(subject: &ComponentId) -> Settled {
     let error = Error::new(ErrorKind::InstallFailed, "it failed");
     Settled {
         subjects: BTreeMap::from([(
@@ -767,7 +674,7 @@ fn failed(subject: &ComponentId) -> Settled {
     }
 }
 
-fn unknown() -> Located {
+pub(crate) fn unknown() -> Located {
     Located::Unknown {
         why: "the tool keeps no trace".to_owned(),
     }

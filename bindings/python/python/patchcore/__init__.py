@@ -1,7 +1,24 @@
 """Patch orchestration: plan, approve, roll out, verify, roll back.
 
 Data flows one way, and a person stands between deciding and acting: ``estate.plan`` reads and decides, people approve
-the plan, ``estate.run`` carries out what was approved, and ``run.report`` says what was observed.
+the plan, ``estate.run`` carries out what was approved, and ``run.report`` says what was observed::
+
+    import patchcore as pc
+
+    estate = pc.Estate("fleet", [pc.Linux.from_file("inventory.toml")])
+    journal = pc.Journal("run.db")
+    run = estate.reopen(journal)            # what a crash left open goes on first
+    if run is None:
+        plan = estate.plan(pc.Policy.from_file("policy.toml"), requested_by="sam")
+        print(plan)
+        run = estate.run(plan.approve(plan.approval("maria")), journal)
+    with run:                               # leaving early pauses at a safe point
+        pc.follow(run)
+    print(run.report())
+
+:class:`Sim` stands in for machines, in virtual time. :class:`AsyncEstate` has the same methods for event loops. A tool
+of your own is a :class:`SimpleProvider`, or has the ports of :mod:`patchcore.provider`; :mod:`patchcore.testing` proves
+either. Every error is an :class:`Error`. ``python -m patchcore run.db status`` looks at a journal.
 """
 
 from typing import TYPE_CHECKING, Any

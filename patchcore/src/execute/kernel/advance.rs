@@ -97,6 +97,7 @@ impl<'a> Moment<'a> {
             index,
             tells,
         };
+        self.advance_rolls(tells, &mut decision);
         cx.people(&mut decision);
         cx.late(&mut decision);
         cx.paused(&mut decision);
@@ -288,6 +289,10 @@ impl<'a> Context<'a, '_> {
             let Some(rules) = self.rules(&target.ring) else {
                 continue;
             };
+            // A host is emptied before it goes back, too.
+            if !self.moment.roll_lets_in(&target.component) {
+                continue;
+            }
             if slots.may_go(at, rules.at_once) {
                 slots.take(at);
                 let next = way_back(target);
@@ -327,7 +332,7 @@ impl<'a> Context<'a, '_> {
             return;
         }
         self.give_back_at_the_end(decision);
-        if self.index.open == 0 && decision.is_empty() {
+        if self.index.open == 0 && decision.is_empty() && self.moment.rolls_are_over() {
             decision.run.push(RunEvent::Ended {
                 verdict: RunVerdict::Done,
                 ends: self.ends(),
@@ -457,6 +462,7 @@ impl<'a> Context<'a, '_> {
     }
 
     fn roll(&self, rules: &'a RingRules, ring: &RingIndex, decision: &mut Decision) {
+        self.admit_rolled(rules, ring, decision);
         let current = ring.unsettled.first();
         let Some((at, wave)) = current.and_then(|at| Some((*at, ring.waves.get(*at)?))) else {
             let until = match ring.in_service {
@@ -499,6 +505,10 @@ impl<'a> Context<'a, '_> {
                 self.skip(target, decision);
                 continue;
             }
+            if self.moment.run.roll_of(&target.component).is_some() {
+                // Its turn comes when its host is empty, whatever its wave.
+                continue;
+            }
             if self.index.waits_for_others(at) {
                 continue;
             }
@@ -532,6 +542,43 @@ impl<'a> Context<'a, '_> {
             if let Some(target) = at.and_then(|at| self.moment.target(*at)) {
                 self.skip(target, decision);
             }
+        }
+    }
+
+    /// Hosts that their cluster's roll has emptied.
+    fn admit_rolled(&self, rules: &'a RingRules, ring: &RingIndex, decision: &mut Decision) {
+        let emptied = |at: &&u32| {
+            let component = self.moment.component(**at);
+            component.is_some_and(|(target, state)| {
+                let roll = self.moment.run.roll_of(&target.component);
+                state.phase == Phase::Waiting && roll.is_some_and(|r| r.lets_in(&target.component))
+            })
+        };
+        if self.moment.run.rolls.is_empty() || !ring.targets.iter().any(|at| emptied(&at)) {
+            return;
+        }
+        if self.stopped(decision) {
+            return;
+        }
+        let mut slots = Slots::new(self.moment, self.index);
+        for at in ring.targets.iter().filter(emptied) {
+            let Some(target) = self.moment.target(*at) else {
+                continue;
+            };
+            if !slots.may_go(*at, rules.at_once) {
+                self.waits(decision, || slots.why_not(target, *at, rules.at_once));
+                continue;
+            }
+            slots.take(*at);
+            let wave = ring.waves.iter().position(|w| w.members.contains(at));
+            let admitted = ComponentEvent::Admitted {
+                ring: rules.name.clone(),
+                wave: wave.unwrap_or_default() + 1,
+                next: first_step(target),
+            };
+            decision
+                .components
+                .push((target.component.clone(), admitted));
         }
     }
 
@@ -604,7 +651,7 @@ impl<'a> Context<'a, '_> {
             };
             decision.components.push((target.component.clone(), event));
         }
-        if decision.is_empty() && self.index.open == 0 {
+        if decision.is_empty() && self.index.open == 0 && self.moment.rolls_are_over() {
             decision.run.push(RunEvent::Ended {
                 verdict,
                 ends: self.ends(),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     phase::{End, Phase, RunVerdict, Step},
+    roll::RollEvent,
     run::PausePoint,
 };
 use crate::{
@@ -356,6 +357,13 @@ pub enum RunEvent {
         /// Why not.
         why: String,
     },
+    /// About the roll of a cluster.
+    Roll {
+        /// Which cluster.
+        cluster: ComponentId,
+        /// What.
+        event: Box<RollEvent>,
+    },
     /// It is over.
     Ended {
         /// How.
@@ -366,6 +374,10 @@ pub enum RunEvent {
 }
 
 /// Either of the two, or one that this version cannot make use of.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of components, so a place of its own for each would save nothing"
+)]
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

@@ -11,6 +11,8 @@ mod decide;
 mod event;
 mod index;
 mod phase;
+mod roll;
+mod rolls;
 mod run;
 mod small;
 mod steer;
@@ -24,6 +26,10 @@ pub use decide::{Input, OpResult, decide};
 pub use event::{ComponentEvent, Event, Forced, RunEvent};
 pub use index::Index;
 pub use phase::{End, Phase, RunVerdict, Step};
+pub use roll::{
+    RollEffect, RollEvent, RollInput, RollMoment, RollPhase, RollState, RollWaived, Task,
+    decide as decide_roll, named as task_words, replan, step_of as step_of_task,
+};
 #[cfg(feature = "sqlite")]
 pub(crate) use run::before;
 pub use run::{Components, Decision, PausePoint, RingPhase, RunState, RunStatus, Wait};

@@ -10,6 +10,7 @@ use super::{
     component::ComponentState,
     event::{ComponentEvent, RunEvent},
     phase::{Phase, RunVerdict, Step},
+    roll::RollState,
 };
 use crate::{
     id::{ComponentId, PersonId, RingName},
@@ -103,6 +104,9 @@ pub struct RunState {
     pub ring_approvals: BTreeMap<RingName, PersonId>,
     /// Patches that this run put on the deny-list.
     pub denials: BTreeSet<Denial>,
+    /// Clusters that are rolled.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rolls: BTreeMap<ComponentId, RollState>,
     /// The number of events so far: the next one's place in the stream.
     pub events: u64,
 }
@@ -252,7 +256,12 @@ impl RunState {
                 self.halted_because = Some(why.clone());
                 self.status = RunStatus::Halted { why: why.clone() };
             }
-            RunEvent::HaltLifted { ring, .. } => {
+            RunEvent::HaltLifted {
+                ring, by, reason, ..
+            } => {
+                for roll in self.rolls.values_mut() {
+                    roll.lifted(by, reason);
+                }
                 self.waived.extend(ring.clone());
                 self.halted_because = None;
                 self.status = RunStatus::Open;
@@ -265,9 +274,23 @@ impl RunState {
             } => self
                 .pause_points
                 .retain(|p| p.step != *step || p.component != *component),
-            RunEvent::Ending { verdict, .. } => {
-                self.status = RunStatus::Ending { verdict: *verdict }
+            RunEvent::Ending {
+                verdict,
+                by,
+                reason,
+            } => {
+                for roll in self.rolls.values_mut() {
+                    roll.ends(by, reason);
+                }
+                self.status = RunStatus::Ending { verdict: *verdict };
             }
+            RunEvent::Roll { cluster, event } => match self.rolls.get_mut(cluster) {
+                Some(roll) => roll.evolve(event),
+                None => {
+                    let begun = RollState::begin(event).map(|roll| (cluster.clone(), roll));
+                    self.rolls.extend(begun);
+                }
+            },
             RunEvent::Ended { verdict, .. } => self.status = RunStatus::Ended { verdict: *verdict },
             RunEvent::Denied { denial } => {
                 self.denials.insert(denial.clone());
@@ -306,6 +329,12 @@ impl RunState {
         self.pause_points
             .iter()
             .find(|p| p.step == step && p.component.as_ref().is_none_or(|c| c == component))
+    }
+
+    /// The roll that a host is part of, if its cluster is rolled.
+    #[must_use]
+    pub fn roll_of(&self, host: &ComponentId) -> Option<&RollState> {
+        self.rolls.values().find(|roll| roll.has_host(host))
     }
 
     /// How one ring stands.

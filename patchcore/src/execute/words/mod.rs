@@ -5,6 +5,7 @@
 
 mod component;
 mod operator;
+mod roll;
 mod run;
 mod stand;
 

@@ -1,6 +1,9 @@
 //! What happened to the run.
 
-use super::component::{end, without};
+use super::{
+    component::{end, without},
+    roll::roll_event,
+};
 use crate::{
     execute::kernel::{RunEvent, RunVerdict, before},
     judge::RingCount,
@@ -115,6 +118,7 @@ pub(crate) fn run_event(event: &RunEvent, times: &Times) -> String {
         RunEvent::CommandRefused { by, verb, why } => {
             format!("{} by {by} refused: {why}", verb.replace('_', " "))
         }
+        RunEvent::Roll { cluster, event } => roll_event(cluster, event),
         RunEvent::Ended { verdict: v, ends } => {
             let all: usize = ends.iter().map(|(_, n)| n).sum();
             let ends: Vec<String> = ends

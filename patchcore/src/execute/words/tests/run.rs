@@ -1,6 +1,7 @@
 //! Events of a run.
 
 use super::*;
+use crate::execute::kernel::RollEvent;
 
 /// A place for every variant: a new one does not compile until it has a sentence below.
 const fn place_of_run(event: &RunEvent) -> u8 {
@@ -23,6 +24,7 @@ const fn place_of_run(event: &RunEvent) -> u8 {
         RunEvent::Ended { .. } => 15,
         RunEvent::PausePointSet { .. } => 16,
         RunEvent::PausePointCleared { .. } => 17,
+        RunEvent::Roll { .. } => 18,
     }
 }
 
@@ -216,11 +218,21 @@ fn every_event_of_a_run_is_a_sentence() {
             "the run ended after its halt · of 4: 2 done, 1 patched without a full soak, 1 rolled back",
         ),
         (ended(RunVerdict::Cancelled, &[]), "the run was cancelled"),
+        (
+            RunEvent::Roll {
+                cluster: "c1".into(),
+                event: Box::new(RollEvent::Surprised {
+                    why: "somebody moved vm-1 to h2".to_owned(),
+                    host: None,
+                }),
+            },
+            "c1: somebody moved vm-1 to h2 · what is left is planned anew",
+        ),
     ];
     let mut seen = BTreeSet::new();
     for (event, expect) in &table {
         assert_eq!(run_event(event, &berlin()), *expect);
         seen.insert(place_of_run(event));
     }
-    assert_eq!(seen, (0..18).collect());
+    assert_eq!(seen, (0..19).collect());
 }

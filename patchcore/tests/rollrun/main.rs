@@ -1,0 +1,12 @@
+//! Whole clusters rolled on the simulated estate: the plan of the roll is checked, the world's own log judges it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's own outside: what fails here fails the test"
+)]
+
+mod cluster;
+mod crash;
+mod surprises;
+mod whole;
