@@ -342,6 +342,42 @@ async fn a_package_that_came_newly_goes_again_and_nothing_else_with_it() {
     assert_eq!(it.version("pc-removed").await, "1.0-1");
 }
 
+/// The kernel's list of locks is counted anew at each read: who reads it line by line misses holders on a busy machine.
+#[tokio::test]
+async fn a_holder_is_seen_while_other_locks_come_and_go() {
+    const HOLD: &str = "import fcntl,sys,time\nf=open(sys.argv[1],'w')\nfcntl.lockf(f,fcntl.LOCK_EX)\nprint('held',flush=True)\ntime.sleep(120)";
+    const CHURN: &str = "import fcntl,random,tempfile\nfiles=[tempfile.TemporaryFile() for _ in range(20)]\nprint('held',flush=True)\nwhile True:\n fcntl.lockf(random.choice(files),fcntl.LOCK_EX)\n fcntl.lockf(random.choice(files),fcntl.LOCK_UN)";
+    let Some(it) = Installation::new().await else {
+        return;
+    };
+    let Some(python) = peer::find("python3") else {
+        return;
+    };
+    let lock = it.path("var/lib/dpkg/lock-frontend");
+    let start = |program: &str| {
+        let mut child = std::process::Command::new(&python)
+            .args(["-c", program])
+            .arg(&lock)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut told = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut told, &mut line).unwrap();
+        child
+    };
+    let mut children = [start(CHURN), start(CHURN), start(HOLD)];
+    let mut missed = 0;
+    for _ in 0..12 {
+        missed += usize::from(it.scan().await.locks.len() != 1);
+    }
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(missed, 0, "of 12 scans");
+}
+
 #[tokio::test]
 async fn a_held_lock_names_its_holder() {
     let Some(it) = Installation::new().await else {

@@ -134,10 +134,13 @@ lists() {
 
 # shellcheck disable=SC2046 # Two words or none.
 locks() {
+    # Read in one go and twice: the kernel counts its list anew at each read, and one that is given back meanwhile hides
+    # another.
+    held=$(cat /proc/locks /proc/locks | sed 's/^[^ ]* *//' | sort -u)
     for path in "$admin/lock-frontend" "$admin/lock" "$lists/lock" "$archives/lock"; do
         set -- $(stat -c '%i %d' "$path" 2>/dev/null)
         [ $# = 2 ] || continue
-        while read -r _ kind _ mode pid place _; do
+        while read -r kind _ mode pid place _; do
             if [ "$kind" = '->' ] || [ "$mode" != WRITE ] || [ "${place##*:}" != "$1" ]; then
                 continue
             fi
@@ -147,7 +150,9 @@ locks() {
             stat=
             { read -r stat <"/proc/$pid/stat"; } 2>/dev/null
             echo "$path $2 $place $pid $(echo "${stat##*) }" | cut -d' ' -f20) $(first "/proc/$pid/comm")"
-        done </proc/locks
+        done <<EOF
+$held
+EOF
     done
 }
 
