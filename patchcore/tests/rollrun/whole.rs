@@ -24,6 +24,14 @@ async fn eight_hosts_are_rolled_and_everything_is_back() {
     all_are_patched(&sim, &setup, &lines);
     // It went as it was planned: at most two hosts at once, and two of them at some instant.
     assert_eq!(plans(&story), 1, "{lines}");
+    // It is told where each goes, and why they move.
+    let said = [
+        "its new host needs no more patch, so it moves once",
+        "the move of h01-vm1 from h01 to ",
+    ];
+    for said in said {
+        assert!(lines.contains(said), "{said}: {lines}");
+    }
     assert_eq!(sim.most_out_of_service(setup.host_names()), 2, "{lines}");
     let planned = planned(&setup.model()).figures().moves;
     let moved: usize = moves(&sim).values().sum();
