@@ -28,17 +28,17 @@ pub(crate) struct Figures {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Tool {
     Patchcore,
+    Python,
     Ansible,
     Pyinfra,
     Xargs,
 }
 
 impl Tool {
-    pub(crate) const ALL: [Self; 4] = [Self::Patchcore, Self::Ansible, Self::Pyinfra, Self::Xargs];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Patchcore => "patchcore",
+            Self::Python => "patchcore from Python",
             Self::Ansible => "ansible-core",
             Self::Pyinfra => "pyinfra",
             Self::Xargs => "xargs ssh",
@@ -55,8 +55,6 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 2] = [Self::Gather, Self::Upgrade];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Gather => "gather",
@@ -65,9 +63,52 @@ impl Work {
     }
 }
 
+/// Who is measured beside whom, at what.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Comparison {
+    /// Our side as a Rust program, beside all others.
+    #[default]
+    Rust,
+    /// Our side as a Python program, beside the one that is another.
+    Python,
+}
+
+impl Comparison {
+    pub(crate) const fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::Rust => &[Tool::Patchcore, Tool::Ansible, Tool::Pyinfra, Tool::Xargs],
+            Self::Python => &[Tool::Python, Tool::Pyinfra],
+        }
+    }
+
+    pub(crate) const fn works(self) -> &'static [Work] {
+        match self {
+            Self::Rust => &[Work::Gather, Work::Upgrade],
+            Self::Python => &[Work::Gather],
+        }
+    }
+
+    const fn ours(self) -> Tool {
+        match self {
+            Self::Rust => Tool::Patchcore,
+            Self::Python => Tool::Python,
+        }
+    }
+
+    /// Our side may spend this share of the other's: the tool, one over which part of its CPU time, and of its memory.
+    const fn shares(self) -> &'static [(Tool, f64, f64)] {
+        match self {
+            Self::Rust => &[(Tool::Ansible, 20.0, 12.0), (Tool::Pyinfra, 4.0, 2.0)],
+            Self::Python => &[(Tool::Pyinfra, 2.0, 1.0)],
+        }
+    }
+}
+
 /// All that was measured.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Results {
+    pub(crate) comparison: Comparison,
     /// The machine, the versions, the day.
     pub(crate) about: Vec<(String, String)>,
     pub(crate) guests: usize,
@@ -92,16 +133,13 @@ pub(crate) struct Held {
 }
 
 /// One target, and whether it is met.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Judged {
     pub(crate) what: String,
     pub(crate) found: String,
     pub(crate) target: String,
     pub(crate) holds: bool,
 }
-
-/// Our side may spend this share of the other's: the tool, one over which part of its CPU time, and of its memory.
-const SHARES: [(Tool, f64, f64); 2] = [(Tool::Ansible, 20.0, 12.0), (Tool::Pyinfra, 4.0, 2.0)];
 
 /// The most resident memory for a thousand open connections, in bytes.
 const HELD_BYTES: u64 = 120_000_000;
@@ -124,10 +162,10 @@ impl Results {
     pub(crate) fn judged(&self) -> Vec<Judged> {
         let medians = self.medians();
         let mut judged = Vec::new();
-        for work in Work::ALL {
-            for (tool, cpu, pss) in SHARES {
+        for &work in self.comparison.works() {
+            for &(tool, cpu, pss) in self.comparison.shares() {
                 let pair = medians
-                    .get(&(work, Tool::Patchcore))
+                    .get(&(work, self.comparison.ours()))
                     .zip(medians.get(&(work, tool)));
                 let mut ratio = |what: &str, target: f64, of: fn(&Figures) -> f64| {
                     let found = pair.map(|(ours, theirs)| of(ours) / of(theirs));
@@ -207,7 +245,7 @@ mod tests {
 
     fn results(ours: (f64, u64), ansible: (f64, u64), pyinfra: (f64, u64)) -> Results {
         let mut results = Results::default();
-        for work in Work::ALL {
+        for &work in results.comparison.works() {
             for (tool, (cpu, pss)) in [
                 (Tool::Patchcore, ours),
                 (Tool::Ansible, ansible),
@@ -246,6 +284,31 @@ mod tests {
         let mut lacking = results((0.1, 10), (2.0, 120), (0.4, 20));
         lacking.runs.retain(|run| run.tool != Tool::Ansible);
         check(&lacking, [false, false, true, true]);
+    }
+
+    #[test]
+    fn a_program_in_python_has_its_own_share() {
+        for (cpu, pss, expect) in [
+            (0.2, 20, [true, true]),
+            (0.21, 20, [false, true]),
+            (0.2, 21, [true, false]),
+        ] {
+            let mut results = Results {
+                comparison: Comparison::Python,
+                ..Results::default()
+            };
+            for (tool, cpu, pss) in [(Tool::Python, cpu, pss), (Tool::Pyinfra, 0.4, 20)] {
+                results.runs.push(Run {
+                    work: Work::Gather,
+                    tool,
+                    figures: figures(cpu, pss),
+                });
+            }
+            let found: Vec<bool> = results.judged().iter().map(|judged| judged.holds).collect();
+            assert_eq!(found, expect, "{:?}", results.judged());
+            results.runs.pop();
+            assert!(results.judged().iter().all(|judged| !judged.holds));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What patchcore costs on a fleet of real guests, beside ansible-core, pyinfra and `xargs ssh`.
 //!
-//! `cargo xtask bench linux` starts it. All tools do the same two works on the same guests in turn, inside the lab's own
+//! `cargo xtask bench linux` starts it, and `cargo xtask bench python` with a Python program as our side. All tools do the same two works on the same guests in turn, inside the lab's own
 //! network: *gather*, what `apt-get -s dist-upgrade` says of every guest, and *upgrade*, one package on every guest,
 //! which is taken back before the next tool's turn. Only what the machine that patches spends is measured: the work
 //! inside the guests is the same for all, and not of any of these tools.
@@ -12,13 +12,16 @@ mod stage;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use figures::{Comparison, Judged, Results};
+
 /// What is asked for on the command line; `cargo xtask bench linux` fills the paths in.
 #[derive(Debug)]
 struct Wish {
     /// Where `ansible-playbook` and `pyinfra` are.
     peers: PathBuf,
-    /// The program of our side.
+    /// The program of our side; where Python is measured, an interpreter that has the package.
     ours: PathBuf,
+    is_python: bool,
     guests: usize,
     rounds: usize,
     /// Guests and connections to each, for the holding.
@@ -32,6 +35,7 @@ impl Wish {
         let mut wish = Self {
             peers: PathBuf::new(),
             ours: PathBuf::new(),
+            is_python: false,
             guests: 20,
             rounds: 3,
             hold: (50, 20),
@@ -55,6 +59,7 @@ impl Wish {
             match key.as_str() {
                 "--peers" => wish.peers = value.into(),
                 "--ours" => wish.ours = value.into(),
+                "--python" => (wish.ours, wish.is_python) = (value.into(), true),
                 "--guests" => wish.guests = number()?,
                 "--rounds" => wish.rounds = number()?,
                 "--hold-guests" => wish.hold.0 = number()?,
@@ -70,6 +75,22 @@ impl Wish {
         }
         Ok(wish)
     }
+
+    const fn comparison(&self) -> Comparison {
+        if self.is_python {
+            Comparison::Python
+        } else {
+            Comparison::Rust
+        }
+    }
+}
+
+/// What is written for programs.
+#[derive(serde::Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    results: &'a Results,
+    judged: Vec<Judged>,
 }
 
 fn main() -> ExitCode {
@@ -95,7 +116,11 @@ fn measure(wish: &Wish) -> Result<bool, String> {
     let results = stage::all(wish)?;
     println!("{}", page::table(&results));
     if let Some(path) = &wish.json {
-        let text = serde_json::to_string_pretty(&results).map_err(|e| e.to_string())?;
+        let told = Told {
+            results: &results,
+            judged: results.judged(),
+        };
+        let text = serde_json::to_string_pretty(&told).map_err(|e| e.to_string())?;
         std::fs::write(path, text + "\n").map_err(|e| format!("{}: {e}", path.display()))?;
     }
     if let Some(path) = &wish.page {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::figures::{Results, Tool, Work, megabytes};
+use crate::figures::{Results, Tool, megabytes};
 
 /// The medians, and the targets.
 pub(crate) fn table(results: &Results) -> String {
@@ -10,8 +10,8 @@ pub(crate) fn table(results: &Results) -> String {
     let mut text = String::from(
         "| work | tool | wall s | CPU s | RSS | PSS | processes |\n|---|---|---|---|---|---|---|\n",
     );
-    for work in Work::ALL {
-        for tool in Tool::ALL {
+    for &work in results.comparison.works() {
+        for &tool in results.comparison.tools() {
             let Some(figures) = medians.get(&(work, tool)) else {
                 continue;
             };

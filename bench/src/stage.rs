@@ -15,7 +15,7 @@ use patchcore_testkit::peers::{
 
 use crate::{
     Wish,
-    figures::{Figures, Held, Results, Run, Tool, Work},
+    figures::{Comparison, Figures, Held, Results, Run, Tool, Work},
 };
 
 /// The package that is put in, and the version that is taken back before each turn.
@@ -27,6 +27,7 @@ const MEASURE: &str = include_str!("../measure.py");
 /// All rounds, and then the holding.
 pub(crate) fn all(wish: &Wish) -> Result<Results, String> {
     let mut results = Results {
+        comparison: wish.comparison(),
         guests: wish.guests,
         rounds: wish.rounds,
         about: about(wish)?,
@@ -34,8 +35,8 @@ pub(crate) fn all(wish: &Wish) -> Result<Results, String> {
     };
     let stage = Stage::set(wish, wish.guests)?;
     for round in 1..=wish.rounds {
-        for work in Work::ALL {
-            for tool in Tool::ALL {
+        for &work in wish.comparison().works() {
+            for &tool in wish.comparison().tools() {
                 if work == Work::Upgrade {
                     stage.reset();
                 }
@@ -58,6 +59,9 @@ pub(crate) fn all(wish: &Wish) -> Result<Results, String> {
         }
     }
     drop(stage);
+    if wish.comparison() == Comparison::Python {
+        return Ok(results);
+    }
     let (guests, each) = wish.hold;
     let stage = Stage::set(wish, guests)?;
     let mut ours = Command::new(&wish.ours);
@@ -159,6 +163,7 @@ impl<'a> Stage<'a> {
             ("gather.yml", include_str!("../peers/gather.yml")),
             ("upgrade.yml", include_str!("../peers/upgrade.yml")),
             ("gather.py", include_str!("../peers/gather.py")),
+            ("ours.py", include_str!("../ours.py")),
             ("upgrade.py", include_str!("../peers/upgrade.py")),
             ("gather.sh", include_str!("../peers/gather.sh")),
             ("upgrade.sh", include_str!("../peers/upgrade.sh")),
@@ -207,6 +212,13 @@ impl<'a> Stage<'a> {
                     ours.arg(journal).arg(PACKAGE).args(&self.others);
                 }
                 ours
+            }
+            Tool::Python => {
+                let mut python = Command::new(&self.wish.ours);
+                python
+                    .arg(self.folder.join("ours.py"))
+                    .arg(self.lab.inventory());
+                python
             }
             Tool::Ansible => {
                 let mut ansible = Command::new(self.wish.peers.join("ansible-playbook"));
@@ -326,7 +338,7 @@ fn about(wish: &Wish) -> Result<Vec<(String, String)>, String> {
                 .ok()
         })
         .unwrap_or(0);
-    Ok([
+    let mut about = vec![
         ("day", said(Path::new("date"), &["-u", "+%Y-%m-%d"])?),
         (
             "commit",
@@ -341,16 +353,24 @@ fn about(wish: &Wish) -> Result<Vec<(String, String)>, String> {
         ),
         ("kernel", said(Path::new("uname"), &["-sr"])?),
         ("compiler", said(Path::new("rustc"), &["--version"])?),
-        (
-            "ansible",
-            said(&wish.peers.join("ansible-playbook"), &["--version"])?,
-        ),
-        (
-            "pyinfra",
-            said(&wish.peers.join("pyinfra"), &["--version"])?,
-        ),
-        ("ssh", said(Path::new("ssh"), &["-V"])?),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into())
+    ];
+    for tool in wish.comparison().tools() {
+        about.push(match tool {
+            Tool::Patchcore => continue,
+            Tool::Python => ("python", said(&wish.ours, &["--version"])?),
+            Tool::Ansible => (
+                "ansible",
+                said(&wish.peers.join("ansible-playbook"), &["--version"])?,
+            ),
+            Tool::Pyinfra => (
+                "pyinfra",
+                said(&wish.peers.join("pyinfra"), &["--version"])?,
+            ),
+            Tool::Xargs => ("ssh", said(Path::new("ssh"), &["-V"])?),
+        });
+    }
+    Ok(about
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect())
 }

@@ -1,7 +1,7 @@
 //! What a provider's author gives the suites: an outside, a way to look at it past the provider, and a
 //! hand that changes it behind the provider's back.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use patchcore::{
@@ -101,6 +101,8 @@ pub struct ClusterStock {
     pub to: ComponentId,
     /// Another one with room for it.
     pub third: ComponentId,
+    /// Nothing that was begun on it is under way for longer.
+    pub longest: Duration,
 }
 
 impl ClusterTruth {

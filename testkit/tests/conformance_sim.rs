@@ -184,6 +184,7 @@ impl Fixture for SimFixture {
             from: "host-1".into(),
             to: "host-2".into(),
             third: "host-3".into(),
+            longest: Duration::from_secs(600),
         })
     }
 

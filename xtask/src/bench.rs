@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -15,6 +15,7 @@ use crate::{
     outcome::Outcome,
     shell,
     step::{now, say, seconds},
+    venv::{Venv, Wanted},
     workspace::Workspace,
 };
 
@@ -98,62 +99,61 @@ fn code_of(measure: &mut Command) -> ExitCode {
 
 /// The folder of the other tools' programs, which are installed when it lacks them.
 fn peers(workspace: &Workspace) -> Result<PathBuf, String> {
-    let folder = workspace.target().join("bench/peers");
-    let wanted = workspace.root().join(REQUIREMENTS);
-    let wanted = fs::read_to_string(&wanted).map_err(|e| format!("{}: {e}", wanted.display()))?;
-    // Written last, so that a half-made folder is made anew.
-    let stamp = folder.join("installed.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(folder.join("bin"));
-    }
-    if let Outcome::Failed { output, .. } | Outcome::Skipped(output) =
-        install::bring(workspace, &["openssh-client", "python3", "python3-venv"])
-    {
-        return Err(output);
-    }
-    let started = now();
-    let run = |name: &str, command: &mut Command| match shell::run(workspace, name, command, None) {
-        Ok(finished) if finished.is_success() => Ok(()),
-        Ok(finished) => Err(finished.output),
-        Err(_) => Err(format!(
-            "{} cannot be started",
-            command.get_program().display()
-        )),
+    let said = |outcome| match outcome {
+        Outcome::Failed { output, .. } | Outcome::Skipped(output) => output,
+        Outcome::Passed(passed) => passed.detail,
     };
-    run(
-        "bench-peers",
-        workspace
-            .program(PYTHON)
-            .args(["-m", "venv", "--clear"])
-            .arg(&folder),
-    )?;
-    run(
-        "bench-peers",
-        workspace.program(folder.join("bin/pip")).args([
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--requirement",
-            REQUIREMENTS,
-        ]),
-    )?;
+    let pins = workspace.root().join(REQUIREMENTS);
+    let pins = fs::read_to_string(&pins).map_err(|e| format!("{}: {e}", pins.display()))?;
+    match install::bring(workspace, &["openssh-client", "python3", "python3-venv"]) {
+        Outcome::Passed(_) => {}
+        outcome => return Err(said(outcome)),
+    }
+    let wanted = Wanted {
+        name: "bench-peers",
+        interpreter: PYTHON,
+        pins: &pins,
+        all: true,
+    };
+    let folder = workspace.target().join("bench/peers");
+    let bin = Venv::with(workspace, &folder, &wanted).map_err(said)?.bin();
     for tool in ["ansible-playbook", "pyinfra"] {
-        if prints(
-            workspace
-                .program(folder.join("bin").join(tool))
-                .arg("--version"),
-        )
-        .is_none()
-        {
+        if prints(workspace.program(bin.join(tool)).arg("--version")).is_none() {
             return Err(format!("{tool} was installed and cannot be started"));
         }
     }
-    fs::write(&stamp, wanted).map_err(|e| format!("{}: {e}", stamp.display()))?;
-    say(&format!(
-        "the other tools were installed in {}",
-        seconds(started.elapsed())
-    ));
-    Ok(folder.join("bin"))
+    Ok(bin)
+}
+
+/// Measures the gathering of a fleet by a Python program beside the other tool that is one; `words` go to the program
+/// that does it, and what it found goes to a file. The error is for people; none that a figure is missed.
+pub(crate) fn gather_from_python(
+    workspace: &Workspace,
+    python: &Path,
+    words: &[String],
+    found: &Path,
+) -> Result<(), String> {
+    let _ = fs::remove_file(found);
+    let peers = peers(workspace)?;
+    // It only starts what is measured, and needs no more than the tests' profile.
+    let mut build = workspace.cargo(["build", "--workspace", "--bin", "patchcore-bench"]);
+    match shell::run(workspace, "bench-build", &mut build, None) {
+        Ok(finished) if finished.is_success() => {}
+        Ok(finished) => return Err(finished.output),
+        Err(_) => return Err("cargo cannot be started".to_owned()),
+    }
+    let mut measure = workspace.program(workspace.target().join("debug/patchcore-bench"));
+    measure
+        .arg("--peers")
+        .arg(peers)
+        .arg("--python")
+        .arg(python);
+    measure.args(words).arg("--json").arg(found);
+    match measure.status() {
+        Ok(status) if status.success() || found.exists() => Ok(()),
+        Ok(status) => Err(format!("the measuring of guests ended with {status}")),
+        Err(error) => Err(format!("the measuring cannot be started: {error}")),
+    }
 }
 
 /// The measuring program and our side, built as they are released.

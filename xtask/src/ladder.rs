@@ -67,7 +67,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "python",
-        run: |workspace, _| python::check(workspace),
+        run: python::check,
     },
     Step {
         name: "docs",
@@ -229,16 +229,13 @@ fn deny(workspace: &Workspace) -> Outcome {
 
 fn tests(workspace: &Workspace, full: bool) -> Outcome {
     // The output of passing tests is read for what they skipped; `--no-fail-fast` shows all failures at once.
-    let mut command = workspace.cargo([
-        "test",
-        "--workspace",
-        "--no-fail-fast",
-        "--",
-        "--show-output",
-    ]);
+    let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
     if full {
+        // What is long there is long by what it computes.
+        command.args(["--profile", "crash"]);
         command.env("PATCHCORE_FULL", "1");
     }
+    command.args(["--", "--show-output"]);
     let finished = match shell::run(workspace, "tests", &mut command, None) {
         Ok(finished) => finished,
         Err(outcome) => return outcome,

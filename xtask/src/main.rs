@@ -30,6 +30,7 @@ mod python;
 mod shell;
 mod step;
 mod tidy;
+mod venv;
 mod workspace;
 
 use std::process::ExitCode;
@@ -48,7 +49,7 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
                                          measures what the engine itself costs
        cargo xtask bench roll [--data DIR] [--seed N] [--only rolls|small|work|public] [--write]
                                          measures the roll planner beside models of other tools and its bounds
-       cargo xtask bench python
+       cargo xtask bench python [--guests N] [--rounds N] [--write]
                                          measures what Python programs pay, with the wheel that users install
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
                                          tries inputs on every parser of what comes from outside
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
         Command::Bench(words) => bench::linux(&workspace, &words),
         Command::BenchEngine { write } => bench::engine(&workspace, write),
         Command::BenchRoll(words) => bench::roll(&workspace, &words),
-        Command::BenchPython => python::bench(&workspace),
+        Command::BenchPython(words) => python::bench(&workspace, &words),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
         Command::Lab { arguments } => lab::command(&workspace, &arguments),
@@ -109,7 +110,8 @@ enum Command {
     },
     /// What the measuring program is told.
     BenchRoll(Vec<String>),
-    BenchPython,
+    /// What the measuring program is told.
+    BenchPython(Vec<String>),
     Crash(crash::Wish),
     Demo,
     Picture,
@@ -146,7 +148,9 @@ impl Command {
             ["bench", "roll", words @ ..] => Ok(Self::BenchRoll(
                 words.iter().map(|&word| word.to_owned()).collect(),
             )),
-            ["bench", "python"] => Ok(Self::BenchPython),
+            ["bench", "python", words @ ..] => Ok(Self::BenchPython(
+                words.iter().map(|&word| word.to_owned()).collect(),
+            )),
             ["fuzz", wishes @ ..] => fuzz::Wish::parse(wishes)
                 .map(Self::Fuzz)
                 .map_err(|mistake| format!("{mistake}\n{USAGE}")),
@@ -277,7 +281,7 @@ mod tests {
                 "7".to_owned(),
             ])),
         );
-        check("bench python", Some(Command::BenchPython));
+        check("bench python", Some(Command::BenchPython(Vec::new())));
         check("bench engine --fast", None);
         check("bench", None);
         check("test tydi", None);

@@ -1,8 +1,14 @@
 //! Servers that tests talk to and that this project builds on libraries of others.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::path::PathBuf;
 
-use crate::{install::prints, outcome::Outcome, shell, workspace::Workspace};
+use crate::{
+    install::prints,
+    outcome::Outcome,
+    shell,
+    venv::{Venv, Wanted},
+    workspace::Workspace,
+};
 
 /// The program that stands for a vCenter, and where its source lies.
 const VCENTER: &str = "providers/vsphere/tests/vcpeer";
@@ -46,27 +52,18 @@ fn go(workspace: &Workspace) -> Result<(PathBuf, String), Outcome> {
         Some((1, word.split('.').next()?.parse().ok()?))
     };
     let in_path = PathBuf::from("go");
-    let folder = workspace.target().join("peers/go");
-    let brought = folder.join("bin/go");
-    for program in [in_path, brought.clone()] {
-        if let Some(found) = version(&program).filter(|found| *found >= OLDEST_GO) {
-            return Ok((program, format!("vcpeer, by Go {}.{}", found.0, found.1)));
-        }
+    if let Some(found) = version(&in_path).filter(|found| *found >= OLDEST_GO) {
+        return Ok((in_path, format!("vcpeer, by Go {}.{}", found.0, found.1)));
     }
-    // A half-made folder is made anew.
-    let _ = fs::remove_dir_all(&folder);
-    let run = |command: &mut Command| match shell::run(workspace, "peers", command, None) {
-        Ok(finished) if finished.is_success() => Ok(()),
-        Ok(finished) => Err(Outcome::failed(finished.output)),
-        Err(outcome) => Err(outcome),
+    let wanted = Wanted {
+        name: "peers",
+        interpreter: "python3",
+        pins: GO,
+        all: true,
     };
-    run(workspace
-        .program("python3")
-        .args(["-m", "venv"])
-        .arg(&folder))?;
-    run(workspace
-        .program(folder.join("bin/pip"))
-        .args(["install", "--quiet", "--no-deps", GO]))?;
+    let brought = Venv::with(workspace, &workspace.target().join("peers/go"), &wanted)?
+        .bin()
+        .join("go");
     match version(&brought) {
         Some(found) => Ok((
             brought,

@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    install, lab,
-    outcome::Outcome,
-    shell,
+    bench, install, lab,
+    outcome::{Outcome, Passed},
+    venv::{Venv, Wanted, run},
     workspace::{self, Workspace},
 };
 
@@ -19,8 +19,12 @@ const PACKAGE: &str = "bindings/python";
 /// The tools of the tests, with their versions.
 const TOOLS: &str = "tests/requirements.txt";
 
+const LEFT: &str = "pip install ./bindings/python in a fresh environment, and the examples there: only with --full";
+
+const PAGE: &str = "docs/evidence/bench-python.md";
+
 /// Builds the package and runs its tests and type checks.
-pub(crate) fn check(workspace: &Workspace) -> Outcome {
+pub(crate) fn check(workspace: &Workspace, full: bool) -> Outcome {
     let has_venv = [
         "-c",
         "import ensurepip, venv, sys; assert sys.version_info >= (3, 10)",
@@ -30,16 +34,27 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
             "no python3 of 3.10 or later with its module venv (Debian: python3-venv)".to_owned(),
         );
     }
-    match steps(workspace) {
-        Ok(detail) => Outcome::passed(detail),
+    match steps(workspace, full) {
+        Ok(detail) => Outcome::Passed(Passed {
+            detail,
+            left_out: if full {
+                Vec::new()
+            } else {
+                vec![LEFT.to_owned()]
+            },
+            ..Passed::default()
+        }),
         Err(outcome) => outcome,
     }
 }
 
 /// Measures what Python programs pay, with the wheel that users install. Fails where a figure is missed.
-pub(crate) fn bench(workspace: &Workspace) -> ExitCode {
-    match measured(workspace) {
-        Ok(status) => status,
+///
+/// `words` go to the measuring of real guests, but for `--write`.
+pub(crate) fn bench(workspace: &Workspace, words: &[String]) -> ExitCode {
+    match measured(workspace, words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(outcome) => {
             if let Outcome::Failed { output, .. } | Outcome::Skipped(output) = outcome {
                 eprintln!("{output}\n   nothing was measured");
@@ -49,41 +64,45 @@ pub(crate) fn bench(workspace: &Workspace) -> ExitCode {
     }
 }
 
-/// A wheel may weigh this much, in bytes.
-const HEAVIEST: u64 = 15 * 1024 * 1024;
-
-fn measured(workspace: &Workspace) -> Result<ExitCode, Outcome> {
+fn measured(workspace: &Workspace, words: &[String]) -> Result<bool, Outcome> {
     let place = workspace.target().join("python");
-    let venv = Venv::with_tools(workspace, &place)?;
+    let venv = tools(workspace, &place)?;
     let wheel = build(workspace, &venv, &place.join("released"), "wheel")?;
-    let weight = fs::metadata(&wheel).map_or(u64::MAX, |wheel| wheel.len());
-    println!(
-        "wheel: {:.1} MB, at most 15",
-        weight as f64 / 1024.0 / 1024.0
-    );
-    let mut pip = venv.program(workspace, "pip");
-    pip.args(["install", "--quiet", "--no-deps", "--force-reinstall"]);
-    run(workspace, "python-install", pip.arg(&wheel))?;
-    let mut measure = venv.program(workspace, "python");
-    measure.arg(workspace.root().join("bench/python.py"));
+    install(workspace, &venv, &wheel)?;
+    let (write, words): (Vec<String>, Vec<String>) =
+        words.iter().cloned().partition(|word| word == "--write");
+    let fleet = place.join("fleet.json");
+    // Its figures are missed then, and the others are measured all the same.
+    if let Err(reason) =
+        bench::gather_from_python(workspace, &venv.bin().join("python"), &words, &fleet)
+    {
+        eprintln!("{reason}");
+    }
+    let mut measure = program(workspace, &venv, "python");
+    measure
+        .arg(workspace.root().join("bench/python.py"))
+        .arg("--wheel")
+        .arg(wheel)
+        .arg("--fleet")
+        .arg(fleet);
+    if !write.is_empty() {
+        measure.arg("--page").arg(workspace.root().join(PAGE));
+    }
     let status = measure
         .status()
         .map_err(|e| Outcome::failed(format!("the measuring cannot be started: {e}")))?;
-    Ok(if status.success() && weight <= HEAVIEST {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(status.success())
 }
 
-fn steps(workspace: &Workspace) -> Result<String, Outcome> {
+fn steps(workspace: &Workspace, full: bool) -> Result<String, Outcome> {
     let place = workspace.target().join("python");
-    let venv = Venv::with_tools(workspace, &place)?;
+    let venv = tools(workspace, &place)?;
     let wheel = build(workspace, &venv, &place.join("wheels"), "dev")?;
-    let mut pip = venv.program(workspace, "pip");
-    pip.args(["install", "--quiet", "--no-deps", "--force-reinstall"]);
-    run(workspace, "python-install", pip.arg(&wheel))?;
-    let mut pytest = venv.program(workspace, "pytest");
+    install(workspace, &venv, &wheel)?;
+    let mut pytest = program(workspace, &venv, "pytest");
+    if full {
+        pytest.args(["-m", ""]);
+    }
     pytest
         .args(["-rs"])
         .env("PATCHCORE_LAB", lab_of_its_own(workspace, &place)?)
@@ -97,13 +116,13 @@ fn steps(workspace: &Workspace) -> Result<String, Outcome> {
     run(
         workspace,
         "python-types",
-        &mut venv.program(workspace, "mypy"),
+        &mut program(workspace, &venv, "mypy"),
     )?;
-    let mut stubs = venv.program(workspace, "stubtest");
+    let mut stubs = program(workspace, &venv, "stubtest");
     run(workspace, "python-stubs", stubs.arg("patchcore._native"))?;
     // A second opinion: half of the editors judge by this one.
-    let mut pyright = venv.program(workspace, "pyright");
-    pyright.arg("--pythonpath").arg(venv.bin.join("python"));
+    let mut pyright = program(workspace, &venv, "pyright");
+    pyright.arg("--pythonpath").arg(venv.bin().join("python"));
     run(workspace, "python-pyright", &mut pyright)?;
     Ok(format!("{passed}, types and stubs"))
 }
@@ -136,45 +155,31 @@ fn link(to: &Path, at: &Path) -> std::io::Result<()> {
     }
 }
 
-/// An environment with the pinned tools; made once, and again when the pins change.
-struct Venv {
-    bin: PathBuf,
+/// The environment with the pinned tools.
+fn tools(workspace: &Workspace, place: &Path) -> Result<Venv, Outcome> {
+    let file = workspace.root().join(PACKAGE).join(TOOLS);
+    let pins = fs::read_to_string(&file)
+        .map_err(|e| Outcome::failed(format!("{} cannot be read: {e}", file.display())))?;
+    let wanted = Wanted {
+        name: "python-tools",
+        interpreter: "python3",
+        pins: &pins,
+        all: false,
+    };
+    Venv::with(workspace, &place.join("venv"), &wanted)
 }
 
-impl Venv {
-    fn with_tools(workspace: &Workspace, place: &Path) -> Result<Self, Outcome> {
-        let venv = Self {
-            bin: place.join("venv/bin"),
-        };
-        let wanted = fs::read_to_string(workspace.root().join(PACKAGE).join(TOOLS))
-            .map_err(|e| Outcome::failed(format!("{PACKAGE}/{TOOLS} cannot be read: {e}")))?;
-        let stamp = place.join("tools");
-        if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
-            return Ok(venv);
-        }
-        let mut make = workspace.program("python3");
-        make.args(["-m", "venv", "--clear"]).arg(place.join("venv"));
-        run(workspace, "python-venv", &mut make)?;
-        let mut pip = venv.program(workspace, "pip");
-        run(
-            workspace,
-            "python-tools",
-            pip.args(["install", "--quiet", "--requirement", TOOLS]),
-        )?;
-        fs::write(&stamp, wanted)
-            .map_err(|e| Outcome::failed(format!("{} cannot be written: {e}", stamp.display())))?;
-        Ok(venv)
-    }
+/// A program of the environment, started in the package.
+fn program(workspace: &Workspace, venv: &Venv, name: &str) -> Command {
+    let mut command = venv.program(workspace, name);
+    command.current_dir(workspace.root().join(PACKAGE));
+    command
+}
 
-    /// A program of the environment, started in the package.
-    fn program(&self, workspace: &Workspace, name: &str) -> Command {
-        let mut command = workspace.program(self.bin.join(name));
-        command
-            .current_dir(workspace.root().join(PACKAGE))
-            .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-            .env("PYTHONDONTWRITEBYTECODE", "1");
-        command
-    }
+fn install(workspace: &Workspace, venv: &Venv, wheel: &Path) -> Result<(), Outcome> {
+    let mut pip = program(workspace, venv, "pip");
+    pip.args(["install", "--quiet", "--no-deps", "--force-reinstall"]);
+    run(workspace, "python-install", pip.arg(wheel)).map(drop)
 }
 
 /// The wheel in a profile of cargo: `dev` is to be tested, `wheel` is what users install.
@@ -186,7 +191,7 @@ fn build(
 ) -> Result<PathBuf, Outcome> {
     // An older wheel must not be taken for the new one.
     let _ = fs::remove_dir_all(wheels);
-    let mut maturin = venv.program(workspace, "maturin");
+    let mut maturin = program(workspace, venv, "maturin");
     maturin
         .args([
             "build",
@@ -207,15 +212,6 @@ fn build(
     built
         .map(|wheel| wheel.path())
         .ok_or_else(|| Outcome::failed(format!("maturin built no wheel\n{said}")))
-}
-
-fn run(workspace: &Workspace, name: &str, command: &mut Command) -> Result<String, Outcome> {
-    let finished = shell::run(workspace, name, command, None)?;
-    if finished.is_success() {
-        Ok(finished.output)
-    } else {
-        Err(Outcome::failed(finished.output))
-    }
 }
 
 /// How many tests passed, by the last line of pytest, and which were skipped and why; none where it names no test, or,

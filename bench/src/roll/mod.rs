@@ -1,6 +1,5 @@
 //! What the roll planner makes, beside models of other tools and beside what no roll can beat.
 
-pub(crate) mod data;
 pub(crate) mod figures;
 pub(crate) mod page;
 pub(crate) mod peers;

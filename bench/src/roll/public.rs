@@ -4,7 +4,9 @@ use std::{error::Error, path::Path};
 
 use patchcore::plan::roll::{Answer, Cluster, Objective, Wish, plan};
 
-use super::{data, work::cpu};
+use patchcore_examples::instances;
+
+use super::work::cpu;
 
 /// One public instance.
 #[derive(Debug, Clone)]
@@ -33,7 +35,7 @@ pub(crate) fn roadef(folder: &Path) -> Result<Vec<Public>, Box<dyn Error>> {
     ];
     let mut rows = Vec::new();
     for name in names {
-        let cluster = data::roadef(&folder, name)?;
+        let cluster = instances::roadef(&folder.join(format!("model_{name}.txt")))?;
         let whole = plan(&cluster, &Wish::new(Objective::FewestMoves), &|| true)?;
         let proof = match whole {
             Answer::Infeasible(infeasible) => Some(infeasible.certificate.to_string()),
@@ -57,7 +59,7 @@ pub(crate) fn btrplace(folder: &Path) -> Result<Vec<Public>, Box<dyn Error>> {
         let Some(name) = name.strip_suffix(".json.gz") else {
             continue;
         };
-        let cluster = data::btrplace(&file)?;
+        let cluster = instances::btrplace(&file)?;
         let wish = Wish::new(Objective::FewestMoves);
         rows.push(one(name, &cluster, &wish, None, None)?);
     }

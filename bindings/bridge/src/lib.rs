@@ -6,6 +6,7 @@
 //!   somebody still holds its runs, and no run is lost because nobody took its handle.
 //! - [`provider`] and [`ports`] let another language write a provider, the short way and the full way, with arguments
 //!   that are owned; [`wire`] is the form in which they cross.
+//! - [`roll`] plans the roll of a cluster so that whoever waits for it can stop waiting.
 //! - [`logging`] hands on what the core tells.
 //! - [`value`] turns what a screen shows into JSON.
 //!
@@ -16,6 +17,7 @@ pub mod journal;
 pub mod logging;
 pub mod ports;
 pub mod provider;
+pub mod roll;
 pub mod run;
 pub mod runtime;
 pub mod value;

@@ -96,6 +96,10 @@ impl PyClock {
         datetime(py, self.clock.now())
     }
 
+    fn __repr__(&self) -> String {
+        format!("<VirtualClock at {}>", self.clock.now())
+    }
+
     /// Move it on.
     fn advance_to(&self, to: &Bound<'_, PyAny>) -> PyResult<()> {
         self.clock.advance_to(moment(to)?);

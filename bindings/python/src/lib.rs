@@ -13,6 +13,7 @@ mod journal;
 mod plan;
 mod provider;
 mod report;
+mod roll;
 mod run;
 mod sim;
 mod testing;
@@ -35,6 +36,7 @@ mod _native {
         journal::{PyHolder, PyJournal},
         plan::{PyPlan, PyPolicy},
         report::PyReport,
+        roll::{PyRollPlan, check_cluster, plan_roll, roll_schemas, roll_what_if},
         run::{PyLines, PyRun, operate, unfinished},
         sim::{PyScript, PySim},
         testing::{conformance_check, conformance_checks},

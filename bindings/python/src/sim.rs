@@ -204,12 +204,15 @@ pub(crate) fn read_patch(patch: &Bound<'_, PyAny>) -> PyResult<Patch> {
 pub(crate) struct PyScript {
     /// Locked, because a fault notes whether it happened and is not made for several threads.
     script: Mutex<Script>,
+    /// What makes it, as a program writes that.
+    said: String,
 }
 
 impl PyScript {
-    const fn of(script: Script) -> Self {
+    fn of(script: Script, said: String) -> Self {
         Self {
             script: Mutex::new(script),
+            said,
         }
     }
 
@@ -224,31 +227,39 @@ impl PyScript {
     /// The package's own script fails: it is left half-configured.
     #[classmethod]
     fn postinst_fails(_cls: &Bound<'_, PyType>, patch: &str, version: &str) -> Self {
-        Self::of(Script::postinst_fails(patch, version))
+        let said = format!("postinst_fails({patch:?}, {version:?})");
+        Self::of(Script::postinst_fails(patch, version), said)
     }
 
     /// Checks fail as long as this version is installed.
     #[classmethod]
     fn health_breaks(_cls: &Bound<'_, PyType>, patch: &str, version: &str) -> Self {
-        Self::of(Script::health_breaks(patch, version))
+        let said = format!("health_breaks({patch:?}, {version:?})");
+        Self::of(Script::health_breaks(patch, version), said)
     }
 
     /// The tool says that it is done with this patch, and installs nothing.
     #[classmethod]
     fn lies_success(_cls: &Bound<'_, PyType>, patch: &str) -> Self {
-        Self::of(Script::lies_success(patch))
+        Self::of(
+            Script::lies_success(patch),
+            format!("lies_success({patch:?})"),
+        )
     }
 
     /// Every way back fails.
     #[classmethod]
     fn roll_back_fails(_cls: &Bound<'_, PyType>) -> Self {
-        Self::of(Script::roll_back_fails())
+        Self::of(Script::roll_back_fails(), "roll_back_fails()".to_owned())
     }
 
     /// The component does not come back from a restart.
     #[classmethod]
     fn restart_never_returns(_cls: &Bound<'_, PyType>) -> Self {
-        Self::of(Script::restart_never_returns())
+        Self::of(
+            Script::restart_never_returns(),
+            "restart_never_returns()".to_owned(),
+        )
     }
 
     /// Nobody reaches the component from one moment to another.
@@ -258,22 +269,27 @@ impl PyScript {
         start: &Bound<'_, PyAny>,
         end: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        Ok(Self::of(Script::unreachable(moment(start)?, moment(end)?)))
+        let (start, end) = (moment(start)?, moment(end)?);
+        let said = format!("unreachable(\"{start}\", \"{end}\")");
+        Ok(Self::of(Script::unreachable(start, end), said))
     }
 
     /// The `nth` start of this verb does its work, and its answer gets lost.
     #[classmethod]
     fn loses_reply(_cls: &Bound<'_, PyType>, verb: &str, nth: u32) -> Self {
-        Self::of(Script::loses_reply(verb, nth))
+        let said = format!("loses_reply({verb:?}, {nth})");
+        Self::of(Script::loses_reply(verb, nth), said)
     }
 
     /// On these components only.
     #[pyo3(signature = (*components))]
     fn on(&self, components: Vec<String>) -> Self {
-        Self::of(self.script().on_each(components))
+        let words: Vec<String> = components.iter().map(|c| format!("{c:?}")).collect();
+        let said = format!("{}.on({})", self.said, words.join(", "));
+        Self::of(self.script().on_each(components), said)
     }
 
     fn __repr__(&self) -> String {
-        "<Script>".to_owned()
+        format!("Script.{}", self.said)
     }
 }

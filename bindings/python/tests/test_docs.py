@@ -73,8 +73,8 @@ def test_the_example_runs(tmp_path: Path) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    # linux_fleet.py: test_lab.py
-    names = ["linux_fleet.py", "rolling_patch.py", "this_machine.py"]
+    # linux_fleet.py: test_lab.py; plan_a_roll.py: test_roll.py
+    names = ["linux_fleet.py", "plan_a_roll.py", "rolling_patch.py", "this_machine.py"]
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == names
 
 

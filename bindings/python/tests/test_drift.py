@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -133,6 +135,36 @@ def test_words_of_people_are_those_of_rust(file: str, table: str, words: Iterabl
     slugs = dict(re.findall(r'Self::(\w+) => "([\w-]+)"', source))
     expected = [slugs[name] for name in re.findall(r"Self::(\w+)", names[1])]
     assert [str(word) for word in words] == expected
+
+
+def test_every_class_is_exported() -> None:
+    assert {cls.__name__ for cls in events.KINDS.values()} < set(events.__all__)
+
+
+def test_every_kind_is_read_and_has_a_plain_form() -> None:
+    """Also those that call a part of theirs as a part of every event is called: nothing is lost."""
+    made: dict[str, Any] = {"str": "x", "int": 7, "bool": True, "datetime": "2026-12-07T22:00:00Z", "Json": {"a": 1}}
+    made["Failure"] = {"kind": "busy", "message": "m"}
+    at = datetime(2026, 12, 7, 14, tzinfo=timezone.utc)
+    for kind, (family, parts) in of_rust(EVENTS.read_text()).items():
+        body = {n: made.get(t.split(" ")[0], []) for n, t in parts.items()}
+        component = "web-1" if family == "ComponentEvent" else None
+        event = events.read((3, at, 5, component, "known", kind, json.dumps(body), "the line"))
+        assert isinstance(event, getattr(events, family)), kind
+        assert (event.seq, event.at, event.run, event.kind, str(event)) == (3, at, 5, kind, "the line")
+        plain = json.loads(json.dumps(event.to_dict()))
+        assert pc.Event.from_dict(plain) == event and datetime.fromisoformat(plain["at"]) == at
+        assert len(plain) == 5 + len(body) + (component is not None), kind
+    with pytest.raises(ValueError, match="expected Halted but found an event moved"):
+        events.Halted.from_dict({"kind": "moved"})
+
+
+def test_what_cannot_be_read_has_a_plain_form_too() -> None:
+    at = datetime(2026, 12, 7, 14, tzinfo=timezone.utc)
+    newer = events.read((3, at, 5, None, "other", "thawed", '{"body": {"by": "maria"}}', "the line"))
+    broken = events.read((4, at, 5, "web-1", "damaged", "begun", '{"why": "no handle"}', "the line"))
+    assert isinstance(newer, events.Other) and isinstance(broken, events.Damaged)
+    assert [pc.Event.from_dict(e.to_dict()) for e in (newer, broken)] == [newer, broken]
 
 
 def test_annotations_are_real_types() -> None:

@@ -6,7 +6,9 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,3 +102,16 @@ def test_after_fork_there_is_a_clear_error(estate: pc.Estate) -> None:
     assert said.startswith("Unsupported: patchcore was used before this process was forked off")
     assert "spawn" in said
     estate.discover()
+
+
+def test_slips_of_a_newcomer_are_told(sim: pc.Sim, plan: pc.Plan, approved: pc.ApprovedPlan, estate: pc.Estate) -> None:
+    journal = pc.Journal.in_memory()
+    slips: list[tuple[Callable[[], Any], str]] = [
+        (lambda: pc.Estate("lab", sim), r"expected a list of providers but found <Sim .*>; write \[provider\]"),  # type: ignore[arg-type]
+        (lambda: estate.run(plan, journal), r"expected a plan that was approved but found <Plan .*plan.approve\("),  # type: ignore[arg-type]
+        (lambda: estate.run(approved, "run.db"), r"expected a journal but found 'run.db'; patchcore.Journal\("),  # type: ignore[arg-type]
+        (lambda: estate.reopen("run.db"), "expected a journal"),  # type: ignore[arg-type]
+    ]
+    for slip, says in slips:
+        with pytest.raises(TypeError, match=says):
+            slip()

@@ -29,6 +29,11 @@ def halted(tmp_path: Path, sim: pc.Sim, policy: pc.Policy) -> Path:
     return tmp_path / "run.db"
 
 
+@pytest.mark.parametrize("word", ["--help", "-h", "help"])
+def test_its_words_are_told(word: str) -> None:
+    assert operate(word) == operate() and "status [RUN]" in operate(word)[1]
+
+
 def test_reading_and_steering(halted: Path, tmp_path: Path) -> None:
     journal = str(halted)
     code, out, _ = operate(journal, "list")

@@ -105,11 +105,13 @@ def test_steering(sim: pc.Sim) -> None:
         run.pause("sam", "too late")
 
 
-def test_a_run_is_paused_and_goes_on(sim: pc.Sim, policy: pc.Policy) -> None:
+def test_a_run_is_paused_and_goes_on(sim: pc.Sim) -> None:
     estate = pc.Estate("lab", [sim])
-    plan = estate.plan(policy, requested_by="sam")
+    plan = estate.plan(pc.Policy.from_toml(HALTS), requested_by="sam")
     run = estate.run(plan.approve(plan.approval("maria")), pc.Journal.in_memory())
+    run.finished()  # where it waits for an approval, it cannot be over before the pause
     run.pause("jon", "a call with the customer")
+    run.approve_ring("second", "maria", "seen")
     paused = run.finished()
     assert paused.state is pc.StandingState.AT_REST and "jon" in " ".join(paused.waits)
     with pytest.raises(pc.exceptions.InvalidInput):
@@ -183,6 +185,12 @@ def test_discovery(estate: pc.Estate) -> None:
     assert inventory.components == ("web-1", "web-2") and len(inventory) == 2
     assert inventory.gaps == () and inventory.at == estate.now()
     assert pc.Inventory.from_dict(inventory.to_dict()) == inventory
+    assert inventory["web-1"]["labels"]["tier"] == "web"
+    (found,) = inventory.findings("web-1")
+    assert found["tool"] == "sim" and found["scan"]["installed"]["nginx"] == "1.22.1-9"
+    assert [patch["to"] for patch in found["available"]["patches"]] == ["1.22.1-10"]
+    with pytest.raises(pc.exceptions.NotFound, match="web-9 is not in the inventory"):
+        inventory.findings("web-9")
 
 
 def test_the_handle_of_a_run_is_never_lost(

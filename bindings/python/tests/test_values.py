@@ -134,6 +134,20 @@ def test_plain_forms_keep_to_their_published_schemas(
             jsonschema.validate({"window": 7}, schema)
 
 
+def test_what_a_person_sees_of_values(estate: pc.Estate, approved: pc.ApprovedPlan) -> None:
+    run = estate.run(approved, pc.Journal.in_memory())
+    run.finished()
+    assert "run is done\nring all, 2 components: 2 done" in str(run.progress())
+    found = str(pc.Estate("lab", [pc.Sim("2026-12-07T14:00:00Z").guest("web-1", "db")]).discover())
+    assert found == (
+        "lab · 2 components, found 2026-12-07 14:00 UTC\n"
+        "  db     guest  0 patches on offer\n  web-1  guest  0 patches on offer"
+    )
+    assert repr(pc.VirtualClock("2026-12-07T14:00:00Z")) == "<VirtualClock at 2026-12-07T14:00:00Z>"
+    script = pc.Script.loses_reply("apply", 2).on("web-1", "web-2")
+    assert repr(script) == 'Script.loses_reply("apply", 2).on("web-1", "web-2")'
+
+
 def test_tables_and_html(plan: pc.Plan, estate: pc.Estate, approved: pc.ApprovedPlan) -> None:
     run = estate.run(approved, pc.Journal.in_memory())
     run.finished()

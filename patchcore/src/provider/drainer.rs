@@ -184,6 +184,28 @@ impl DrainerCapabilities {
         }
     }
 
+    /// Live moves and maintenance mode, with these settings held meanwhile.
+    pub fn holding(settings: impl IntoIterator<Item = ClusterSetting>) -> Self {
+        Self {
+            settings: settings.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// And shuts machines down and starts them.
+    #[must_use]
+    pub const fn with_shut_down(mut self) -> Self {
+        self.shut_down = true;
+        self
+    }
+
+    /// And suspends machines and resumes them.
+    #[must_use]
+    pub const fn with_suspend(mut self) -> Self {
+        self.suspend = true;
+        self
+    }
+
     /// Whether a request is claimed. An unclaimed one answers `Unsupported` from `prepare`.
     #[must_use]
     pub fn claims(&self, request: &DrainRequest) -> bool {

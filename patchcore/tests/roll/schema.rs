@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-use patchcore::plan::roll::{Cluster, Roll};
+use patchcore::plan::roll::{Cluster, Roll, RollPlan};
 use serde_json::Value;
 
 use crate::{
@@ -16,6 +16,7 @@ fn published_schemas_are_those_of_the_types() {
     for (name, schema) in [
         ("cluster", Cluster::json_schema()),
         ("roll", Roll::json_schema()),
+        ("roll-plan", RollPlan::json_schema()),
     ] {
         let path = folder.join(format!("{name}.json"));
         if env::var_os("PATCHCORE_BLESS").is_some() {

@@ -305,8 +305,7 @@ pub(super) async fn drainer_migrate_twice_has_one_effect(bench: &Bench) -> Check
     let back = Trouble::VmMoved(place.stock.vm.clone(), place.stock.from.clone());
     bench.trouble(back).await?;
     let again = place.settles(&on, &op).await;
-    // Longer than any move takes.
-    bench.sleep(std::time::Duration::from_secs(3600)).await;
+    bench.sleep(place.stock.longest).await;
     let now = place.host_of_it().await?;
     demand(now == place.stock.from, || {
         format!("begun twice under one key ({again:?}), it was moved twice")
@@ -485,7 +484,7 @@ pub(super) async fn drainer_questions_change_nothing(bench: &Bench) -> Checked {
         let _ = port.prepare(&ctx, &op.request).await;
         let _ = port.locate(&ctx, &op).await;
         let _ = port.view(&bench.reading(), &place.stock.cluster).await;
-        bench.sleep(std::time::Duration::from_secs(600)).await;
+        bench.sleep(place.stock.longest).await;
     }
     let now = place.truth().await?;
     let same = |a: &ClusterTruth, b: &ClusterTruth| -> bool {

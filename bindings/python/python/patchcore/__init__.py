@@ -1,7 +1,24 @@
 """Patch orchestration: plan, approve, roll out, verify, roll back.
 
 Data flows one way, and a person stands between deciding and acting: ``estate.plan`` reads and decides, people approve
-the plan, ``estate.run`` carries out what was approved, and ``run.report`` says what was observed.
+the plan, ``estate.run`` carries out what was approved, and ``run.report`` says what was observed::
+
+    import patchcore as pc
+
+    estate = pc.Estate("fleet", [pc.Linux.from_file("inventory.toml")])
+    journal = pc.Journal("run.db")
+    run = estate.reopen(journal)            # what a crash left open goes on first
+    if run is None:
+        plan = estate.plan(pc.Policy.from_file("policy.toml"), requested_by="sam")
+        print(plan)
+        run = estate.run(plan.approve(plan.approval("maria")), journal)
+    with run:                               # leaving early pauses at a safe point
+        pc.follow(run)
+    print(run.report())
+
+:class:`Sim` stands in for machines, in virtual time. :class:`AsyncEstate` has the same methods for event loops. A tool
+of your own is a :class:`SimpleProvider`, or has the ports of :mod:`patchcore.provider`; :mod:`patchcore.testing` proves
+either. Every error is an :class:`Error`. ``python -m patchcore run.db status`` looks at a journal.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -52,14 +69,16 @@ from .words import (
 )
 
 if TYPE_CHECKING:
-    from . import events, provider
+    from . import events, provider, roll
     from .events import ComponentEvent, Damaged, Event, Other, RunEvent
+    from .roll import Cluster, RollPlan, plan_roll
 
 __all__ = [
     "Approval",
     "ApprovedPlan",
     "AsyncEstate",
     "AsyncRun",
+    "Cluster",
     "Component",
     "ComponentEvent",
     "ComponentKind",
@@ -87,6 +106,7 @@ __all__ = [
     "Report",
     "Resolution",
     "RingProgress",
+    "RollPlan",
     "Run",
     "RunEvent",
     "Script",
@@ -102,24 +122,28 @@ __all__ = [
     "events",
     "exceptions",
     "follow",
+    "plan_roll",
     "provider",
+    "roll",
 ]
 
 _OF_EVENTS = frozenset(("ComponentEvent", "Damaged", "Event", "Other", "RunEvent"))
+_OF_ROLLS = frozenset(("Cluster", "RollPlan", "plan_roll"))
 
 
 def __getattr__(name: str) -> Any:
-    """The classes of events and of ports, when one is first used: making them costs more than all the rest."""
-    if name == "provider":
+    """The classes of events, of ports and of rolls, when one is first used: making them costs more than all the rest."""
+    if name in ("provider", "roll"):
         from importlib import import_module
 
-        return import_module(".provider", __name__)
-    if name != "events" and name not in _OF_EVENTS:
+        return import_module(f".{name}", __name__)
+    known, of = (_OF_ROLLS, "roll") if name in _OF_ROLLS else (_OF_EVENTS, "events")
+    if name != "events" and name not in known:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module = import_module(".events", __name__)
-    globals()["events"] = module
-    for known in _OF_EVENTS:
-        globals()[known] = getattr(module, known)
+    module = import_module(f".{of}", __name__)
+    globals()[of] = module
+    for part in known:
+        globals()[part] = getattr(module, part)
     return globals()[name]

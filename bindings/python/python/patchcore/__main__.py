@@ -12,7 +12,8 @@ def main() -> int:
     """Carry out what was typed; the answer is the exit code."""
     me = os.environ.get("USER") or os.environ.get("LOGNAME")
     try:
-        out, err, code = _native.operate("python -m patchcore", me, sys.argv[1:]).wait()
+        words = [] if sys.argv[1:] in (["--help"], ["-h"], ["help"]) else sys.argv[1:]
+        out, err, code = _native.operate("python -m patchcore", me, words).wait()
     except KeyboardInterrupt:
         return 130
     sys.stdout.write(out)

@@ -36,8 +36,15 @@ class _EstateFace:
         lock_lease: timedelta | str | None = None,
         clock: _native.VirtualClock | None = None,
     ) -> None:
+        """Join providers to an estate; nobody is asked anything yet.
+
+        ``lock_lease`` is after how long without a sign of life the target of a run that vanished goes to another, and
+        ``clock`` is by what time all this happens: by default the machine's, or that of a simulated estate in it.
+        """
+        if not isinstance(providers, Iterable):
+            raise TypeError(f"expected a list of providers but found {providers!r:.100}; write [provider]")
         self._providers = tuple(providers)
-        self._native = _native.Estate(name, list(providers), lock_lease, clock)
+        self._native = _native.Estate(name, list(self._providers), lock_lease, clock)
 
     @property
     def name(self) -> str:
@@ -88,11 +95,11 @@ class Estate(_EstateFace):
 
     def run(self, approved: _native.ApprovedPlan, journal: Journal) -> Run:
         """Start a run of an approved plan. It goes on whether or not anybody holds its handle."""
-        return Run(self._native.run(approved, journal._native).wait())
+        return Run(self._native.run(_approved(approved), _native_of(journal)).wait())
 
     def reopen(self, journal: Journal) -> Run | None:
         """Go on with the run that is open in a journal: what a crash left, or what was parked."""
-        run = self._native.reopen(journal._native).wait()
+        run = self._native.reopen(_native_of(journal)).wait()
         return None if run is None else Run(run)
 
 
@@ -121,13 +128,28 @@ class AsyncEstate(_EstateFace):
 
     async def run(self, approved: _native.ApprovedPlan, journal: Journal) -> AsyncRun:
         """Start a run of an approved plan. It goes on although the awaiting task is cancelled: reopen finds it."""
-        return AsyncRun(await wait(self._native.run(approved, journal._native)))
+        return AsyncRun(await wait(self._native.run(_approved(approved), _native_of(journal))))
 
     async def reopen(self, journal: Journal) -> AsyncRun | None:
         """Go on with the run that is open in a journal: what a crash left, or what was parked."""
-        run = await wait(self._native.reopen(journal._native))
+        run = await wait(self._native.reopen(_native_of(journal)))
         return None if run is None else AsyncRun(run)
 
 
+def _approved(plan: _native.ApprovedPlan) -> _native.ApprovedPlan:
+    if isinstance(plan, _native.ApprovedPlan):
+        return plan
+    raise TypeError(
+        f"expected a plan that was approved but found {plan!r:.100}; "
+        'plan.approve(plan.approval("maria")) makes one of a plan'
+    )
+
+
+def _native_of(journal: Journal) -> _native.Journal:
+    if isinstance(journal, Journal):
+        return journal._native
+    raise TypeError(f'expected a journal but found {journal!r:.100}; patchcore.Journal("run.db") opens one')
+
+
 def _history(journal: Journal | None) -> _native.Journal | None:
-    return None if journal is None else journal._native
+    return None if journal is None else _native_of(journal)

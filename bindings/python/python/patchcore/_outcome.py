@@ -17,6 +17,13 @@ from .words import BracketKind
 R = TypeVar("R")
 
 
+@dataclass(frozen=True)
+class _Why(Value):
+    """A form that says why in words."""
+
+    why: str
+
+
 @variant("keyed")
 @dataclass(frozen=True)
 class Keyed(Value):
@@ -67,11 +74,8 @@ class UndoBy(Value, Generic[R]):
 
 
 @variant("unavailable")
-@dataclass(frozen=True)
-class UndoUnavailable(Value):
+class UndoUnavailable(_Why):
     """This tool cannot undo it; the component may still have another way back."""
-
-    why: str
 
 
 Undo = Union[NothingToUndo, UndoBy[R], UndoUnavailable]
@@ -109,6 +113,13 @@ class Evidence(Value):
 
 
 @dataclass(frozen=True)
+class _Proven(Value):
+    """A form that stands for what proves it."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
 class Blocker(Value):
     """One reason why an operation cannot begin now."""
 
@@ -130,11 +141,8 @@ class Ready(Value):
 
 
 @variant("already_holds", bare=True)
-@dataclass(frozen=True)
-class AlreadyHolds(Value):
+class AlreadyHolds(_Proven):
     """What is wanted is already so; nobody says whose doing that was."""
-
-    evidence: Evidence
 
 
 @variant("blocked", bare=True)
@@ -163,23 +171,26 @@ Readiness = Union[Ready, AlreadyHolds, Blocked, ChangedMeanwhile]
 """Whether an operation can begin for one subject."""
 
 
-@dataclass(frozen=True)
-class Prepared(Value):
-    """The answer of ``prepare``. A subject that is left out counts as blocked."""
+class _OfSubjects(Value):
+    """A form that says something of each subject."""
 
-    baseline: Baseline
-    subjects: Mapping[str, Readiness]
+    subjects: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "subjects", Json(self.subjects))
 
 
-@variant("done", bare=True)
 @dataclass(frozen=True)
-class Done(Value):
-    """It worked, as read back from the target."""
+class Prepared(_OfSubjects):
+    """The answer of ``prepare``. A subject that is left out counts as blocked."""
 
-    evidence: Evidence
+    baseline: Baseline
+    subjects: Mapping[str, Readiness]
+
+
+@variant("done", bare=True)
+class Done(_Proven):
+    """It worked, as read back from the target."""
 
 
 @variant("failed", bare=True)
@@ -201,13 +212,10 @@ SubjectResult = Union[Done, Failed]
 
 @variant("settled")
 @dataclass(frozen=True)
-class Settled(Value):
+class Settled(_OfSubjects):
     """It is over, with a result per subject. A subject that is left out is lost."""
 
     subjects: Mapping[str, SubjectResult]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "subjects", Json(self.subjects))
 
 
 @variant("started", bare=True)
@@ -250,11 +258,8 @@ class Running(Value):
 
 
 @variant("unknown")
-@dataclass(frozen=True)
-class Unknown(Value):
+class Unknown(_Why):
     """It cannot be told."""
-
-    why: str
 
 
 Located = Union[NotFound, Running, Settled, Unknown]
@@ -296,11 +301,8 @@ class NeedsPerson(Value):
 
 
 @variant("lost")
-@dataclass(frozen=True)
-class Lost(Value):
+class Lost(_Why):
     """It is gone without a result."""
-
-    why: str
 
 
 Observed = Union[Working, NeedsPerson, Settled, Lost]
@@ -327,11 +329,8 @@ class BracketCapabilities(Value):
 
 
 @variant("held", bare=True)
-@dataclass(frozen=True)
-class StillHeld(Value):
+class StillHeld(_Proven):
     """What was taken is there, as read back."""
-
-    evidence: Evidence
 
 
 @variant("not_held")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Mapping, Union
 
 from ._decode import Json, moment, thaw
@@ -99,9 +99,33 @@ class Progress(Value):
     at_work: tuple[ComponentProgress, ...]
     ends: datetime | None = None
 
+    def __str__(self) -> str:
+        lines = [f"run {self.run} at {_minute(self.now)}: {self.standing}"]
+        for ring in self.rings:
+            counts = ((name, getattr(ring, name)) for name in _COUNTS)
+            said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count)
+            lines.append(f"ring {ring.ring}, {ring.components} components: {said}")
+        lines += [f"  {one.component} {one.doing}, since {_minute(one.since)}" for one in self.at_work]
+        if self.ends is not None:
+            lines.append(f"ends about {_minute(self.ends)}")
+        return "\n".join(lines)
+
+
+_MOST = 50
+"""So many components are named; the others are counted."""
+_COUNTS = ("waiting", "at_work", "in_service", "done", "failed", "undecided", "skipped")
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(timezone.utc):%F %H:%M} UTC"
+
 
 class Inventory:
-    """The estate as it was found, at one moment. Read from its JSON when it is first looked at."""
+    """The estate as it was found, at one moment. Read from its JSON when it is first looked at.
+
+    ``for name in inventory`` gives the names; ``inventory[name]`` is what a component is, ``inventory.findings(name)``
+    what is on it, and ``inventory.gaps`` what could not be learned.
+    """
 
     __slots__ = ("_data", "_text")
 
@@ -161,7 +185,7 @@ class Inventory:
         return component in self.data["components"]
 
     def __getitem__(self, component: str) -> Json:
-        """Everything that is known of a component, such as its ``labels``, its ``owner`` and its ``scan``."""
+        """What a component is: its ``kind``, ``labels``, ``owner``, ``address``, and by whom it is ``seen_by``."""
         try:
             known: Json = self.data["components"][component]
         except KeyError:
@@ -170,11 +194,31 @@ class Inventory:
             ) from None
         return known
 
+    def findings(self, component: str) -> tuple[Json, ...]:
+        """What is on a component, as each ``tool`` that sees it read it: its ``scan``, and what is ``available``."""
+        known = self[component]["id"]
+        found: tuple[Json, ...] = self.data["findings"].get(known, ())
+        return found
+
     def __eq__(self, other: object) -> bool:
         return self.data == other.data if isinstance(other, Inventory) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.data)
+
+    def __str__(self) -> str:
+        gaps = f" · {len(self.gaps)} gaps" if self.gaps else ""
+        lines = [f"{self.estate} · {len(self)} components, found {_minute(self.at)}{gaps}"]
+        shown = self.components[:_MOST]
+        width = max(map(len, shown), default=0)
+        for name in shown:
+            offers = [finding.get("available") for finding in self.findings(name)]
+            known = [len(offer["patches"]) for offer in offers if offer is not None]
+            said = f"{sum(known)} patches on offer" if known else "nobody says what is on offer"
+            lines.append(f"  {name:{width}}  {self[name]['kind']}  {said}")
+        if len(self) > _MOST:
+            lines.append(f"  … and {len(self) - _MOST} more")
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"Inventory({self.estate!r}, {self.at:%FT%TZ}, {len(self)} components)"

@@ -14,8 +14,10 @@ mod planner;
 mod prove;
 mod read;
 mod rule;
+mod show;
 mod standing;
 mod step;
+mod what_if;
 
 pub use bounds::Bounds;
 pub use check::{Breach, BreachKind, Breaches, CheckedRoll, Figures, Span, check};
@@ -28,4 +30,6 @@ pub use infeasible::{Certificate, Infeasible, NeverTakes, Relaxation, WhyNever};
 pub use limits::{Ha, Limits, RollWindow};
 pub use planner::{Answer, NotFound, Objective, PlannedRoll, Wish, plan};
 pub use rule::{Level, Rule};
+pub use show::{PlanStep, RollPlan};
 pub use step::{Action, HostLeftOut, How, Reason, Roll, Step, WhyNotRolled};
+pub use what_if::WhatIf;

@@ -177,6 +177,24 @@ pub enum WhyNotRolled {
     NotEmptied,
 }
 
+impl fmt::Display for WhyNotRolled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down => f.write_str("it is down"),
+            Self::SkipHost { vm } => {
+                write!(f, "{vm} cannot move, and the policy leaves its host out")
+            }
+            Self::NobodyDecides { vm } => write!(
+                f,
+                "{vm} cannot move, and nobody says what is to be done about it"
+            ),
+            Self::NotEmptied => {
+                f.write_str("no way was found to empty it, which does not say that there is none")
+            }
+        }
+    }
+}
+
 /// A host that is not patched by a roll, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,7 +1,9 @@
 //! A vCenter: its session, and calls that renew it.
 
+mod history;
 mod properties;
 pub(crate) mod soap;
+mod tasks;
 mod wire;
 
 use std::{fmt, sync::Arc};
@@ -9,10 +11,13 @@ use std::{fmt, sync::Arc};
 use patchcore::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
-pub(crate) use self::properties::{Found, Wanted};
+pub(crate) use self::{
+    properties::{Found, Of, Wanted},
+    tasks::{Task, TaskState},
+};
 use self::{
     soap::{Broken, Call, Element, Fault, MoRef, Node},
-    wire::Wire,
+    wire::{Answer, Wire},
 };
 use crate::config::{VsphereConfig, WhatCounts};
 
@@ -22,6 +27,7 @@ pub(crate) struct Service {
     pub(crate) root: MoRef,
     pub(crate) properties: MoRef,
     pub(crate) views: MoRef,
+    pub(crate) tasks: MoRef,
     sessions: MoRef,
     /// Such as `8.0.3.0`.
     pub(crate) api_version: String,
@@ -37,6 +43,8 @@ struct Session {
     cookie: Option<String>,
     /// How often somebody logged in: who finds the session ended renews it only if nobody else did.
     count: u64,
+    /// As whom the vCenter knows us; its tasks name us so.
+    user: Option<String>,
 }
 
 struct Inner {
@@ -119,31 +127,36 @@ impl VCenter {
         &self.0.service
     }
 
+    /// As whom the vCenter knows us: the name that its tasks show.
+    pub(crate) async fn user(&self) -> String {
+        let session = self.0.session.lock().await;
+        let configured = || self.0.config.user.clone();
+        session.user.clone().unwrap_or_else(configured)
+    }
+
     pub(crate) fn memory(&self) -> WhatCounts {
         self.0.config.memory
     }
 
     /// One call, with the session renewed at most once. A call that is refused for want of a session was not carried
-    /// out, so that it may be sent again whatever it does.
-    pub(crate) async fn call(&self, call: &Call) -> Result<Element> {
-        self.try_call(call)
-            .await?
-            .map_err(|fault| fault.into_error(&named(call)))
+    /// out, so that it may be sent again whatever it does. The server's own fault is for who knows what to do about it.
+    pub(crate) async fn try_call(&self, call: &Call) -> Result<Result<Element, Fault>> {
+        self.dated_call(call).await.map(|answer| answer.outcome)
     }
 
-    /// The same that hands out the server's own fault, for who knows what to do about it.
-    pub(crate) async fn try_call(&self, call: &Call) -> Result<Result<Element, Fault>> {
+    /// The same with the server's own time of its answer.
+    async fn dated_call(&self, call: &Call) -> Result<Answer> {
         let (cookie, count) = {
             let session = self.0.session.lock().await;
             (session.cookie.clone(), session.count)
         };
         let first = self.0.wire.send(call, cookie.as_deref()).await?;
-        match first.outcome {
+        match &first.outcome {
             Err(fault) if fault.is_not_authenticated() => {
                 let cookie = self.log_in(count).await?;
-                Ok(self.0.wire.send(call, Some(&cookie)).await?.outcome)
+                self.0.wire.send(call, Some(&cookie)).await
             }
-            outcome => Ok(outcome),
+            _ => Ok(first),
         }
     }
 
@@ -160,7 +173,7 @@ impl VCenter {
             .with(Node::text("userName", config.user.clone()))
             .with(Node::text("password", config.password.expose().to_owned()));
         let answer = self.0.wire.send(&call, None).await?;
-        answer.outcome.map_err(|fault| {
+        let us = answer.outcome.map_err(|fault| {
             fault
                 .into_error(&format!("{} as {}: Login", config.address(), config.user))
                 .operation("log in")
@@ -173,6 +186,8 @@ impl VCenter {
             .expected("a cookie named vmware_soap_session")
             .found("none")
         })?;
+        let us = us.child("returnval").and_then(|us| us.text_of("userName"));
+        session.user = us.map(str::to_owned);
         session.cookie = Some(cookie.clone());
         session.count += 1;
         Ok(cookie)
@@ -208,6 +223,7 @@ async fn describe(wire: &Wire) -> Result<Service> {
             root: reference("rootFolder")?,
             properties: reference("propertyCollector")?,
             views: reference("viewManager")?,
+            tasks: reference("taskManager")?,
             sessions: reference("sessionManager")?,
             api_version: about.need("apiVersion")?.to_owned(),
             full_name: about.need("fullName")?.to_owned(),

@@ -1,6 +1,6 @@
 //! Properties of many objects, in pages.
 
-use patchcore::Result;
+use patchcore::{Result, Timestamp};
 
 use super::{
     VCenter,
@@ -77,25 +77,53 @@ impl VCenter {
         object: &MoRef,
         paths: &'static [&'static str],
     ) -> Result<Found> {
-        let itself = Node::of(
-            "objectSet",
-            [Node::moref("obj", object), Node::truth("skip", false)],
-        );
-        let call = request(&self.service().properties, &object.kind, paths, itself);
-        let answer = self.call(&call).await?;
-        let broken = |broken| unreadable(&format!("properties of {object:?}"), broken);
-        answer
-            .children
-            .into_iter()
-            .next()
-            .and_then(|page| {
-                page.children
-                    .into_iter()
-                    .find(|part| &*part.name == "objects")
-            })
-            .ok_or(Broken::NotSoap("the object"))
-            .and_then(found)
-            .map_err(broken)
+        let found = self.read(&[Of::object(object, paths)]).await?;
+        let itself = found.into_iter().find(|found| found.object == *object);
+        itself.ok_or_else(|| {
+            unreadable(
+                &format!("properties of {object:?}"),
+                Broken::NotSoap("the object"),
+            )
+        })
+    }
+
+    /// Reads some properties of some objects, in one call where they fit into one answer.
+    pub(crate) async fn read(&self, of: &[Of<'_>]) -> Result<Vec<Found>> {
+        let named: Vec<String> = of.iter().map(|of| format!("{:?}", of.object)).collect();
+        self.try_read(of)
+            .await?
+            .map_err(|fault| fault.into_error(&format!("properties of {}", named.join(", "))))
+    }
+
+    /// The same that hands out the server's own fault.
+    pub(crate) async fn try_read(&self, of: &[Of<'_>]) -> Result<Result<Vec<Found>, Fault>> {
+        self.dated_read(of).await.map(|(read, _)| read)
+    }
+
+    /// The same with the server's own time of its first answer.
+    pub(crate) async fn dated_read(
+        &self,
+        of: &[Of<'_>],
+    ) -> Result<(Result<Vec<Found>, Fault>, Option<Timestamp>)> {
+        let mut all = Vec::new();
+        let mut call = request(&self.service().properties, of.iter().map(Of::spec));
+        let mut date = None;
+        loop {
+            let answer = self.dated_call(&call).await?;
+            date = date.or(answer.date);
+            let page = match answer.outcome {
+                Ok(answer) => answer.children.into_iter().next(),
+                Err(fault) => return Ok((Err(fault), date)),
+            };
+            let take = |object: Found| {
+                all.push(object);
+                Ok(())
+            };
+            match token_of(page, take).map_err(|b| unreadable("properties", b))? {
+                Some(token) => call = next(&self.service().properties, token),
+                None => return Ok((Ok(all), date)),
+            }
+        }
     }
 
     async fn pages<T>(
@@ -124,23 +152,9 @@ impl VCenter {
                 Ok(answer) => answer,
                 Err(fault) => break Err(fault),
             };
-            // Nothing at all is answered by nothing at all.
-            let Some(page) = answer.children.into_iter().next() else {
-                break Ok(());
-            };
-            let mut token = None;
-            for part in page.children {
-                match &*part.name {
-                    "objects" => take(all, found(part).map_err(broken)?).map_err(broken)?,
-                    "token" => token = Some(part.text.into_string()),
-                    _ => {}
-                }
-            }
-            match token {
-                Some(token) => {
-                    call = Call::new("ContinueRetrievePropertiesEx", &self.service().properties)
-                        .with(Node::text("token", token));
-                }
+            let page = answer.children.into_iter().next();
+            match token_of(page, |found| take(all, found)).map_err(broken)? {
+                Some(token) => call = next(&self.service().properties, token),
                 None => break Ok(()),
             }
         };
@@ -174,22 +188,98 @@ fn retrieve(collector: &MoRef, view: &MoRef, wanted: Wanted) -> Call {
         "objectSet",
         [Node::moref("obj", view), Node::truth("skip", true), members],
     );
-    request(collector, wanted.kind, wanted.paths, all)
+    let spec = Node::of("specSet", [properties(wanted.kind, wanted.paths), all]);
+    request(collector, [spec])
 }
 
-fn request(collector: &MoRef, kind: &str, paths: &[&'static str], objects: Node) -> Call {
-    let properties = [
+/// Some properties of one object, and of those that one of its properties names.
+#[derive(Debug)]
+pub(crate) struct Of<'a> {
+    object: &'a MoRef,
+    paths: &'static [&'static str],
+    each: Vec<(&'static str, &'static str, &'static [&'static str])>,
+}
+
+impl<'a> Of<'a> {
+    pub(crate) fn object(object: &'a MoRef, paths: &'static [&'static str]) -> Self {
+        Self {
+            object,
+            paths,
+            each: Vec::new(),
+        }
+    }
+
+    /// And `paths` of each object of type `kind` that its property `by` names.
+    pub(crate) fn and_each(
+        mut self,
+        by: &'static str,
+        kind: &'static str,
+        paths: &'static [&'static str],
+    ) -> Self {
+        self.each.push((by, kind, paths));
+        self
+    }
+
+    fn spec(&self) -> Node {
+        let mut parts = Vec::new();
+        if !self.paths.is_empty() {
+            parts.push(properties(&self.object.kind, self.paths));
+        }
+        let mut objects = vec![
+            Node::moref("obj", self.object),
+            Node::truth("skip", self.paths.is_empty()),
+        ];
+        for (by, kind, paths) in &self.each {
+            parts.push(properties(kind, paths));
+            let of = [
+                Node::text("name", *by),
+                Node::text("type", self.object.kind.to_string()),
+                Node::text("path", *by),
+                Node::truth("skip", false),
+            ];
+            objects.push(Node::of("selectSet", of).typed("TraversalSpec"));
+        }
+        parts.push(Node::of("objectSet", objects));
+        Node::of("specSet", parts)
+    }
+}
+
+fn properties(kind: &str, paths: &[&'static str]) -> Node {
+    let paths = paths.iter().map(|path| Node::text("pathSet", *path));
+    let of = [
         Node::text("type", kind.to_owned()),
         Node::truth("all", false),
-    ]
-    .into_iter()
-    .chain(paths.iter().map(|path| Node::text("pathSet", *path)));
-    Call::new("RetrievePropertiesEx", collector)
-        .with(Node::of(
-            "specSet",
-            [Node::of("propSet", properties), objects],
-        ))
+    ];
+    Node::of("propSet", of.into_iter().chain(paths))
+}
+
+fn request(collector: &MoRef, specs: impl IntoIterator<Item = Node>) -> Call {
+    let call = Call::new("RetrievePropertiesEx", collector);
+    specs
+        .into_iter()
+        .fold(call, Call::with)
         .with(Node::of("options", [Node::number("maxObjects", PAGE)]))
+}
+
+fn next(collector: &MoRef, token: String) -> Call {
+    Call::new("ContinueRetrievePropertiesEx", collector).with(Node::text("token", token))
+}
+
+/// Hands each object of a page to `take`; the token of the next page, where there is one.
+fn token_of(
+    page: Option<Element>,
+    mut take: impl FnMut(Found) -> Result<(), Broken>,
+) -> Result<Option<String>, Broken> {
+    let mut token = None;
+    // Nothing at all is answered by nothing at all.
+    for part in page.map(|page| page.children).unwrap_or_default() {
+        match &*part.name {
+            "objects" => take(found(part)?)?,
+            "token" => token = Some(part.text.into_string()),
+            _ => {}
+        }
+    }
+    Ok(token)
 }
 
 fn found(object: Element) -> Result<Found, Broken> {

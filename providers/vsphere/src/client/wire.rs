@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use patchcore::{Error, ErrorKind, Result};
+use patchcore::{Error, ErrorKind, Result, Timestamp};
 use patchcore_https::{Silence, tls};
 use reqwest::{Response, StatusCode, Url, header, redirect::Policy};
 
@@ -35,6 +35,8 @@ pub(super) struct Answer {
     pub(super) outcome: Result<Element, Fault>,
     /// The session's cookie, where the server set one.
     pub(super) cookie: Option<String>,
+    /// When the server sent it, by its own clock, to the second (RFC 9110 §6.6.1).
+    pub(super) date: Option<Timestamp>,
 }
 
 impl Wire {
@@ -89,7 +91,7 @@ impl Wire {
         };
         let response = request.send().await.map_err(silence)?;
         let status = response.status();
-        let cookie = cookie_of(&response);
+        let (cookie, date) = (cookie_of(&response), date_of(&response));
         let body = read(response).await.map_err(|error| match error {
             Unread::Silence(error) => silence(error),
             Unread::TooLong => Error::new(
@@ -111,7 +113,11 @@ impl Wire {
             .source_error(e.utf8_error())
         })?;
         match soap::answer(&text) {
-            Ok(outcome) => Ok(Answer { outcome, cookie }),
+            Ok(outcome) => Ok(Answer {
+                outcome,
+                cookie,
+                date,
+            }),
             Err(_) if !status.is_success() => Err(refused(&what, self.url.as_str(), status)),
             Err(broken) => Err(unreadable(&what, broken)),
         }
@@ -160,4 +166,10 @@ fn cookie_of(response: &Response) -> Option<String> {
         .filter_map(|value| value.split(';').next()?.trim().split_once('='))
         .find(|(name, value)| *name == COOKIE && !value.is_empty())
         .map(|(_, value)| value.to_owned())
+}
+
+fn date_of(response: &Response) -> Option<Timestamp> {
+    let date = response.headers().get(header::DATE)?.to_str().ok()?;
+    let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date);
+    parsed.ok()
 }

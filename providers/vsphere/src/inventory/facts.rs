@@ -4,9 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use patchcore::Result;
 
-use crate::client::{
-    Found, VCenter, Wanted,
-    soap::{Broken, Element, MoRef},
+use crate::{
+    client::{
+        Found, VCenter, Wanted,
+        soap::{Broken, Element, MoRef},
+    },
+    config::WhatCounts,
 };
 
 /// What is set for the cluster as a whole.
@@ -25,6 +28,7 @@ pub(super) struct HostFacts {
     pub(super) connected: bool,
     pub(super) in_maintenance: bool,
     pub(super) cpu_mhz: Option<u64>,
+    pub(super) core_mhz: Option<u64>,
     pub(super) memory_mib: Option<u64>,
     /// What its own services reserve.
     pub(super) reserved_mib: u64,
@@ -39,7 +43,8 @@ pub(super) struct VmFacts {
     pub(super) object: MoRef,
     pub(super) name: String,
     pub(super) host: Option<MoRef>,
-    pub(super) runs: bool,
+    /// `runtime.powerState`.
+    pub(super) power: Option<String>,
     pub(super) template: bool,
     pub(super) agent_of: Option<String>,
     pub(super) connected: bool,
@@ -54,9 +59,38 @@ pub(super) struct VmFacts {
     pub(super) cpu_reserved_mhz: u64,
     pub(super) cpu_demand_mhz: Option<u64>,
     pub(super) cpu_most_mhz: Option<u64>,
+    pub(super) cpus: Option<u64>,
     pub(super) devices: Vec<Element>,
     pub(super) datastores: BTreeSet<Box<str>>,
     pub(super) networks: BTreeSet<Box<str>>,
+}
+
+impl VmFacts {
+    pub(super) fn runs(&self) -> bool {
+        // What cannot be seen may run.
+        !matches!(self.power.as_deref(), Some("poweredOff" | "suspended"))
+    }
+
+    /// What it takes of its host while it runs, in the order of [`RESOURCES`](super::RESOURCES).
+    pub(super) fn demand(&self, memory: WhatCounts) -> [Option<u64>; 2] {
+        let memory = match memory {
+            WhatCounts::Configured => self.memory_mib,
+            WhatCounts::Held => self
+                .memory_held_mib
+                .map(|held| held.max(self.memory_reserved_mib)),
+        };
+        let cpu = self
+            .cpu_demand_mhz
+            .or(self.cpu_most_mhz)
+            .map(|demand| demand.max(self.cpu_reserved_mhz));
+        [memory, cpu]
+    }
+}
+
+/// Whether a machine is the service's own: those come and go with each host, and nobody may move them (vSphere Resource
+/// Management, *vSphere Cluster Services*).
+pub(crate) fn is_agent(managed_by: Option<&str>) -> bool {
+    managed_by == Some("com.vmware.vim.eam")
 }
 
 /// Datastores by what the vCenter calls them.
@@ -115,8 +149,25 @@ impl VCenter {
         .await
     }
 
-    pub(super) async fn machines_of(&self, cluster: &MoRef) -> Result<Vec<VmFacts>> {
-        const WANTED: Wanted = Wanted {
+    /// Its machines; of a whole look also what keeps them where they are.
+    pub(super) async fn machines_of(&self, cluster: &MoRef, whole: bool) -> Result<Vec<VmFacts>> {
+        const PLACES: Wanted = Wanted {
+            kind: "VirtualMachine",
+            paths: &[
+                "name",
+                "runtime.host",
+                "runtime.powerState",
+                "runtime.maxCpuUsage",
+                "summary.config.memorySizeMB",
+                "summary.config.memoryReservation",
+                "summary.config.cpuReservation",
+                "summary.config.numCpu",
+                "summary.quickStats.overallCpuDemand",
+                "summary.quickStats.hostMemoryUsage",
+                "config.managedBy.extensionKey",
+            ],
+        };
+        const WHOLE: Wanted = Wanted {
             kind: "VirtualMachine",
             paths: &[
                 "name",
@@ -141,7 +192,8 @@ impl VCenter {
                 "disabledMethod",
             ],
         };
-        self.collect(cluster, WANTED, Vec::new, |all, found| {
+        let wanted = if whole { WHOLE } else { PLACES };
+        self.collect(cluster, wanted, Vec::new, |all, found| {
             all.push(machine(&found)?);
             Ok(())
         })
@@ -192,6 +244,7 @@ fn host(found: &Found) -> Result<HostFacts, Broken> {
         name: found.text("name").unwrap_or(&found.object.id).to_owned(),
         connected: found.text("runtime.connectionState") == Some("connected"),
         in_maintenance: truth(found, "runtime.inMaintenanceMode")?.unwrap_or(true),
+        core_mhz: mhz,
         cpu_mhz: mhz.zip(cores).map(|(mhz, cores)| mhz.saturating_mul(cores)),
         memory_mib: number(found, "summary.hardware.memorySize")?.map(|bytes: u64| bytes >> 20),
         reserved_mib: number(found, "systemResources.config.memoryAllocation.reservation")?
@@ -212,8 +265,7 @@ fn machine(found: &Found) -> Result<VmFacts, Broken> {
     Ok(VmFacts {
         name: text("name").unwrap_or(&found.object.id).to_owned(),
         host: found.get("runtime.host").map(Element::moref).transpose()?,
-        // What cannot be seen may run.
-        runs: !matches!(text("runtime.powerState"), Some("poweredOff" | "suspended")),
+        power: text("runtime.powerState").map(str::to_owned),
         template: truth(found, "summary.config.template")?.unwrap_or(false),
         agent_of: text("config.managedBy.extensionKey").map(str::to_owned),
         connected: text("runtime.connectionState") == Some("connected"),
@@ -236,6 +288,7 @@ fn machine(found: &Found) -> Result<VmFacts, Broken> {
         cpu_reserved_mhz: number(found, "summary.config.cpuReservation")?.unwrap_or_default(),
         cpu_demand_mhz: number(found, "summary.quickStats.overallCpuDemand")?,
         cpu_most_mhz: number(found, "runtime.maxCpuUsage")?,
+        cpus: number(found, "summary.config.numCpu")?,
         devices: found
             .get("config.hardware.device")
             .map(|list| list.children.clone())

@@ -1,6 +1,7 @@
 //! A cluster of a vCenter as the roll planner sees it.
 
 mod facts;
+mod glance;
 mod pins;
 mod rules;
 
@@ -14,6 +15,7 @@ use patchcore::{
 
 use self::facts::{Datastores, HostFacts, Settings, VmFacts};
 pub use self::pins::{Pinned, WhyPinned};
+pub(crate) use self::{facts::is_agent, glance::Roster};
 use crate::{
     client::{
         VCenter, Wanted,
@@ -24,7 +26,7 @@ use crate::{
 };
 
 /// The resources of a cluster, in their order.
-const RESOURCES: [&str; 2] = ["memory_mib", "cpu_mhz"];
+pub(crate) const RESOURCES: [&str; 2] = ["memory_mib", "cpu_mhz"];
 
 /// How long a host is gone, until this estate's own runs say better: a patch of ESXi with one restart.
 const PATCH_TIME: PatchTime = PatchTime {
@@ -118,7 +120,7 @@ impl VCenter {
         let itself = MoRef::new("ClusterComputeResource", &*cluster.id);
         let settings = self.settings_of(&itself).await?;
         let hosts = self.hosts_of(&itself).await?;
-        let vms = self.machines_of(&itself).await?;
+        let vms = self.machines_of(&itself, true).await?;
         let stores = self.datastores(&self.service().root).await?;
         let levels = self.evc_levels().await?;
         build(Seen {
@@ -144,7 +146,8 @@ struct Seen {
 }
 
 fn build(seen: Seen) -> Result<ClusterRead, Broken> {
-    let hosts = names_of(seen.hosts.iter().map(|host| (&host.object, &*host.name)));
+    let roster = Roster::of(&seen.hosts, &seen.vms);
+    let hosts = &roster.hosts;
     let of_hosts: HashMap<&str, &HostFacts> = seen
         .hosts
         .iter()
@@ -152,24 +155,26 @@ fn build(seen: Seen) -> Result<ClusterRead, Broken> {
         .collect();
     let mut agents = 0_u32;
     let mut vms: Vec<&VmFacts> = Vec::new();
-    for vm in seen.vms.iter().filter(|vm| vm.runs && !vm.template) {
-        // The service's own machines come and go with each host, and nobody may move them
-        // (vSphere Resource Management, *vSphere Cluster Services*).
-        if vm.agent_of.as_deref() == Some("com.vmware.vim.eam") {
+    for vm in seen.vms.iter().filter(|vm| vm.runs() && !vm.template) {
+        if is_agent(vm.agent_of.as_deref()) {
             agents += 1;
         } else {
             vms.push(vm);
         }
     }
-    let mut names = names_of(vms.iter().map(|vm| (&vm.object, &*vm.name)));
-    let of_machine = |vm: &VmFacts| name_of(&names, &vm.object);
+    let of_machine = |vm: &VmFacts| name_of(&roster.machines, &vm.object);
+    let named = vms
+        .iter()
+        .map(|vm| (vm.object.id.clone(), of_machine(vm)))
+        .chain(hosts.iter().map(|(host, id)| (host.id.clone(), id.clone())));
+    let names: rules::Names = named.collect();
     let mut cluster = Cluster::new(RESOURCES);
     cluster.patch_time = Some(PATCH_TIME);
     cluster.migration = Some(MIGRATION);
     cluster.hosts = seen
         .hosts
         .iter()
-        .map(|host| seen.host(host, name_of(&hosts, &host.object)))
+        .map(|host| seen.host(host, name_of(hosts, &host.object)))
         .collect();
     cluster.hosts.sort_by(|a, b| a.id.cmp(&b.id));
     let mut pinned = Vec::new();
@@ -185,7 +190,7 @@ fn build(seen: Seen) -> Result<ClusterRead, Broken> {
             });
         };
         let why = pins::why(vm, host, &seen.stores);
-        let at = name_of(&hosts, &host.object);
+        let at = name_of(hosts, &host.object);
         if why.is_none() {
             let reach: BTreeSet<ComponentId> = seen
                 .hosts
@@ -194,7 +199,7 @@ fn build(seen: Seen) -> Result<ClusterRead, Broken> {
                     host.datastores.is_superset(&vm.datastores)
                         && host.networks.is_superset(&vm.networks)
                 })
-                .map(|host| name_of(&hosts, &host.object))
+                .map(|host| name_of(hosts, &host.object))
                 .collect();
             if reach.len() < seen.hosts.len() {
                 fences.entry(reach).or_default().push(id.clone());
@@ -213,7 +218,6 @@ fn build(seen: Seen) -> Result<ClusterRead, Broken> {
     }
     cluster.vms.sort_by(|a, b| a.id.cmp(&b.id));
     pinned.sort_by(|a, b| a.vm.cmp(&b.vm));
-    names.extend(hosts);
     let (rules, unknown) = rules::rules(&seen.settings, &names)?;
     let (ha, unclear) = rules::ha(seen.settings.ha.as_ref(), &names)?;
     cluster.limits = Limits {
@@ -270,17 +274,7 @@ impl Seen {
         why: Option<&WhyPinned>,
     ) -> Vm {
         let mut vm = Vm::new(id, at, [], 0);
-        let memory = match self.memory {
-            WhatCounts::Configured => facts.memory_mib,
-            WhatCounts::Held => facts
-                .memory_held_mib
-                .map(|held| held.max(facts.memory_reserved_mib)),
-        };
-        let cpu = facts
-            .cpu_demand_mhz
-            .or(facts.cpu_most_mhz)
-            .map(|demand| demand.max(facts.cpu_reserved_mhz));
-        vm.demand = vec![memory, cpu];
+        vm.demand = facts.demand(self.memory).to_vec();
         // All its memory is copied, whatever counts on the host that it comes to.
         vm.mem_mib = facts.memory_mib;
         vm.cpu_level = self.level(facts.evc.as_deref());
@@ -294,28 +288,9 @@ impl Seen {
     }
 }
 
-/// Names that are unique: a vCenter lets two machines in two folders have the same.
-fn names_of<'a>(objects: impl Iterator<Item = (&'a MoRef, &'a str)> + Clone) -> rules::Names {
-    let mut count: HashMap<&str, u32> = HashMap::new();
-    for (_, name) in objects.clone() {
-        *count.entry(name).or_default() += 1;
-    }
-    objects
-        .map(|(object, name)| {
-            let once = count.get(name) == Some(&1);
-            let id = if once {
-                name.to_owned()
-            } else {
-                format!("{name} ({})", object.id)
-            };
-            (object.id.clone(), ComponentId::from(id))
-        })
-        .collect()
-}
-
-fn name_of(names: &rules::Names, object: &MoRef) -> ComponentId {
+fn name_of(names: &HashMap<MoRef, ComponentId>, object: &MoRef) -> ComponentId {
     names
-        .get(&object.id)
+        .get(object)
         .cloned()
         .unwrap_or_else(|| ComponentId::from(object.id.to_string()))
 }

@@ -40,6 +40,10 @@ func (p *peer) control() http.Handler {
 	get("journal", func() any { return append([]entry{}, p.journal...) })
 	get("rules", func() any { return append([]*rule{}, p.rules...) })
 	get("settings", func() any { return p.cfg })
+	mux.HandleFunc("GET /patchcore/truth", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(p.truth())
+	})
 	get("hosts", func() any {
 		out := map[string]dict{}
 		for r, h := range p.hosts {
@@ -75,6 +79,7 @@ func (p *peer) control() http.Handler {
 		Name   string `json:"name"`
 		Set    dict   `json:"set"`     // now
 		OnBoot dict   `json:"on_boot"` // when it next comes back from a reboot
+		By     string `json:"by"`      // this user puts it into maintenance mode, by a task of theirs
 	}
 	post("host", func() any { return new(hostReq) }, func(v any) error {
 		q := v.(*hostReq)
@@ -91,6 +96,11 @@ func (p *peer) control() http.Handler {
 		p.mu.Unlock()
 		if id.Value == "" {
 			return fmt.Errorf("no host %q", q.Name)
+		}
+		if q.By != "" {
+			p.start(p.own(q.By), id, "EnterMaintenanceMode_Task", "HostSystem.enterMaintenanceMode", func(j *job) fault {
+				return p.enter(j, id, &types.EnterMaintenanceMode_Task{This: id})
+			})
 		}
 		return p.setHost(p.own("vcpeer"), id, q.Set)
 	})

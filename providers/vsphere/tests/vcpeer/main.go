@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
-	"github.com/vmware/govmomi/vim25/types"
 
 	_ "github.com/vmware/govmomi/cns/simulator"
 	_ "github.com/vmware/govmomi/eam/simulator"
@@ -80,10 +79,6 @@ func main() {
 	p.furnish()
 	if !*slow {
 		p.populate(*vms)
-	}
-	for _, e := range reg.All("ClusterComputeResource") { // real vCenter's defaults; the simulator leaves them empty
-		cfg := e.(*simulator.ClusterComputeResource).ConfigurationEx.(*types.ClusterConfigInfoEx)
-		cfg.DrsConfig.DefaultVmBehavior, cfg.DrsConfig.VmotionRate = types.DrsBehaviorFullyAutomated, 3
 	}
 	for _, kind := range []string{"HostSystem", "VirtualMachine"} {
 		for _, e := range reg.All(kind) {

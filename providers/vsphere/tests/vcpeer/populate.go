@@ -64,6 +64,7 @@ func (p *peer) populate(n int) {
 					c.Connected = c.StartConnected
 				}
 			}
+			vm.Guest.ToolsRunningStatus = string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)
 			ctx.Update(vm, append(both("runtime.powerState", types.VirtualMachinePowerStatePoweredOn), both("runtime.bootTime", &now)...))
 		})
 	}

@@ -24,9 +24,23 @@ func (p *peer) furnish() {
 		h.Summary.Hardware = &hw
 		h.Summary.Config.VmotionEnabled = true
 	}
+	for _, e := range p.reg.All("ClusterComputeResource") { // as a vCenter has them; the simulator leaves them empty
+		cfg := e.(*simulator.ClusterComputeResource).ConfigurationEx.(*types.ClusterConfigInfoEx)
+		cfg.DrsConfig.Enabled, cfg.DrsConfig.EnableVmBehaviorOverrides = types.NewBool(true), types.NewBool(true)
+		cfg.DrsConfig.DefaultVmBehavior, cfg.DrsConfig.VmotionRate = types.DrsBehaviorFullyAutomated, 3
+	}
 	for _, e := range p.reg.All("Datastore") { // the simulator leaves unsaid whether it is shared
 		e.(*simulator.Datastore).Summary.MultipleHostAccess = types.NewBool(true)
 	}
+}
+
+func (p *peer) hostNamed(name string) (*simulator.HostSystem, error) {
+	for _, e := range p.reg.All("HostSystem") {
+		if h := e.(*simulator.HostSystem); h.Name == name {
+			return h, nil
+		}
+	}
+	return nil, fmt.Errorf("no host %q", name)
 }
 
 // machine finds a virtual machine by its name.
@@ -53,6 +67,7 @@ type machineReq struct {
 	Power      string `json:"power"`  // powerState
 	Agent      string `json:"agent"`  // extension that manages it
 	Demand     *int32 `json:"demand"` // MHz
+	Host       string `json:"host"`   // moved there at once, by somebody else
 }
 
 func (p *peer) setMachine(q *machineReq) error {
@@ -61,6 +76,13 @@ func (p *peer) setMachine(q *machineReq) error {
 		return err
 	}
 	ctx := p.own("vcpeer")
+	if q.Host != "" {
+		to, err := p.hostNamed(q.Host)
+		if err != nil {
+			return err
+		}
+		p.place(ctx, vm, *vm.Runtime.Host, to.Self, nil)
+	}
 	ctx.WithLock(vm, func() {
 		var c set
 		put := func(name string, v any) { c = append(c, types.PropertyChange{Name: name, Val: v}) }
@@ -165,6 +187,7 @@ type clusterReq struct {
 	HA      string `json:"ha"` // off, failures, percent, hosts
 	Level   int32  `json:"level"`
 	Percent int32  `json:"percent"`
+	Drs     string `json:"drs"` // defaultVmBehavior, with overrides
 }
 
 func (p *peer) setCluster(q *clusterReq) error {
@@ -240,6 +263,9 @@ func (p *peer) setCluster(q *clusterReq) error {
 			das.AdmissionControlPolicy = &types.ClusterFailoverHostAdmissionControlPolicy{FailoverHosts: cl.Host[:q.Level]}
 		}
 		cfg.DasConfig = das
+		if q.Drs != "" {
+			cfg.DrsConfig.DefaultVmBehavior, cfg.DrsConfig.EnableVmBehaviorOverrides = types.DrsBehavior(q.Drs), types.NewBool(true)
+		}
 		p.update(p.own("vcpeer"), cl, set{{Name: "configurationEx", Val: &cfg}})
 		return nil
 	}

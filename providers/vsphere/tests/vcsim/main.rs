@@ -1,13 +1,17 @@
 //! The provider against govmomi's vCenter simulator, a server that this project did not write.
 //!
-//! It evidences: trust, logins, what becomes of a connection's login, pages, faults, and each reason for which a machine stays.
+//! It evidences: trust, logins, what becomes of a connection's login, pages, faults, each reason for which a machine
+//! stays, and the drainer's conformance.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "the functions around the tests are tests too"
 )]
 
+mod conformance;
 mod connection;
+mod drainer;
 mod inventory;
 mod peer;

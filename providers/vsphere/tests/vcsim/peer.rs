@@ -17,6 +17,7 @@ pub(crate) const USER: &str = "administrator@vsphere.local";
 pub(crate) const PASSWORD: &str = "s3cret-of-the-tests";
 
 /// One server of its own; it ends with this value.
+#[derive(Debug)]
 pub(crate) struct Peer {
     child: Child,
     ready: Value,
@@ -88,6 +89,13 @@ impl Peer {
     /// Takes every rule back.
     pub(crate) fn behave(&self) {
         assert_eq!(self.control("DELETE", "rules", "").0, 204);
+    }
+
+    /// What it says of itself, past its API.
+    pub(crate) fn ask(&self, path: &str) -> Value {
+        let (status, body) = self.control("GET", path, "");
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).expect("it is JSON")
     }
 
     fn control(&self, method: &str, path: &str, body: &str) -> (u16, String) {

@@ -72,13 +72,12 @@ pub(super) fn figures(
         let (from, until) = usual.spans[step];
         match act {
             Act::Move { vm, how, .. } => {
-                let vm = &view.cluster.vms[*vm];
-                let memory = vm.mem_mib.unwrap_or(0);
+                let (memory, disk) = view.copies[*vm];
                 moves += 1;
                 moved_mib += match how {
                     How::Live => memory,
-                    How::Storage => memory + vm.disk_mib,
-                    How::Cold => vm.disk_mib,
+                    How::Storage => memory + disk,
+                    How::Cold => disk,
                 };
                 if *how == How::Cold {
                     downtime_ms += until - from;
@@ -90,12 +89,7 @@ pub(super) fn figures(
             _ => {}
         }
     }
-    for (stop, start) in trails
-        .away
-        .iter()
-        .flatten()
-        .filter(|(stop, start)| stop < start)
-    {
+    for (stop, start) in trails.away.iter().filter(|(stop, start)| stop < start) {
         downtime_ms += usual.spans[*start].1 - usual.spans[*stop].0;
     }
     closed.sort_unstable();

@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub(super) fn groups(view: &View<'_>, graph: &mut Graph<'_>, trails: &Trails, found: &mut Found) {
+    let mut places = Places::of(view);
     for (at, rule) in view.cluster.rules.iter().enumerate() {
         match rule {
             Rule::AntiAffinity {
@@ -23,15 +24,30 @@ pub(super) fn groups(view: &View<'_>, graph: &mut Graph<'_>, trails: &Trails, fo
                 soft: None,
             } => {
                 let most = *max_per as usize;
-                for (place, visits) in visits(view, trails, vms, *level) {
-                    apart(graph, at, &place, visits, most, found);
+                let mut visits = visits(view, trails, vms, places.at(*level));
+                visits.sort_unstable();
+                for there in visits.chunk_by(|a, b| a.0 == b.0) {
+                    let place = || places.name(*level, there[0].0);
+                    apart(graph, at, place, there, most, found);
                 }
             }
             Rule::Affinity {
                 vms,
                 level,
                 soft: None,
-            } => together(view, trails, at, vms, *level, found),
+            } => {
+                let all = places.at(*level);
+                if let Some([first, other]) = strays(view, trails, vms, all) {
+                    let message = format!(
+                        "{} goes {} and {} goes {}, and rules[{at}] keeps them together",
+                        view.vm_name(first.0),
+                        places.names(*level, &first.1),
+                        view.vm_name(other.0),
+                        places.names(*level, &other.1)
+                    );
+                    found.add(BreachKind::Affinity, None, message);
+                }
+            }
             Rule::KeepUp { vms, keep } => keep_up(view, graph, trails, at, vms, *keep, found),
             _ => {}
         }
@@ -44,113 +60,123 @@ fn members(view: &View<'_>, vms: &[ComponentId]) -> Vec<usize> {
         .collect()
 }
 
-fn place(view: &View<'_>, host: usize, level: Level) -> String {
-    let known = &view.cluster.hosts[host];
-    match level {
-        Level::Host => known.id.to_string(),
-        Level::Rack => known.rack.clone().unwrap_or_default(),
-        Level::Site => known.site.clone().unwrap_or_default(),
+/// The place of each host, by the number of the first host in it.
+struct Places<'r> {
+    view: &'r View<'r>,
+    levels: [Vec<usize>; 3],
+}
+
+impl<'r> Places<'r> {
+    fn of(view: &'r View<'r>) -> Self {
+        Self {
+            view,
+            levels: [Vec::new(), Vec::new(), Vec::new()],
+        }
+    }
+
+    fn word(&self, level: Level, host: usize) -> &'r str {
+        let known = &self.view.cluster.hosts[host];
+        match level {
+            Level::Host => known.id.as_str(),
+            Level::Rack => known.rack.as_deref().unwrap_or_default(),
+            Level::Site => known.site.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The places at a level; they are looked for when a rule first asks.
+    fn at(&mut self, level: Level) -> &[usize] {
+        if self.levels[level as usize].is_empty() {
+            let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+            let hosts = 0..self.view.cluster.hosts.len();
+            let places = hosts.map(|host| *first.entry(self.word(level, host)).or_insert(host));
+            self.levels[level as usize] = places.collect();
+        }
+        &self.levels[level as usize]
+    }
+
+    fn name(&self, level: Level, place: usize) -> &'r str {
+        self.word(level, place)
+    }
+
+    fn names(&self, level: Level, way: &[usize]) -> String {
+        let names: Vec<&str> = way.iter().map(|place| self.word(level, *place)).collect();
+        names.join(", ")
     }
 }
 
 /// From which step to which a machine is in one place.
-type Visit = (Option<usize>, Option<usize>);
+type Visit = (usize, Option<usize>, Option<usize>);
 
-fn visits(
-    view: &View<'_>,
-    trails: &Trails,
-    vms: &[ComponentId],
-    level: Level,
-) -> BTreeMap<String, Vec<Visit>> {
-    let mut all: BTreeMap<String, Vec<Visit>> = BTreeMap::new();
+fn visits(view: &View<'_>, trails: &Trails, vms: &[ComponentId], places: &[usize]) -> Vec<Visit> {
+    let mut all: Vec<Visit> = Vec::new();
     for vm in members(view, vms) {
-        let mut last: Option<(String, Visit)> = None;
+        let own = all.len();
         for stay in trails.of(vm) {
-            let here = place(view, stay.host, level);
-            match &mut last {
+            let here = places[stay.host];
+            match all[own..].last_mut() {
                 // From one host to the next in the same place: it was there all the time.
-                Some((place, visit)) if *place == here => visit.1 = stay.until,
-                _ => {
-                    if let Some((place, visit)) = last.take() {
-                        all.entry(place).or_default().push(visit);
-                    }
-                    last = Some((here, (stay.from, stay.until)));
-                }
+                Some(visit) if visit.0 == here => visit.2 = stay.until,
+                _ => all.push((here, stay.from, stay.until)),
             }
-        }
-        if let Some((place, visit)) = last {
-            all.entry(place).or_default().push(visit);
         }
     }
     all
 }
 
-fn apart(
+/// Visits of one place, in the order in which they begin.
+fn apart<'p>(
     graph: &mut Graph<'_>,
     rule: usize,
-    place: &str,
-    mut visits: Vec<Visit>,
+    place: impl Fn() -> &'p str,
+    visits: &[Visit],
     most: usize,
     found: &mut Found,
 ) {
     if visits.len() <= most {
         return;
     }
-    visits.sort_by_key(|visit| visit.0);
-    for (at, (from, _)) in visits.iter().enumerate() {
+    for (at, (_, from, _)) in visits.iter().enumerate() {
         let Some(step) = *from else { continue };
         let mut there = 1;
-        for (_, until) in &visits[..at] {
+        for (_, _, until) in &visits[..at] {
             let gone = until.is_some_and(|until| graph.before(until, step));
             there += usize::from(!gone);
         }
         if there > most {
             let message = format!(
-                "{there} machines of rules[{rule}] could be in {place} at once, at most {most} may"
+                "{there} machines of rules[{rule}] could be in {} at once, at most {most} may",
+                place()
             );
             found.add(BreachKind::AntiAffinity, Some(step), message);
         }
     }
 }
 
-/// All go the same way. While they are moving they are apart, which no move of several machines avoids.
-fn together(
+/// A machine and the places that it goes through.
+type Route = (usize, Vec<usize>);
+
+/// The first two that do not go the same way. While they are moving they are apart, which no move of several machines
+/// avoids.
+fn strays(
     view: &View<'_>,
     trails: &Trails,
-    rule: usize,
     vms: &[ComponentId],
-    level: Level,
-    found: &mut Found,
-) {
-    let mut ways = members(view, vms).into_iter().map(|vm| {
-        let mut way: Vec<String> = Vec::new();
-        let mut last = None;
+    places: &[usize],
+) -> Option<[Route; 2]> {
+    let mut routes = members(view, vms).into_iter().filter_map(|vm| {
+        let mut way: Vec<usize> = Vec::new();
         for stay in trails.of(vm) {
-            let here = place(view, stay.host, level);
-            if way.last() != Some(&here) {
-                way.push(here);
+            if way.last() != Some(&places[stay.host]) {
+                way.push(places[stay.host]);
             }
-            last = Some(stay);
         }
         // One that ended is nowhere any more.
-        let ended = last.is_none_or(|stay| stay.until.is_some());
-        (vm, way, ended)
+        let remains = trails.of(vm).last()?.until.is_none();
+        remains.then_some((vm, way))
     });
-    let Some((first, way, _)) = ways.find(|(_, _, ended)| !ended) else {
-        return;
-    };
-    for (other, another, ended) in ways {
-        if !ended && another != way {
-            let message = format!(
-                "{} goes {} and {} goes {}, and rules[{rule}] keeps them together",
-                view.vm_name(first),
-                way.join(", "),
-                view.vm_name(other),
-                another.join(", ")
-            );
-            found.add(BreachKind::Affinity, None, message);
-        }
-    }
+    let first = routes.next()?;
+    let other = routes.find(|(_, way)| *way != first.1)?;
+    Some([first, other])
 }
 
 fn keep_up(
@@ -166,7 +192,7 @@ fn keep_up(
     let most = members.len().saturating_sub(keep as usize);
     let mut away: Vec<(usize, usize)> = members
         .iter()
-        .flat_map(|vm| trails.away[*vm].iter().copied())
+        .flat_map(|vm| trails.away_of(*vm).iter().copied())
         .collect();
     if away.len() <= most {
         return;

@@ -1,5 +1,7 @@
 //! That a host has room for all that could be on it at once, both ends of every move counted.
 
+use std::collections::BTreeMap;
+
 use super::{
     breach::{BreachKind, Found},
     graph::Graph,
@@ -10,37 +12,56 @@ use super::{
 /// Checks every host, before and after its patch: between the two it is empty.
 pub(super) fn room(view: &View<'_>, graph: &mut Graph<'_>, trails: &Trails, found: &mut Found) {
     let hosts = view.cluster.hosts.len();
-    let mut on: Vec<[Vec<Stay>; 2]> = vec![[Vec::new(), Vec::new()]; hosts];
-    for stay in &trails.stays {
-        on[stay.host][usize::from(stay.patched)].push(*stay);
-    }
-    for (host, phases) in on.iter_mut().enumerate() {
-        for stays in phases {
-            stays.sort_by_key(|stay| stay.from);
-            phase(view, graph, host, stays, found);
-        }
-    }
-}
-
-fn phase(view: &View<'_>, graph: &mut Graph<'_>, host: usize, stays: &[Stay], found: &mut Found) {
-    let arrivals = stays.iter().position(|stay| stay.from.is_some());
-    let Some(arrivals) = arrivals else { return };
-    let room = view.room_of(host);
     let cap = u128::from(view.cluster.limits.fill_cap_percent);
-    let capped: Vec<u64> = room
+    let capped: Vec<u64> = view
+        .room
         .iter()
         .map(|room| u64::try_from(u128::from(*room) * cap / 100).unwrap_or(u64::MAX))
         .collect();
-    let mut all = vec![0_u64; view.dims];
-    for stay in stays {
-        for (sum, amount) in all.iter_mut().zip(view.demand_of(stay.vm)) {
+    let phase_of = |stay: &Stay| stay.host * 2 + usize::from(stay.patched);
+    let mut all = vec![0_u64; hosts * 2 * view.dims];
+    for stay in &trails.stays {
+        let phase = phase_of(stay);
+        let sums = &mut all[phase * view.dims..(phase + 1) * view.dims];
+        for (sum, amount) in sums.iter_mut().zip(view.demand_of(stay.vm)) {
             *sum += amount;
         }
     }
-    // All that ever comes fits at once, so the order does not matter.
-    if all.iter().zip(&capped).all(|(all, cap)| all <= cap) {
+    // Where all that ever comes fits at once, the order does not matter.
+    let mut tight: BTreeMap<usize, Vec<Stay>> = BTreeMap::new();
+    for (phase, sums) in all.chunks_exact(view.dims).enumerate() {
+        let capped = &capped[phase / 2 * view.dims..(phase / 2 + 1) * view.dims];
+        if sums.iter().zip(capped).any(|(sum, cap)| sum > cap) {
+            tight.insert(phase, Vec::new());
+        }
+    }
+    if tight.is_empty() {
         return;
     }
+    for stay in &trails.stays {
+        if let Some(stays) = tight.get_mut(&phase_of(stay)) {
+            stays.push(*stay);
+        }
+    }
+    for (at, mut stays) in tight {
+        stays.sort_by_key(|stay| stay.from);
+        let host = at / 2;
+        let capped = &capped[host * view.dims..(host + 1) * view.dims];
+        phase(view, graph, host, &stays, capped, found);
+    }
+}
+
+fn phase(
+    view: &View<'_>,
+    graph: &mut Graph<'_>,
+    host: usize,
+    stays: &[Stay],
+    capped: &[u64],
+    found: &mut Found,
+) {
+    let arrivals = stays.iter().position(|stay| stay.from.is_some());
+    let Some(arrivals) = arrivals else { return };
+    let room = view.room_of(host);
     // The last that has come is one of these; who was listed before it may be there unless it is sure to be gone.
     let mut come = vec![0_u64; view.dims];
     let mut leaving: Vec<&Stay> = Vec::new();
@@ -58,7 +79,7 @@ fn phase(view: &View<'_>, graph: &mut Graph<'_>, host: usize, stays: &[Stay], fo
         if !matches!(view.acts[step], Act::Move { .. }) {
             continue;
         }
-        if come.iter().zip(&capped).all(|(come, cap)| come <= cap) {
+        if come.iter().zip(capped).all(|(come, cap)| come <= cap) {
             continue;
         }
         let mut there = come.clone();

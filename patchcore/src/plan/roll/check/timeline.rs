@@ -1,9 +1,6 @@
 //! When each step begins and ends, from the steps' needs and the hosts' slots alone.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::{
     breach::{BreachKind, Found},
@@ -101,11 +98,11 @@ fn lasts(view: &View<'_>, slots: &[Migration], act: Act) -> [u64; 2] {
         Act::Stop { .. } => costs.stop_s * 1000,
         Act::Start { .. } => costs.start_s * 1000,
         Act::Move { vm, from, to, how } => {
-            let vm = &view.cluster.vms[vm];
+            let (memory, disk) = view.copies[vm];
             let rate = slots[from].mib_per_s.min(slots[to].mib_per_s);
             // MiB times thousandths over MiB per second are milliseconds.
-            let memory = (vm.mem_mib.unwrap_or(0) * costs.overhead_permille).div_ceil(rate);
-            let disk = (vm.disk_mib * 1000).div_ceil(rate);
+            let memory = (memory * costs.overhead_permille).div_ceil(rate);
+            let disk = (disk * 1000).div_ceil(rate);
             match how {
                 How::Live => costs.fixed_ms + memory,
                 How::Storage => costs.fixed_ms + memory + disk,
@@ -118,40 +115,69 @@ fn lasts(view: &View<'_>, slots: &[Migration], act: Act) -> [u64; 2] {
     [usual, slow]
 }
 
+/// Steps of which the one that is listed first comes out first.
+type Queue = BinaryHeap<Reverse<u32>>;
+
+/// Nowhere does a step wait.
+const NOWHERE: u32 = u32::MAX;
+
+/// A place where moves wait for a slot: out of a host, into it, or in the whole cluster.
+fn place(host: usize, into: bool) -> usize {
+    host * 2 + usize::from(into)
+}
+
 /// Slots that are in use, and moves that wait for one.
 struct Slots<'r> {
     pacing: &'r Pacing<'r>,
     out: Vec<u32>,
     into: Vec<u32>,
     all: u32,
-    waits_out: Vec<BTreeSet<usize>>,
-    waits_into: Vec<BTreeSet<usize>>,
-    waits: BTreeSet<usize>,
-    /// Who waits first at each place where a slot is free, with that place: out of a host, or into it.
-    heads: BTreeSet<(usize, bool, usize)>,
+    most: u32,
+    ready: Queue,
+    /// Who waits at each place; the last of them is the whole cluster.
+    waits: Vec<Queue>,
+    /// The place at which each step waits. One that has left stays in the queue until it is its first.
+    at: Vec<u32>,
+    /// Who waits first at each place where a slot is free, and whether a step is one of these.
+    heads: Queue,
+    headed: Vec<bool>,
 }
 
-impl Slots<'_> {
-    fn most(&self) -> u32 {
-        let limits = &self.pacing.view.cluster.limits;
-        limits.max_migrations.unwrap_or(u32::MAX)
+impl<'r> Slots<'r> {
+    fn of(pacing: &'r Pacing<'r>) -> Self {
+        let hosts = pacing.slots.len();
+        let steps = pacing.needs.len();
+        let limits = &pacing.view.cluster.limits;
+        Self {
+            pacing,
+            out: vec![0; hosts],
+            into: vec![0; hosts],
+            all: 0,
+            most: limits.max_migrations.unwrap_or(u32::MAX),
+            ready: Queue::new(),
+            waits: vec![Queue::new(); hosts * 2 + 1],
+            at: vec![NOWHERE; steps],
+            heads: Queue::new(),
+            headed: vec![false; steps],
+        }
     }
 
     /// Takes the slots of a move, or puts it where the first slot that it lacks will be free.
-    fn takes(&mut self, step: usize, from: usize, to: usize) -> bool {
-        let most = self.most();
-        if self.out[from] >= self.pacing.slots[from].out_slots {
-            self.waits_out[from].insert(step);
+    fn takes(&mut self, step: u32, from: usize, to: usize) -> bool {
+        let at = if self.out[from] >= self.pacing.slots[from].out_slots {
+            place(from, false)
         } else if self.into[to] >= self.pacing.slots[to].in_slots {
-            self.waits_into[to].insert(step);
-        } else if self.all >= most {
-            self.waits.insert(step);
+            place(to, true)
+        } else if self.all >= self.most {
+            self.waits.len() - 1
         } else {
             self.out[from] += 1;
             self.into[to] += 1;
             self.all += 1;
             return true;
-        }
+        };
+        self.at[step as usize] = short(at);
+        self.waits[at].push(Reverse(step));
         false
     }
 
@@ -160,120 +186,119 @@ impl Slots<'_> {
         self.out[from] -= 1;
         self.into[to] -= 1;
         self.all -= 1;
-        self.calls(false, from);
-        self.calls(true, to);
+        self.calls(place(from, false));
+        self.calls(place(to, true));
+    }
+
+    /// Who waits first at a place.
+    fn first(&mut self, at: usize) -> Option<u32> {
+        while let Some(Reverse(step)) = self.waits[at].peek().copied() {
+            if self.at[step as usize] == short(at) {
+                return Some(step);
+            }
+            self.waits[at].pop();
+        }
+        None
     }
 
     /// Lets the first of those who wait at a place try again, as long as a slot is free there. All of them at once
     /// would be the square of them, and none begins that this one does not let by.
-    fn calls(&mut self, into: bool, host: usize) {
+    fn calls(&mut self, at: usize) {
+        let host = at / 2;
         let known = self.pacing.slots[host];
-        let (free, waits) = match into {
-            false => (self.out[host] < known.out_slots, &self.waits_out[host]),
-            true => (self.into[host] < known.in_slots, &self.waits_into[host]),
+        let free = match at % 2 {
+            0 => self.out[host] < known.out_slots,
+            _ => self.into[host] < known.in_slots,
         };
-        if let Some(first) = waits.first().filter(|_| free) {
-            self.heads.insert((*first, into, host));
+        if free
+            && let Some(first) = self.first(at)
+            && !std::mem::replace(&mut self.headed[first as usize], true)
+        {
+            self.heads.push(Reverse(first));
         }
     }
 
-    /// The next step that may begin. Of those that wait for a slot of the whole cluster only as many try again as
-    /// there are slots, for the same reason.
-    fn next(&mut self, ready: &mut BTreeSet<usize>) -> Option<Next> {
-        let most = self.most();
-        let waits = self.waits.first().filter(|_| self.all < most);
-        let head = self.heads.first().map(|(step, ..)| step);
-        let first = [ready.first(), waits, head]
-            .into_iter()
-            .flatten()
-            .min()
-            .copied()?;
-        if ready.remove(&first) || self.waits.remove(&first) {
-            return Some(Next {
-                step: first,
-                at: None,
-            });
-        }
-        let (step, into, host) = self.heads.pop_first()?;
-        let waits = match into {
-            false => &mut self.waits_out[host],
-            true => &mut self.waits_into[host],
+    /// The next step that may begin, and the place at which it waited. Of those that wait for a slot of the whole
+    /// cluster only as many try again as there are slots, for the same reason.
+    fn next(&mut self) -> Option<(u32, Option<usize>)> {
+        let whole = self.waits.len() - 1;
+        let waits = match self.all < self.most {
+            true => self.first(whole),
+            false => None,
         };
-        waits.remove(&step);
-        Some(Next {
-            step,
-            at: Some((into, host)),
-        })
+        let ready = self.ready.peek().map(|Reverse(step)| *step);
+        let head = self.heads.peek().map(|Reverse(step)| *step);
+        let first = [ready, waits, head].into_iter().flatten().min()?;
+        if ready == Some(first) {
+            self.ready.pop();
+            return Some((first, None));
+        }
+        let at = std::mem::replace(&mut self.at[first as usize], NOWHERE) as usize;
+        if waits == Some(first) {
+            return Some((first, None));
+        }
+        self.heads.pop();
+        self.headed[first as usize] = false;
+        Some((first, Some(at)))
     }
 }
 
-/// A step that may begin, and the place at which it waited.
-struct Next {
-    step: usize,
-    at: Option<(bool, usize)>,
+/// A number of a step or of a place: a roll has fewer than 2^32 steps.
+fn short(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(NOWHERE)
 }
 
 /// Runs the steps as early as their needs and the slots allow; who is listed first goes first.
 pub(super) fn timeline(pacing: &Pacing<'_>, pace: Pace) -> Timeline {
     let view = pacing.view;
-    let steps = view.acts.len();
-    let hosts = view.cluster.hosts.len();
-    let mut spans = vec![(0, 0); steps];
+    let mut spans = vec![(0, 0); view.acts.len()];
     let mut waits = pacing.needs.clone();
-    let mut ready = BTreeSet::new();
+    let mut slots = Slots::of(pacing);
+    // When which step may begin, or ends.
     let mut later = BinaryHeap::new();
-    for (step, waits) in waits.iter().enumerate() {
+    for (step, waits) in (0_u32..).zip(&waits) {
         if *waits == 0 {
-            later.push(Reverse((pacing.not_before[step], false, step)));
+            later.push(Reverse((pacing.not_before[step as usize], step, false)));
         }
     }
-    let mut slots = Slots {
-        pacing,
-        out: vec![0; hosts],
-        into: vec![0; hosts],
-        all: 0,
-        waits_out: vec![BTreeSet::new(); hosts],
-        waits_into: vec![BTreeSet::new(); hosts],
-        waits: BTreeSet::new(),
-        heads: BTreeSet::new(),
-    };
-    while let Some(Reverse((now, ends, step))) = later.pop() {
+    while let Some(Reverse((now, step, ends))) = later.pop() {
         if ends {
+            let step = step as usize;
             if let Act::Move { from, to, .. } = view.acts[step] {
                 slots.gives(from, to);
             }
             for next in &pacing.then[pacing.first[step]..pacing.first[step + 1]] {
-                let next = *next as usize;
-                waits[next] -= 1;
-                if waits[next] == 0 && pacing.not_before[next] <= now {
-                    ready.insert(next);
-                } else if waits[next] == 0 {
-                    later.push(Reverse((pacing.not_before[next], false, next)));
+                let at = *next as usize;
+                waits[at] -= 1;
+                if waits[at] == 0 && pacing.not_before[at] <= now {
+                    slots.ready.push(Reverse(*next));
+                } else if waits[at] == 0 {
+                    later.push(Reverse((pacing.not_before[at], *next, false)));
                 }
             }
         } else {
-            ready.insert(step);
+            slots.ready.push(Reverse(step));
         }
         // All that happens at one moment is seen before anything begins at it.
         if later.peek().is_some_and(|Reverse((at, ..))| *at == now) {
             continue;
         }
-        while let Some(Next { step, at }) = slots.next(&mut ready) {
-            let begins = match view.acts[step] {
+        while let Some((step, at)) = slots.next() {
+            let begins = match view.acts[step as usize] {
                 Act::Move { from, to, .. } => slots.takes(step, from, to),
                 _ => true,
             };
-            if let Some((into, host)) = at {
-                slots.calls(into, host);
+            if let Some(at) = at {
+                slots.calls(at);
             }
             if !begins {
                 continue;
             }
-            let [usual, slow] = pacing.lasts[step];
+            let [usual, slow] = pacing.lasts[step as usize];
             let lasts = if pace == Pace::P50 { usual } else { slow };
             let until = now.saturating_add(lasts);
-            spans[step] = (now, until);
-            later.push(Reverse((until, true, step)));
+            spans[step as usize] = (now, until);
+            later.push(Reverse((until, step, true)));
         }
     }
     Timeline { spans }
@@ -327,8 +352,12 @@ pub(super) fn windows(
         }
     }
     let mut back: Vec<u64> = vec![0; cycles.len()];
-    for (vm, away) in trails.away.iter().enumerate() {
-        for (from, until) in away.iter().filter(|(from, until)| from < until) {
+    for vm in 0..view.cluster.vms.len() {
+        for (from, until) in trails
+            .away_of(vm)
+            .iter()
+            .filter(|(from, until)| from < until)
+        {
             let host = trails.of(vm).iter().find(|stay| stay.until == Some(*from));
             if let Some(stay) = host {
                 back[stay.host] = back[stay.host].max(spans[*until].1);

@@ -32,14 +32,21 @@ pub(super) struct Trails {
     pub(super) stays: Vec<Stay>,
     /// Where the stays of each machine begin.
     pub(super) first: Vec<usize>,
-    /// For each machine, from which step to which it is moving or stopped.
-    pub(super) away: Vec<Vec<(usize, usize)>>,
+    /// From which step to which each machine is moving or stopped, in the order of the machines.
+    pub(super) away: Vec<(usize, usize)>,
+    /// Where those of each machine begin.
+    first_away: Vec<usize>,
 }
 
 impl Trails {
     pub(super) fn of(&self, vm: usize) -> &[Stay] {
         let until = self.first.get(vm + 1).copied().unwrap_or(self.stays.len());
         &self.stays[self.first[vm]..until]
+    }
+
+    pub(super) fn away_of(&self, vm: usize) -> &[(usize, usize)] {
+        let until = self.first_away.get(vm + 1).copied();
+        &self.away[self.first_away[vm]..until.unwrap_or(self.away.len())]
     }
 }
 
@@ -67,10 +74,12 @@ pub(super) fn trails(
     let mut trails = Trails {
         stays: Vec::with_capacity(vms * 2),
         first: Vec::with_capacity(vms),
-        away: vec![Vec::new(); vms],
+        away: Vec::with_capacity(vms),
+        first_away: Vec::with_capacity(vms),
     };
     for vm in 0..vms {
         trails.first.push(trails.stays.len());
+        trails.first_away.push(trails.away.len());
         let home = view.home[vm];
         let host = &view.cluster.hosts[home];
         let mut now = Now {
@@ -203,10 +212,11 @@ impl Way<'_, '_, '_> {
 
     fn follow(&mut self, now: &mut Now, trails: &mut Trails) {
         let (vm, step) = (self.vm, self.step);
-        let name = self.view.vm_name(vm).to_owned();
+        let view = self.view;
         if let Some(last) = now.last
             && !self.graph.before(last, step)
         {
+            let name = view.vm_name(vm);
             self.add(
                 BreachKind::Unordered,
                 format!("it does not wait for step {last}, which concerns {name} too"),
@@ -223,7 +233,8 @@ impl Way<'_, '_, '_> {
         };
         let starts = matches!(self.view.acts[step], Act::Start { .. });
         if at != now.host || now.ended || now.stopped.is_some() != starts {
-            let message = format!("{name} does not run on {} then", self.view.host_name(at));
+            let name = view.vm_name(vm);
+            let message = format!("{name} does not run on {} then", view.host_name(at));
             self.add(BreachKind::WrongPlace, message);
             return;
         }
@@ -288,7 +299,7 @@ impl Way<'_, '_, '_> {
             let message = format!("{} moves {right:?}, not {how:?}", vm.id);
             self.add(BreachKind::NotAllowed, message);
         }
-        trails.away[self.vm].push((self.step, self.step));
+        trails.away.push((self.step, self.step));
         self.leaves(now, trails);
         let patched = self.arrives(to);
         let level = self.level(to, patched);
@@ -419,7 +430,7 @@ impl Way<'_, '_, '_> {
         if !suspended {
             now.level = level;
         }
-        trails.away[self.vm].push((stop, self.step));
+        trails.away.push((stop, self.step));
         // It keeps its room: before the patch until its stop, after it from then on.
         trails.stays.push(Stay {
             vm: self.vm,

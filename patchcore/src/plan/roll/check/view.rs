@@ -62,6 +62,8 @@ pub(super) struct View<'r> {
     pub(super) room: Vec<u64>,
     /// What each machine takes.
     pub(super) demand: Vec<u64>,
+    /// Memory and disk of each machine, apart: the cluster is too large to be looked at in the order of the steps.
+    pub(super) copies: Vec<(u64, u64)>,
     /// Hosts that take no machine because they are kept for failures.
     pub(super) dedicated: Vec<bool>,
 }
@@ -78,11 +80,12 @@ impl<'r> View<'r> {
                 room.push(host.capacity[dim].unwrap_or(0).saturating_sub(own));
             }
         }
-        let demand = cluster
-            .vms
-            .iter()
-            .flat_map(|vm| vm.demand.iter().map(|amount| amount.unwrap_or(0)))
-            .collect();
+        let mut demand = Vec::with_capacity(cluster.vms.len() * dims);
+        let mut copies = Vec::with_capacity(cluster.vms.len());
+        for vm in &cluster.vms {
+            demand.extend(vm.demand.iter().map(|amount| amount.unwrap_or(0)));
+            copies.push((vm.mem_mib.unwrap_or(0), vm.disk_mib));
+        }
         let home = cluster
             .vms
             .iter()
@@ -104,6 +107,7 @@ impl<'r> View<'r> {
             dims,
             room,
             demand,
+            copies,
             dedicated,
         }
     }

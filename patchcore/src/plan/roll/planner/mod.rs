@@ -10,10 +10,12 @@ mod mend;
 mod motion;
 mod pack;
 mod pool;
-mod record;
+pub(super) mod record;
 mod reserve;
 mod state;
 mod steps;
+
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,20 @@ pub enum Objective {
         /// What one hour costs.
         per_hour: u64,
     },
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FewestMoves => f.write_str("fewest moves"),
+            Self::Balanced => f.write_str("balanced"),
+            Self::Fastest => f.write_str("fastest"),
+            Self::Knee => f.write_str("knee of time and moves"),
+            Self::Weighted { per_tib, per_hour } => {
+                write!(f, "least cost at {per_tib} per TiB and {per_hour} per hour")
+            }
+        }
+    }
 }
 
 /// What is asked of the planner.
@@ -102,6 +118,38 @@ pub struct NotFound {
     pub exhausted: bool,
     /// Whether the caller stopped the search.
     pub stopped: bool,
+}
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.exhausted {
+            return f.write_str(
+                "there is no roll of every host: every way was looked at, one move after the other",
+            );
+        }
+        write!(
+            f,
+            "no roll was found, which does not say that there is none: {} hosts could be patched",
+            self.patched
+        )?;
+        if self.stopped {
+            f.write_str(" until the search was stopped")?;
+        }
+        const NAMED: usize = 8;
+        let names: Vec<&str> = self
+            .left
+            .iter()
+            .take(NAMED)
+            .map(|host| host.as_str())
+            .collect();
+        if !names.is_empty() {
+            write!(f, "\n   not emptied: {}", names.join(", "))?;
+        }
+        if self.left.len() > NAMED {
+            write!(f, " and {} more", self.left.len() - NAMED)?;
+        }
+        Ok(())
+    }
 }
 
 /// What the planner answers.

@@ -4,7 +4,7 @@ use crate::plan::roll::step::{How, Reason};
 
 /// One decided action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Did {
+pub(in crate::plan::roll) enum Did {
     Close(u32),
     Move {
         vm: u32,

@@ -29,6 +29,12 @@ impl Fault {
         Self::named(detail, message)
     }
 
+    /// That in a `LocalizedMethodFault`, by which a task says why it failed.
+    pub(crate) fn localized(error: &Element) -> Self {
+        let message = error.text_of("localizedMessage").unwrap_or_default().into();
+        Self::named(error.child("fault").cloned().unwrap_or_default(), message)
+    }
+
     fn named(detail: Element, message: Box<str>) -> Self {
         let kind = match &detail.kind {
             Some(kind) => kind.clone(),

@@ -11,4 +11,6 @@ mod read;
 pub(crate) use call::{Call, Node};
 pub(crate) use element::{Element, MoRef};
 pub(crate) use fault::Fault;
+#[cfg(test)]
+pub(crate) use read::tree;
 pub(crate) use read::{Broken, answer};
