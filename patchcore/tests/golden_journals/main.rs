@@ -15,6 +15,7 @@ mod checkpoints;
 mod estate;
 mod kept;
 mod making;
+mod rolls;
 
 use std::collections::BTreeSet;
 
@@ -66,11 +67,25 @@ const KINDS: [&str; 30] = [
     "ended",
 ];
 
+/// Every decision about a roll that the simulated cluster leads to.
+const OF_ROLLS: [&str; 9] = [
+    "planned",
+    "intended",
+    "begun",
+    "settled",
+    "failed",
+    "patched",
+    "surprised",
+    "fought",
+    "stopped",
+];
+
 #[tokio::test]
 async fn every_kept_journal_folds_to_its_kept_state_and_can_be_said() {
     let all = Kept::all();
     assert!(all.len() >= 15, "journals are missing: {}", all.len());
     let mut kinds: BTreeSet<String> = BTreeSet::new();
+    let mut of_rolls: BTreeSet<String> = BTreeSet::new();
     for kept in all {
         let story = kept.retold().await;
         let state = json!({ "run": story.state, "components": story.components });
@@ -82,6 +97,8 @@ async fn every_kept_journal_folds_to_its_kept_state_and_can_be_said() {
             .for_each(|c| *c = ComponentState::default());
         for stored in &kept.events {
             kinds.insert(stored.kind.clone());
+            let what = stored.body["event"]["what"].as_str();
+            of_rolls.extend(what.filter(|_| stored.kind == "roll").map(str::to_owned));
             let told = Told::read(stored.clone());
             let words = told.to_string();
             assert!(words.len() > 30, "{}: {words}", kept.name);
@@ -100,6 +117,12 @@ async fn every_kept_journal_folds_to_its_kept_state_and_can_be_said() {
     }
     for kind in KINDS {
         assert!(kinds.contains(kind), "no kept journal holds {kind}");
+    }
+    for what in OF_ROLLS {
+        assert!(
+            of_rolls.contains(what),
+            "no kept journal holds a roll's {what}"
+        );
     }
 }
 

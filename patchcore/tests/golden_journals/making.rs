@@ -14,9 +14,12 @@ use patchcore::{
     sim::{Script, Sim},
 };
 
-use super::estate::{self, Folder, approved, plan, policy, sim, start, started};
+use super::{
+    estate::{self, Folder, approved, plan, policy, sim, start, started},
+    rolls,
+};
 
-pub(crate) const ALL: [&str; 19] = [
+pub(crate) const ALL: [&str; 21] = [
     "good",
     "rolled_back_and_denied",
     "denied_and_lifted",
@@ -36,6 +39,8 @@ pub(crate) const ALL: [&str; 19] = [
     "brackets_given_back",
     "brackets_rolled_back",
     "bracket_fought_and_waived",
+    "cluster_rolled",
+    "cluster_setting_fought_and_waived",
 ];
 
 pub(crate) async fn make(name: &str) -> (Journal, RunId) {
@@ -65,6 +70,8 @@ pub(crate) async fn make(name: &str) -> (Journal, RunId) {
         "brackets_given_back" => held(&sim(), None).await,
         "brackets_rolled_back" => held(&bad("t-1"), None).await,
         "bracket_fought_and_waived" => held(&sim(), Some("t-1")).await,
+        "cluster_rolled" => rolls::made(false).await,
+        "cluster_setting_fought_and_waived" => rolls::made(true).await,
         other => panic!("{other} is not made by anybody"),
     }
 }

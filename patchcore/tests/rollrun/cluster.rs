@@ -143,7 +143,11 @@ impl Setup {
 }
 
 pub(crate) fn planned(cluster: &Cluster) -> CheckedRoll {
-    match roll::plan(cluster, &Wish::new(Objective::Fastest), &|| false).unwrap() {
+    planned_for(cluster, Objective::Fastest)
+}
+
+pub(crate) fn planned_for(cluster: &Cluster, objective: Objective) -> CheckedRoll {
+    match roll::plan(cluster, &Wish::new(objective), &|| false).unwrap() {
         Answer::Planned(planned) => planned.best,
         other => panic!("{other:?}"),
     }

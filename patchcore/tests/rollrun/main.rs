@@ -8,5 +8,6 @@
 
 mod cluster;
 mod crash;
+mod seeds;
 mod surprises;
 mod whole;

@@ -118,6 +118,36 @@ async fn a_host_that_never_returns_is_given_up_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_fails_in_service_and_is_gone_stops_the_roll_with_its_cause() {
+    let setup = Setup::of(5);
+    for hours in [1, 20] {
+        let gone = Script::unreachable(after(67), after(67 + 60 * hours)).on("h01");
+        let sim = setup.sim().script(gone);
+        let journal = Journal::in_memory().unwrap();
+        let run = started(&sim, setup.roll(), &journal).await;
+        // In virtual time all of it takes seconds.
+        let standing = tokio::time::timeout(Duration::from_secs(60), run.finished()).await;
+        let standing = standing.unwrap().unwrap();
+        let lines = told(&run).await;
+        let what = format!("{hours} hours: {standing:?}\n{lines}");
+        judged(&sim, &what);
+        assert!(standing.is_halted(), "{what}");
+        assert!(
+            lines.contains("h01 failed in service and goes back"),
+            "{what}"
+        );
+        assert!(
+            lines.contains("h01 failed in service and cannot go back"),
+            "{what}"
+        );
+        assert!(
+            sim.world(|w| w.in_maintenance("c1").unwrap().is_empty()),
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_gets_lost_on_its_way_is_found_again() {
     for verb in [
         "hold_setting",

@@ -1,13 +1,16 @@
 //! Rolls in which nothing goes wrong.
 
+use std::collections::BTreeMap;
+
 use patchcore::{
-    ClusterRoll, ErrorKind, Journal,
+    ClusterRoll, ErrorKind, Journal, Standing,
+    id::ComponentId,
     plan::roll::{self, Answer, Objective, Wish},
 };
 
 use super::cluster::{
-    Setup, all_are_patched, all_is_back, is_done, judged, moves, planned, plans, rolled, told,
-    try_start,
+    Setup, all_are_patched, all_is_back, is_done, judged, moves, planned, planned_for, plans,
+    rolled, started, told, try_start,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,6 +24,14 @@ async fn eight_hosts_are_rolled_and_everything_is_back() {
     all_are_patched(&sim, &setup, &lines);
     // It went as it was planned: at most two hosts at once, and two of them at some instant.
     assert_eq!(plans(&story), 1, "{lines}");
+    // It is told where each goes, and why they move.
+    let said = [
+        "its new host needs no more patch, so it moves once",
+        "the move of h01-vm1 from h01 to ",
+    ];
+    for said in said {
+        assert!(lines.contains(said), "{said}: {lines}");
+    }
     assert_eq!(sim.most_out_of_service(setup.host_names()), 2, "{lines}");
     let planned = planned(&setup.model()).figures().moves;
     let moved: usize = moves(&sim).values().sum();
@@ -91,4 +102,55 @@ async fn a_roll_that_was_begun_before_moves_no_more_than_was_planned() {
     let moved: usize = moves(&sim).values().sum();
     assert_eq!(moved, planned);
     assert!(moved >= left);
+}
+
+/// The roll of 64 hosts is ended when two are patched, and another day what is left is planned from what is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_an_interrupted_roll_moves_every_machine_once() {
+    let mut setup = Setup::of(64);
+    setup.vms_per_host = 1;
+    let sim = setup.sim();
+    let is_patched = |host: &str| sim.version(host, "hypervisor") == Some("7.0-2".into());
+    let hosts = setup.host_names();
+    let patched = || hosts.iter().filter(|host| is_patched(host)).count();
+    let journal = Journal::in_memory().unwrap();
+    let run = started(&sim, setup.roll(), &journal).await;
+    let mut events = run.events();
+    while patched() < 2 {
+        events.next().await.unwrap();
+    }
+    run.cancel("maria", "for today").await.unwrap();
+    assert!(matches!(
+        run.finished().await.unwrap(),
+        Standing::Ended { .. }
+    ));
+    all_is_back(&sim, &run.story().await.unwrap(), "interrupted");
+    let before = moves(&sim);
+    assert!((2..8).contains(&patched()), "{} are patched", patched());
+
+    let mut cluster = setup.model();
+    let placement = sim.world(|w| w.placement("c1").unwrap());
+    for host in &mut cluster.hosts {
+        host.needs_patch = !is_patched(host.id.as_str());
+    }
+    for vm in &mut cluster.vms {
+        vm.host = placement[&vm.id].clone();
+    }
+    let roll = planned_for(&cluster, Objective::FewestMoves);
+    let (standing, story, _) = rolled(&sim, ClusterRoll::new("c1", "sim", cluster, roll)).await;
+    assert!(is_done(&standing), "{standing:?}");
+    all_is_back(&sim, &story, "what was left");
+    all_are_patched(&sim, &setup, "what was left");
+    let after = moves(&sim);
+    for (vm, host) in &placement {
+        let times = |of: &BTreeMap<ComponentId, usize>| of.get(vm).copied().unwrap_or(0);
+        let left = story.state.rolls["c1"].first.hosts.iter();
+        let mut left = left.filter(|h| h.needs_patch);
+        let left = left.any(|h| h.id == *host);
+        assert_eq!(
+            times(&after) - times(&before),
+            usize::from(left),
+            "{vm} was on {host}"
+        );
+    }
 }

@@ -1,10 +1,32 @@
 //! What happened to the roll of a cluster.
 
+use std::collections::BTreeMap;
+
 use crate::{
     execute::kernel::{RollEvent, task_words},
     id::ComponentId,
-    plan::{roll::Action, text::count},
+    plan::{
+        roll::{Action, Roll},
+        text::count,
+    },
+    provider::{DrainRequest, PortCall},
 };
+
+/// How many machines move for which reason.
+fn why_moved(roll: &Roll) -> String {
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for step in &roll.steps {
+        if matches!(step.action, Action::Migrate { .. }) {
+            *reasons.entry(step.reason.to_string()).or_default() += 1;
+        }
+    }
+    let reasons = reasons.into_iter();
+    let said: Vec<String> = reasons.map(|(why, n)| format!("{n}: {why}")).collect();
+    match said.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", said.join("; ")),
+    }
+}
 
 /// An event of a roll in one line.
 pub(super) fn roll_event(cluster: &ComponentId, event: &RollEvent) -> String {
@@ -14,12 +36,19 @@ pub(super) fn roll_event(cluster: &ComponentId, event: &RollEvent) -> String {
             let hosts = of(|a| matches!(a, Action::Patch { .. }));
             let moves = of(|a| matches!(a, Action::Migrate { .. }));
             format!(
-                "roll of {cluster}: {} to patch, {}",
+                "roll of {cluster}: {} to patch, {}{}",
                 count(hosts, "host", "hosts"),
                 count(moves, "move", "moves"),
+                why_moved(roll),
             )
         }
-        RollEvent::Intended { task, .. } => format!("{cluster}: {} begins", task_words(task)),
+        RollEvent::Intended { task, request, .. } => match request {
+            PortCall::Drain {
+                request: DrainRequest::Migrate { from, to, .. },
+                ..
+            } => format!("{cluster}: {} from {from} to {to} begins", task_words(task)),
+            _ => format!("{cluster}: {} begins", task_words(task)),
+        },
         RollEvent::Begun { task, .. } => format!("{cluster}: {} runs", task_words(task)),
         RollEvent::Stalled { task, why } => {
             format!("{cluster}: {} does not get on: {why}", task_words(task))

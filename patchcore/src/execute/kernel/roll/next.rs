@@ -128,7 +128,22 @@ impl<'a> RollMoment<'a> {
                 Stand::WaitsBack => !patches,
                 _ => false,
             };
-            let known = self.roll.given_up.contains(&host.id) && stand != Stand::WaitsBack;
+            let told = self.roll.given_up.contains(&host.id);
+            let mut left_out = self.roll.roll.left_out.iter();
+            if stand == Stand::WaitsBack
+                && told
+                && self.roll.phase == RollPhase::Rolling
+                && left_out.any(|left| left.host == host.id)
+            {
+                // To plan it anew at once would come to the same for ever.
+                let why = format!(
+                    "{} failed in service and cannot go back: no roll takes it as it is now",
+                    host.id
+                );
+                let keeps = Vec::new();
+                return vec![RollEvent::Stopped { why, keeps }];
+            }
+            let known = told && stand != Stand::WaitsBack;
             if gone && !known && self.roll.phase == RollPhase::Rolling {
                 let why = match stand {
                     Stand::WaitsBack => format!("{} failed in service and goes back", host.id),
