@@ -193,9 +193,9 @@ fn the_machine_below_cannot_be_changed_by_accident() {
 fn a_command_for_a_guest_that_went_down_runs_nowhere() {
     let Some(guest) = guest() else { return };
     let pid = guest.pid().unwrap();
-    // Its init waits for this one process.
-    guest.script("pkill -KILL -x cat", []);
-    assert!(guest.wait_until(PATIENCE, |_| {
+    // Its init waits for this one process, which is there a moment after the guest answers.
+    assert!(guest.wait_until(PATIENCE, |guest| {
+        guest.script("pkill -KILL -x cat", []);
         !fs::exists(format!("/proc/{pid}/root/")).unwrap()
     }));
     let marker = env::temp_dir().join(guest.host_name());
