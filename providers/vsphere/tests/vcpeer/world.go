@@ -68,6 +68,7 @@ type machineReq struct {
 	Agent      string `json:"agent"`  // extension that manages it
 	Demand     *int32 `json:"demand"` // MHz
 	Host       string `json:"host"`   // moved there at once, by somebody else
+	By         string `json:"by"`     // by this user, by a task of theirs
 }
 
 func (p *peer) setMachine(q *machineReq) error {
@@ -81,7 +82,13 @@ func (p *peer) setMachine(q *machineReq) error {
 		if err != nil {
 			return err
 		}
-		p.place(ctx, vm, *vm.Runtime.Host, to.Self, nil)
+		if q.By == "" {
+			p.place(ctx, vm, *vm.Runtime.Host, to.Self, nil)
+		} else {
+			p.start(p.own(q.By), vm.Self, "RelocateVM_Task", "VirtualMachine.relocate", func(j *job) fault {
+				return p.migrate(j, vm.Self, types.VirtualMachineRelocateSpec{Host: &to.Self}, "", rule{})
+			})
+		}
 	}
 	ctx.WithLock(vm, func() {
 		var c set

@@ -310,3 +310,44 @@ async fn a_machine_that_moves_is_seen_to_move() {
     assert_eq!(view.vms[&machine(0)].moving_to, None);
     assert_eq!(view.vms[&machine(0)].host, host(1));
 }
+
+#[tokio::test]
+async fn a_move_by_an_operator_is_not_taken_for_ours() {
+    let Some(peer) = Peer::start(3, 1) else {
+        return;
+    };
+    let caller = Caller::new(&peer).await;
+    let op = caller
+        .prepare("run-1/vm/migrate/1", migrate(0, 0, 1))
+        .await
+        .unwrap();
+    // Our call was never sent, and somebody moves it by the same method.
+    let theirs = json!({"name": machine(0).as_str(), "host": host(2).as_str(), "by": "maria"});
+    peer.tell("machine", &theirs);
+    for _ in 0..50 {
+        if truth(&peer).view.vms[&machine(0)].host == host(2) {
+            break;
+        }
+        Caller::ctx().sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(begun(&peer, "migrated"), 1);
+    assert_eq!(caller.locate(&op).await, Located::NotFound);
+}
+
+#[tokio::test]
+async fn a_host_on_its_way_into_maintenance_mode_takes_nobody() {
+    let Some(peer) = Peer::start(3, 2) else {
+        return;
+    };
+    // Nothing leaves by itself, so that the host stays on its way.
+    peer.tell("cluster", &json!({"name": CLUSTER, "drs": "manual"}));
+    peer.tell("host", &json!({"name": host(0).as_str(), "by": "maria"}));
+    let caller = Caller::new(&peer).await;
+    let into = caller.prepare("run-1/vm/migrate/1", migrate(1, 1, 0)).await;
+    assert!(
+        matches!(into, Err(Readiness::Blocked(ref all)) if all.len() == 1),
+        "{into:?}"
+    );
+    let view = caller.0.view(&Caller::ctx(), &CLUSTER.into()).await;
+    assert!(view.unwrap().hosts[&host(0)].maintenance);
+}
