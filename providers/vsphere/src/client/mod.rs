@@ -3,14 +3,18 @@
 mod history;
 mod properties;
 pub(crate) mod soap;
+mod standin;
 mod tasks;
+mod transcript;
 mod wire;
 
 use std::{fmt, sync::Arc};
 
-use patchcore::{Error, ErrorKind, Result};
+use patchcore::{Error, ErrorKind, Result, Secret};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+pub use self::transcript::Transcript;
 pub(crate) use self::{
     properties::{Found, Of, Wanted},
     tasks::{Task, TaskState},
@@ -22,12 +26,16 @@ use self::{
 use crate::config::{VsphereConfig, WhatCounts};
 
 /// What a vCenter says of itself, once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Service {
     pub(crate) root: MoRef,
     pub(crate) properties: MoRef,
     pub(crate) views: MoRef,
     pub(crate) tasks: MoRef,
+    /// Who knows what a user may do.
+    pub(crate) rights: MoRef,
+    /// Who begins tasks by itself, where there is one.
+    pub(crate) scheduled: Option<MoRef>,
     sessions: MoRef,
     /// Such as `8.0.3.0`.
     pub(crate) api_version: String,
@@ -47,9 +55,15 @@ struct Session {
     user: Option<String>,
 }
 
+/// Where answers come from.
+enum Link {
+    Server(Wire),
+    Transcript(Transcript),
+}
+
 struct Inner {
     config: VsphereConfig,
-    wire: Wire,
+    link: Link,
     service: Service,
     session: Mutex<Session>,
 }
@@ -78,14 +92,32 @@ impl VCenter {
     pub async fn connect(config: VsphereConfig) -> Result<Self> {
         let wire = Wire::new(&config)?;
         let service = describe(&wire).await?;
+        if let Some(transcript) = &config.transcript {
+            transcript.note_service(&service);
+        }
         let vcenter = Self(Arc::new(Inner {
             config,
-            wire,
+            link: Link::Server(wire),
             service,
             session: Mutex::default(),
         }));
         vcenter.log_in(0).await?;
         Ok(vcenter)
+    }
+
+    /// One that is no server but a transcript: it answers the calls that it was written of, in their order, and nothing
+    /// else.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a transcript without a beginning.
+    pub fn replayed(transcript: Transcript) -> Result<Self> {
+        let service = transcript.service()?;
+        Ok(Self(Arc::new(Inner {
+            config: VsphereConfig::new("transcript.invalid", "nobody", Secret::new(""))?,
+            link: Link::Transcript(transcript),
+            service,
+            session: Mutex::default(),
+        })))
     }
 
     /// Its name and version, as `VMware vCenter Server 8.0.3 build-24022515`.
@@ -116,7 +148,7 @@ impl VCenter {
             return Ok(());
         };
         let call = Call::new("Logout", &self.0.service.sessions);
-        match self.0.wire.send(&call, Some(&cookie)).await?.outcome {
+        match self.wire()?.send(&call, Some(&cookie)).await?.outcome {
             Ok(_) => Ok(()),
             Err(fault) if fault.is_not_authenticated() => Ok(()),
             Err(fault) => Err(fault.into_error("Logout")),
@@ -146,17 +178,41 @@ impl VCenter {
 
     /// The same with the server's own time of its answer.
     async fn dated_call(&self, call: &Call) -> Result<Answer> {
+        let wire = match &self.0.link {
+            Link::Server(wire) => wire,
+            Link::Transcript(transcript) => {
+                return Ok(Answer {
+                    outcome: transcript.next(call)?,
+                    cookie: None,
+                    date: None,
+                });
+            }
+        };
         let (cookie, count) = {
             let session = self.0.session.lock().await;
             (session.cookie.clone(), session.count)
         };
-        let first = self.0.wire.send(call, cookie.as_deref()).await?;
-        match &first.outcome {
-            Err(fault) if fault.is_not_authenticated() => {
-                let cookie = self.log_in(count).await?;
-                self.0.wire.send(call, Some(&cookie)).await
-            }
-            _ => Ok(first),
+        let mut answer = wire.send(call, cookie.as_deref()).await?;
+        if let Err(fault) = &answer.outcome
+            && fault.is_not_authenticated()
+        {
+            let cookie = self.log_in(count).await?;
+            answer = wire.send(call, Some(&cookie)).await?;
+        }
+        if let Some(transcript) = &self.0.config.transcript {
+            transcript.note(call, &answer.outcome);
+        }
+        Ok(answer)
+    }
+
+    /// The server behind it.
+    fn wire(&self) -> Result<&Wire> {
+        match &self.0.link {
+            Link::Server(wire) => Ok(wire),
+            Link::Transcript(_) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "a transcript answers what it was written of, and nothing else",
+            )),
         }
     }
 
@@ -172,7 +228,7 @@ impl VCenter {
         let call = Call::new("Login", &self.0.service.sessions)
             .with(Node::text("userName", config.user.clone()))
             .with(Node::text("password", config.password.expose().to_owned()));
-        let answer = self.0.wire.send(&call, None).await?;
+        let answer = self.wire()?.send(&call, None).await?;
         let us = answer.outcome.map_err(|fault| {
             fault
                 .into_error(&format!("{} as {}: Login", config.address(), config.user))
@@ -224,6 +280,11 @@ async fn describe(wire: &Wire) -> Result<Service> {
             properties: reference("propertyCollector")?,
             views: reference("viewManager")?,
             tasks: reference("taskManager")?,
+            rights: reference("authorizationManager")?,
+            scheduled: content
+                .child("scheduledTaskManager")
+                .map(Element::moref)
+                .transpose()?,
             sessions: reference("sessionManager")?,
             api_version: about.need("apiVersion")?.to_owned(),
             full_name: about.need("fullName")?.to_owned(),

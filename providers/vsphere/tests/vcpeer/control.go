@@ -107,6 +107,15 @@ func (p *peer) control() http.Handler {
 	post("machine", func() any { return new(machineReq) }, func(v any) error { return p.setMachine(v.(*machineReq)) })
 	post("store", func() any { return new(storeReq) }, func(v any) error { return p.setStore(v.(*storeReq)) })
 	post("cluster", func() any { return new(clusterReq) }, func(v any) error { return p.setCluster(v.(*clusterReq)) })
+	post("around", func() any { return new(aroundReq) }, func(v any) error { return p.setAround(v.(*aroundReq)) })
+	post("snapshots", func() any { return new(snapshotReq) }, func(v any) error { return p.setSnapshots(v.(*snapshotReq)) })
+	post("scheduled", func() any { return new(scheduleReq) }, func(v any) error { return p.setScheduled(v.(*scheduleReq)) })
+	post("rights", func() any { return new(rightsReq) }, func(v any) error {
+		p.mu.Lock()
+		p.missing = v.(*rightsReq).Missing
+		p.mu.Unlock()
+		return nil
+	})
 	post("end-sessions", func() any { return &struct{}{} }, func(any) error { return p.endSessions() })
 	return mux
 }

@@ -80,6 +80,7 @@ type peer struct {
 	vms        map[ref]*vmState
 	violations []entry
 	journal    []entry
+	missing    []string // rights that nobody has
 }
 
 // Lock and Unlock make the registry skip its per-object lock for peer.

@@ -10,6 +10,7 @@
     reason = "the functions around the tests are tests too"
 )]
 
+mod checkup;
 mod conformance;
 mod connection;
 mod drainer;

@@ -1,0 +1,111 @@
+//! What one owns: a vCenter looked through for all that stands in the way of a roll. It only reads.
+//!
+//! `cargo run --example vsphere_doctor` starts a server that stands for a vCenter, with some trouble planted, after
+//! `cargo xtask test peers` built that server once; `--server` and `--user` look through a true one, whose password is
+//! read from `VSPHERE_PASSWORD`. The exit code is 0 where every cluster can do without each of its hosts and nobody
+//! lacks a right, and 3 where a person has to look at something first.
+
+use std::process::ExitCode;
+
+use patchcore::{Error, ErrorKind, Result, Secret};
+use patchcore_examples::arguments::Arguments;
+use patchcore_testkit::peers::vcenter::{self, PASSWORD, USER, Vcenter};
+use patchcore_vsphere::{Checkup, MayLose, Trust, VCenter, VsphereConfig};
+use serde_json::json;
+
+const USAGE: &str =
+    "vsphere_doctor [--server HOST --user NAME] [--ca FILE | --fingerprint HEX] [--json]
+
+--server HOST      a vCenter, with a port where that is not 443; its password is read from VSPHERE_PASSWORD
+--user NAME        as whom, such as patchcore@vsphere.local
+--ca FILE          believes the certificates of this PEM file too
+--fingerprint HEX  believes the server with this certificate's SHA-256
+--json             everything as JSON, in place of the text";
+
+#[tokio::main]
+pub(crate) async fn main() -> ExitCode {
+    let done = match Arguments::of_this_process(USAGE) {
+        Ok(Some(arguments)) => work(&arguments).await,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{error:?}");
+        ExitCode::from(2)
+    })
+}
+
+async fn work(arguments: &Arguments) -> Result<ExitCode> {
+    let found = match (arguments.value("--server"), arguments.value("--user")) {
+        (Some(server), Some(user)) => looked_through(config(arguments, server, user)?).await?,
+        (None, None) => rehearsal().await?,
+        _ => {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "--server and --user belong together",
+            )
+            .hint(USAGE));
+        }
+    };
+    if arguments.has("--json") {
+        println!("{}", serde_json::to_string_pretty(&found).map_err(unwritten)?);
+    } else {
+        println!("{found}");
+    }
+    let in_order = found.clusters.iter().all(|cluster| {
+        matches!(cluster.may_lose, MayLose::Each { .. }) && cluster.missing_rights.is_empty()
+    });
+    Ok(ExitCode::from(if in_order { 0 } else { 3 }))
+}
+
+fn unwritten(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::ProviderFault, "it cannot be written as JSON").source_error(error)
+}
+
+fn config(arguments: &Arguments, server: &str, user: &str) -> Result<VsphereConfig> {
+    let password = std::env::var("VSPHERE_PASSWORD").map_err(|_| {
+        Error::new(ErrorKind::InvalidInput, "there is no password")
+            .expected("the environment variable VSPHERE_PASSWORD")
+            .found("nothing")
+    })?;
+    let config = VsphereConfig::new(server, user, Secret::new(password))?;
+    Ok(match (arguments.value("--ca"), arguments.value("--fingerprint")) {
+        (Some(file), _) => config.with_ca_file(file),
+        (None, Some(hex)) => config.with_trust(Trust::Fingerprint(hex.parse()?)),
+        (None, None) => config,
+    })
+}
+
+async fn looked_through(config: VsphereConfig) -> Result<Checkup> {
+    let vcenter = VCenter::connect(config).await?;
+    let found = vcenter.checkup().await?;
+    vcenter.log_out().await?;
+    Ok(found)
+}
+
+/// A server that stands for a vCenter, with what one meets in estates.
+async fn rehearsal() -> Result<Checkup> {
+    let program = vcenter::program().map_err(|missing| {
+        Error::new(ErrorKind::NotFound, missing.to_string())
+            .hint("or name a vCenter with --server and --user")
+    })?;
+    let folder = tempfile()?;
+    let peer = Vcenter::start(&program, folder.path(), 4, 24).map_err(unstarted)?;
+    for (path, what) in [
+        ("machine", json!({"name": "DC0_C0-vm0003", "pci": "PCI device 0"})),
+        (
+            "around",
+            json!({"host": "DC0_C0_H0", "dns": ["10.0.0.2", "10.0.0.3"], "domain": "example.org",
+                   "paths": [["active", "dead"], ["active", "active"]]}),
+        ),
+        (
+            "snapshots",
+            json!({"machine": "DC0_C0-vm0001", "hours": [500], "address": "10.0.0.2", "guest": "dns-1.example.org"}),
+        ),
+        ("scheduled", json!({"name": "nightly", "enabled": true, "calls": "RebootGuest"})),
+    ] {
+        peer.tell(path, &what).map_err(unstarted)?;
+    }
+    let config = VsphereConfig::new(peer.server(), USER, Secret::new(PASSWORD))?;
+    looked_through(config.with_ca_file(peer.ca())).await
+}
