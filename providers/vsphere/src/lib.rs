@@ -2,8 +2,11 @@
 
 mod client;
 mod config;
+mod deployer;
 mod drainer;
 mod inventory;
+mod source;
+mod vlcm;
 
 pub use client::VCenter;
 pub use config::{VsphereConfig, WhatCounts};
