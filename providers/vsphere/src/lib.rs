@@ -3,8 +3,11 @@
 mod checkup;
 mod client;
 mod config;
+mod deployer;
 mod drainer;
 mod inventory;
+mod source;
+mod vlcm;
 
 pub use checkup::{
     Checkup, ClusterCheckup, HostCheckup, MayLose, OldSnapshot, Paths, Scheduled, Stays, Support,

@@ -9,12 +9,17 @@ use crate::client::{
     soap::{Call, MoRef, Node},
 };
 
-/// What a roll calls needs these rights (vSphere Web Services API reference, *Required Privileges* of each call).
-pub(super) const FOR_A_ROLL: [&str; 7] = [
+/// What a roll calls needs these rights (vSphere Web Services API reference, *Required Privileges* of each call; vSphere
+/// Lifecycle Manager, *Privileges for Using Images*).
+pub(super) const FOR_A_ROLL: [&str; 11] = [
     "Host.Config.Maintenance",
     "Host.Inventory.EditCluster",
     "Resource.HotMigrate",
     "Resource.QueryVMotion",
+    "VcIntegrity.lifecycleHealth.Read",
+    "VcIntegrity.lifecycleSoftwareRemediation.Read",
+    "VcIntegrity.lifecycleSoftwareRemediation.Write",
+    "VcIntegrity.lifecycleSoftwareSpecification.Read",
     "VirtualMachine.Interact.PowerOff",
     "VirtualMachine.Interact.PowerOn",
     "VirtualMachine.Interact.Suspend",

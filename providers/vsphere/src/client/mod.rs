@@ -2,6 +2,7 @@
 
 mod history;
 mod properties;
+mod rest;
 pub(crate) mod soap;
 mod standin;
 mod tasks;
@@ -17,9 +18,11 @@ use tokio::sync::Mutex;
 pub use self::transcript::Transcript;
 pub(crate) use self::{
     properties::{Found, Of, Wanted},
+    rest::{ApiFault, Rest, typed},
     tasks::{Task, TaskState},
 };
 use self::{
+    rest::RestSession,
     soap::{Broken, Call, Element, Fault, MoRef, Node},
     wire::{Answer, Wire},
 };
@@ -66,6 +69,7 @@ struct Inner {
     link: Link,
     service: Service,
     session: Mutex<Session>,
+    rest: Mutex<RestSession>,
 }
 
 /// A connection to a vCenter, logged in. A cheap clone; its calls need a tokio runtime with I/O and time enabled.
@@ -100,6 +104,7 @@ impl VCenter {
             link: Link::Server(wire),
             service,
             session: Mutex::default(),
+            rest: Mutex::default(),
         }));
         vcenter.log_in(0).await?;
         Ok(vcenter)
@@ -117,6 +122,7 @@ impl VCenter {
             link: Link::Transcript(transcript),
             service,
             session: Mutex::default(),
+            rest: Mutex::default(),
         })))
     }
 
@@ -143,6 +149,7 @@ impl VCenter {
     /// # Errors
     /// What a call can fail with; that nobody is logged in is none.
     pub async fn log_out(&self) -> Result<()> {
+        self.rest_log_out().await?;
         let mut session = self.0.session.lock().await;
         let Some(cookie) = session.cookie.take() else {
             return Ok(());

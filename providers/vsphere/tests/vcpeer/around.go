@@ -131,6 +131,12 @@ type rightsReq struct {
 	Missing []string `json:"missing"`
 }
 
+// lifecycle are rights of a vCenter that the simulator, which has those of a host, does not know.
+var lifecycle = []string{
+	"VcIntegrity.lifecycleHealth.Read", "VcIntegrity.lifecycleSoftwareSpecification.Read",
+	"VcIntegrity.lifecycleSoftwareRemediation.Read", "VcIntegrity.lifecycleSoftwareRemediation.Write",
+}
+
 // privileges answers in place of the simulator, which grants everything to everybody.
 func (p *peer) privileges(q *types.FetchUserPrivilegeOnEntities) soap.HasFault {
 	roles := p.reg.Get(*p.content().AuthorizationManager).(*simulator.AuthorizationManager).RoleList
@@ -138,14 +144,15 @@ func (p *peer) privileges(q *types.FetchUserPrivilegeOnEntities) soap.HasFault {
 	missing := p.missing
 	p.mu.Unlock()
 	var granted []string
-	for _, right := range object.AuthorizationRoleList(roles).ByName("Admin").Privilege {
+	all := append(slices.Clone(lifecycle), object.AuthorizationRoleList(roles).ByName("Admin").Privilege...)
+	for _, right := range all {
 		if !slices.Contains(missing, right) {
 			granted = append(granted, right)
 		}
 	}
-	var all []types.UserPrivilegeResult
+	var results []types.UserPrivilegeResult
 	for _, entity := range q.Entities {
-		all = append(all, types.UserPrivilegeResult{Entity: entity, Privileges: granted})
+		results = append(results, types.UserPrivilegeResult{Entity: entity, Privileges: granted})
 	}
-	return &methods.FetchUserPrivilegeOnEntitiesBody{Res: &types.FetchUserPrivilegeOnEntitiesResponse{Returnval: all}}
+	return &methods.FetchUserPrivilegeOnEntitiesBody{Res: &types.FetchUserPrivilegeOnEntitiesResponse{Returnval: results}}
 }
