@@ -1,8 +1,11 @@
-//! The table for people, and the page of evidence.
+//! The table of real guests for people, and its page of evidence.
 
 use std::fmt::Write as _;
 
-use crate::figures::{Results, Tool, megabytes};
+use crate::{
+    figures::{Results, Tool, megabytes},
+    page::{head, load},
+};
 
 /// The medians, and the targets.
 pub(crate) fn table(results: &Results) -> String {
@@ -57,19 +60,10 @@ pub(crate) fn table(results: &Results) -> String {
 
 /// The page of evidence.
 pub(crate) fn page(results: &Results) -> String {
-    let mut page = String::from(
-        "# The last measuring on real guests\n\nWritten by `cargo xtask bench linux --write`; do not edit.\n\n",
-    );
-    for (key, value) in &results.about {
-        let _ = writeln!(page, "- {key}: {value}");
-    }
-    let loads: Vec<f64> = results.runs.iter().map(|run| run.figures.load).collect();
-    let _ = writeln!(
-        page,
-        "- load during the runs: {:.1} to {:.1}",
-        loads.iter().copied().fold(f64::INFINITY, f64::min),
-        loads.iter().copied().fold(0.0, f64::max),
-    );
+    let mut loads: Vec<f64> = results.runs.iter().map(|run| run.figures.load).collect();
+    loads.extend(load());
+    let title = "The last measuring on real guests";
+    let mut page = head(title, "bench linux", &results.about, &loads);
     let _ = write!(
         page,
         "- guests: {}, real Debian with sshd and sudo in one network on the same machine\n- rounds: {}, of which each figure is the median\n\n\
