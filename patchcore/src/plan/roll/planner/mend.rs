@@ -4,7 +4,7 @@
 //! it comes; what found no place is tried first the next time.
 
 use super::{
-    drive::Attempt,
+    drive::{Attempt, Order},
     ground::{Ground, NONE, Role, Way, short},
     pack::{movers, moves, unit},
     record::{Did, Entry},
@@ -35,8 +35,13 @@ const ROUNDS: usize = 24;
 /// How many machines make room for one at most.
 const MOST_EJECTED: usize = 4;
 
-/// Goes on with an attempt that is stuck, until no host can be emptied or the effort is spent.
-pub(super) fn mend(attempt: &mut Attempt<'_>, effort: &mut u64, stop: &dyn Fn() -> bool) {
+/// Goes on with an attempt that is stuck, host by host in this order, until none can be emptied or the effort is spent.
+pub(super) fn mend(
+    attempt: &mut Attempt<'_>,
+    by: Order,
+    effort: &mut u64,
+    stop: &dyn Fn() -> bool,
+) {
     loop {
         let mut order: Vec<(u64, u32)> = attempt
             .left
@@ -44,11 +49,16 @@ pub(super) fn mend(attempt: &mut Attempt<'_>, effort: &mut u64, stop: &dyn Fn() 
             .into_iter()
             .map(|host| {
                 let on = attempt.state.on(host as usize);
-                let weight = movers(attempt.state.ground, &on)
+                let weight: u64 = movers(attempt.state.ground, &on)
                     .iter()
                     .map(|vm| attempt.state.ground.weight[*vm as usize])
                     .sum();
-                (weight, host)
+                let key = match by {
+                    Order::Least => weight,
+                    Order::Named => 0,
+                    Order::Most => u64::MAX - weight,
+                };
+                (key, host)
             })
             .collect();
         order.sort_unstable();

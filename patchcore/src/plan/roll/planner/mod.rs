@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::{
-    drive::{Attempt, drive},
+    drive::{Attempt, Order, drive},
     exact::Search,
     ground::{Ground, Role},
 };
@@ -230,15 +230,25 @@ fn mend<'g>(
         // Each gets a share, so that the first one does not spend it all.
         let mut share = effort / (4 - tried);
         let before = share;
-        mend::mend(attempt, &mut share, stop);
+        mend::mend(attempt, Order::Least, &mut share, stop);
         effort = effort.saturating_sub(before - share);
         if attempt.left.is_empty() {
             return;
         }
     }
-    let mut fresh = choose::fresh(ground);
-    mend::mend(&mut fresh, &mut effort, stop);
-    attempts.push(fresh);
+    // Whoever comes first takes the room that another would have needed.
+    for order in [Order::Least, Order::Named, Order::Most] {
+        if effort == 0 || stop() {
+            return;
+        }
+        let mut fresh = choose::fresh(ground);
+        mend::mend(&mut fresh, order, &mut effort, stop);
+        let is_whole = fresh.left.is_empty();
+        attempts.push(fresh);
+        if is_whole {
+            return;
+        }
+    }
 }
 
 fn answer(
