@@ -26,7 +26,7 @@ use crate::client::{
 pub(super) const V: u16 = 1;
 
 /// A vCenter keeps its tasks for 30 days unless it is set otherwise (vCenter Server and Host Management, *Database
-/// Retention*); who sets it otherwise rarely goes below a week.
+/// Retention*); less than this is told in the README as not supported.
 pub(super) const MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How long an empty host may take: vSAN may move what keeps its objects accessible.

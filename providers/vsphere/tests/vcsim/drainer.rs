@@ -8,7 +8,7 @@ use patchcore::{
     id::OpKey,
     provider::{
         Begun, CancelToken, ClusterDrainer, DrainRequest, Handle, Located, MoveKind, Observed, Op,
-        OpContext, Operations, Readiness, Settled, SubjectResult,
+        OpContext, Operations, Readiness, Settled, SubjectResult, VmPower,
     },
 };
 use patchcore_vsphere::VsphereCluster;
@@ -350,4 +350,28 @@ async fn a_host_on_its_way_into_maintenance_mode_takes_nobody() {
     );
     let view = caller.0.view(&Caller::ctx(), &CLUSTER.into()).await;
     assert!(view.unwrap().hosts[&host(0)].maintenance);
+}
+
+#[tokio::test]
+async fn a_machine_that_is_suspended_goes_on_where_it_was() {
+    let Some(peer) = Peer::start(3, 1) else {
+        return;
+    };
+    let caller = Caller::new(&peer).await;
+    let suspend = DrainRequest::ShutDown {
+        vm: machine(0),
+        host: host(0),
+        suspend: true,
+    };
+    let stopped = caller.done("run-1/vm/shut-down/1", suspend).await;
+    let seen = truth(&peer).view.vms[&machine(0)].clone();
+    assert_eq!((seen.power, seen.host), (VmPower::Suspended, host(0)));
+    let start = DrainRequest::Start {
+        vm: machine(0),
+        host: host(0),
+        taken: stopped.key,
+    };
+    caller.done("run-1/vm/start/1", start).await;
+    let seen = truth(&peer).view.vms[&machine(0)].clone();
+    assert_eq!((seen.power, seen.host), (VmPower::On, host(0)));
 }

@@ -223,6 +223,17 @@ class CommandRefused(RunEvent):
     """Why not."""
 
 
+@event("roll")
+@dataclass(frozen=True, kw_only=True)
+class Roll(RunEvent):
+    """About the roll of a cluster."""
+
+    cluster: str
+    """Which cluster."""
+    event: Json
+    """What of its roll: the kind, and its parts."""
+
+
 @event("ended")
 @dataclass(frozen=True, kw_only=True)
 class Ended(RunEvent):
