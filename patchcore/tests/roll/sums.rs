@@ -211,6 +211,11 @@ fn varied(cluster: &mut Cluster, dice: &mut Dice) {
         });
         host.site = Some(format!("s{}", dice.roll(2)));
     }
+    for vm in &mut cluster.vms {
+        if vm.mobility == Mobility::Cold {
+            vm.disk_mib = dice.roll(9_999);
+        }
+    }
     cluster.limits.max_migrations = dice.one_in(2).then(|| short(dice, 4));
     cluster.costs.overhead_permille = 1000 + dice.roll(400);
     cluster.costs.fixed_ms = dice.roll(9_999);
