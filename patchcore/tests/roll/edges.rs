@@ -293,3 +293,69 @@ fn places_are_called_by_their_names() {
         Action::Migrate { .. }
     ));
 }
+
+#[test]
+fn who_runs_is_not_started_and_who_does_not_run_does_nothing() {
+    let (mut cluster, script) = one_moves();
+    let start = |host: &str| Action::Start {
+        vm: "v".into(),
+        host: host.into(),
+    };
+    let wait = |host: &str| Action::AwaitEnd {
+        vm: "v".into(),
+        host: host.into(),
+    };
+    let stop = |host: &str| Action::Stop {
+        vm: "v".into(),
+        host: host.into(),
+        suspend: false,
+    };
+    let with = |script: &Script, actions: &[Action]| {
+        let mut changed = Script::new();
+        changed.roll = script.roll.clone();
+        for action in actions {
+            changed.then(action.clone());
+        }
+        changed
+    };
+    // It runs.
+    finds(
+        &cluster,
+        &with(&script, &[start("h1")]),
+        BreachKind::WrongPlace,
+    );
+    // It has ended.
+    cluster.vms[0].ends_in_s = Some(0);
+    passes(&cluster, &with(&script, &[wait("h1")]));
+    for again in [wait("h1"), migrate("v", "h1", "h0"), start("h1")] {
+        let roll = with(&script, &[wait("h1"), again]);
+        finds(&cluster, &roll, BreachKind::WrongPlace);
+    }
+    // It is stopped.
+    cluster.vms[0].mobility = Mobility::Pinned(Pin {
+        reason: "GPU".to_owned(),
+        policy: Some(NonMigratable::ShutdownRestart),
+    });
+    let script = with(&Script::new(), &[close("h0"), stop("h0")]);
+    let rest = [patch("h0"), reopen("h0"), start("h0")];
+    passes(&cluster, &with(&script, &rest));
+    for again in [stop("h0"), wait("h0")] {
+        let roll = with(&with(&script, &[again]), &rest);
+        finds(&cluster, &roll, BreachKind::WrongPlace);
+    }
+}
+
+#[test]
+fn what_is_found_names_the_machine_and_the_host() {
+    let (cluster, script) = one_moves();
+    let mut without = Script::new();
+    without.roll = empty(&["h0"], false).roll;
+    let said = finds(&cluster, &without, BreachKind::NotEmpty);
+    assert!(said.contains("h0 is patched while v runs on it"), "{said}");
+    let mut early = Script::new();
+    early.roll = script.roll;
+    early.roll.steps[2].needs = vec![0];
+    let said = finds(&cluster, &early, BreachKind::NotEmpty);
+    let expect = "step 1: h0 could be patched while v is still on it";
+    assert!(said.contains(expect), "{said}");
+}

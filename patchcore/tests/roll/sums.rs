@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchcore::plan::roll::{
-    Action, BreachKind, Cluster, How, Level, Migration, PatchTime, Roll, RollWindow, Rule, Vm,
-    check,
+    Action, BreachKind, Cluster, How, Level, Migration, Mobility, NonMigratable, PatchTime, Pin,
+    Roll, RollWindow, Rule, Vm, check,
 };
 
 use crate::{
@@ -210,6 +210,11 @@ fn varied(cluster: &mut Cluster, dice: &mut Dice) {
             p95_s: 1000 + dice.roll(900),
         });
         host.site = Some(format!("s{}", dice.roll(2)));
+    }
+    for vm in &mut cluster.vms {
+        if vm.mobility == Mobility::Cold {
+            vm.disk_mib = dice.roll(9_999);
+        }
     }
     cluster.limits.max_migrations = dice.one_in(2).then(|| short(dice, 4));
     cluster.costs.overhead_permille = 1000 + dice.roll(400);
@@ -417,5 +422,51 @@ fn a_move_outside_of_every_window_is_found_beside_a_host_inside() {
                 assert_eq!(b.listed()[0].step, Some(0), "{b}");
             }
         }
+    }
+}
+
+#[test]
+fn a_host_is_touched_until_what_was_stopped_on_it_runs_again_and_no_longer() {
+    // At the slow pace 90 s to stop, 1800 s to patch, 90 s to start.
+    let mut cluster = plain(2);
+    cluster.hosts[1].needs_patch = false;
+    vm(&mut cluster, "p", 0, 1);
+    cluster.vms[0].mobility = Mobility::Pinned(Pin {
+        reason: "GPU".to_owned(),
+        policy: Some(NonMigratable::ShutdownRestart),
+    });
+    let (vm, host) = ("p".into(), "h0".into());
+    let mut script = Script::new();
+    script.then(close("h0"));
+    script.then(Action::Stop {
+        vm,
+        host,
+        suspend: false,
+    });
+    script.then(patch("h0"));
+    script.then(reopen("h0"));
+    let (vm, host) = ("p".into(), "h0".into());
+    script.then(Action::Start { vm, host });
+    let window = |from_s, until_s| RollWindow { from_s, until_s };
+    for (until_s, fits) in [(1980, true), (1979, false), (1890, false)] {
+        cluster.limits.windows = vec![window(0, until_s)];
+        assert_eq!(
+            check(&cluster, script.roll.clone()).is_ok(),
+            fits,
+            "{until_s}"
+        );
+    }
+    // Who moves on and off it afterwards does so in a window of its own.
+    let (mut cluster, mut script) = five_seconds_late();
+    let back = script.then(migrate("v", "h1", "h0"));
+    script.then(migrate("v", "h0", "h1"));
+    script.roll.steps[back as usize].not_before_ms = Some(10_000_000);
+    for (until_s, fits) in [(10_008, true), (10_007, false)] {
+        cluster.limits.windows = vec![window(5, 1809), window(10_000, until_s)];
+        assert_eq!(
+            check(&cluster, script.roll.clone()).is_ok(),
+            fits,
+            "{until_s}"
+        );
     }
 }

@@ -28,15 +28,15 @@ pub(crate) fn closes(cluster: &Cluster, log: &[ClusterEntry]) -> Closes {
     let mut down: BTreeSet<&ComponentId> = BTreeSet::new();
     for entry in log {
         match &entry.change {
-            ClusterChange::EntersMaintenance { host } | ClusterChange::InMaintenance { host } => {
-                if shut.insert(host) && !down.contains(host) {
-                    let is_open = |id: &ComponentId| !shut.contains(id) && !down.contains(id);
-                    found.all += 1;
-                    found.last += u32::from(lacks(cluster, is_open, 1).is_some());
-                    if let Some(lacks) = lacks(cluster, is_open, 0) {
-                        let fault = format!("{}: {host} was closed: {lacks}", entry.at);
-                        found.faults.push(fault);
-                    }
+            ClusterChange::EntersMaintenance { host } | ClusterChange::InMaintenance { host }
+                if shut.insert(host) && !down.contains(host) =>
+            {
+                let is_open = |id: &ComponentId| !shut.contains(id) && !down.contains(id);
+                found.all += 1;
+                found.last += u32::from(lacks(cluster, is_open, 1).is_some());
+                if let Some(lacks) = lacks(cluster, is_open, 0) {
+                    let fault = format!("{}: {host} was closed: {lacks}", entry.at);
+                    found.faults.push(fault);
                 }
             }
             ClusterChange::LeftMaintenance { host } => {

@@ -215,15 +215,29 @@ fn rules_hold(drawn: &Drawn, sim: &Sim, what: &str) -> Closes {
             .apart()
             .map(|vm| (vm.clone(), vm.as_str()[..3].into()))
             .into();
-        let mut excused = false;
+        // Ours must not begin to move to where the other is or goes. Whoever else moves one to where ours goes already
+        // answers for it.
+        let mut going: BTreeMap<ComponentId, ComponentId> = BTreeMap::new();
         for entry in log {
-            if let ClusterChange::Moved { vm, to, by } = &entry.change
-                && let Some(place) = at.get_mut(vm)
-            {
-                *place = to.clone();
-                let apart = at.values().collect::<BTreeSet<_>>().len() == 2;
-                excused = !apart && (by.is_none() || excused);
-                assert!(apart || excused, "{what}: both are on {to} at {}", entry.at);
+            match &entry.change {
+                ClusterChange::Moving { vm, to } if at.contains_key(vm) => {
+                    let mut both = at.iter().chain(&going);
+                    let meets = both.any(|(other, place)| other != vm && place == to);
+                    let when = entry.at;
+                    assert!(
+                        !meets,
+                        "{what}: {vm} begins to meet the other on {to} at {when}"
+                    );
+                    going.insert(vm.clone(), to.clone());
+                }
+                ClusterChange::Moved { vm, to, .. } if at.contains_key(vm) => {
+                    going.remove(vm);
+                    at.insert(vm.clone(), to.clone());
+                }
+                ClusterChange::MoveFailed { vm, .. } => {
+                    going.remove(vm);
+                }
+                _ => {}
             }
         }
         closes
