@@ -104,7 +104,7 @@ fn show_host(host: &HostCheckup, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Some(paths) => {
             write!(
                 f,
-                "\n  {}: {} of {} paths to storage are down",
+                "\n  {}: paths to storage down: {} of {}",
                 host.id,
                 paths.down.len(),
                 paths.all
@@ -113,7 +113,7 @@ fn show_host(host: &HostCheckup, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, " ({})", named(paths.down.iter()))?;
             }
             if paths.single > 0 {
-                write!(f, ", {} devices hang on one", paths.single)?;
+                write!(f, ", devices with one path left: {}", paths.single)?;
             }
             Ok(())
         }

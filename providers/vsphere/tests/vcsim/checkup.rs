@@ -159,7 +159,7 @@ async fn what_stands_in_the_way_of_a_roll_is_named() {
     let text = found.to_string();
     for line in [
         "cannot do without DC0_C0_H",
-        "DC0_C0_H0: 3 of 7 paths to storage are down (vmhba0:C0:T0:L2, vmhba1:C0:T0:L1, vmhba1:C0:T0:L2), 2 devices hang on one",
+        "DC0_C0_H0: paths to storage down: 3 of 7 (vmhba0:C0:T0:L2, vmhba1:C0:T0:L1, vmhba1:C0:T0:L2), devices with one path left: 2",
         "DC0_C0-vm0001 has a snapshot of 500 h: 500 hours old",
         "missing right: Host.Config.Maintenance",
         "DNS server 10.0.0.2 of DC0_C0_H0, DC0_C0_H1, DC0_C0_H2: the machine DC0_C0-vm0001",
