@@ -6,6 +6,7 @@
 //! inside the guests is the same for all, and not of any of these tools.
 
 mod figures;
+mod guests;
 mod page;
 #[cfg(target_os = "linux")]
 mod stage;
@@ -114,7 +115,7 @@ fn main() -> ExitCode {
 #[cfg(target_os = "linux")]
 fn measure(wish: &Wish) -> Result<bool, String> {
     let results = stage::all(wish)?;
-    println!("{}", page::table(&results));
+    println!("{}", guests::table(&results));
     if let Some(path) = &wish.json {
         let told = Told {
             results: &results,
@@ -124,7 +125,7 @@ fn measure(wish: &Wish) -> Result<bool, String> {
         std::fs::write(path, text + "\n").map_err(|e| format!("{}: {e}", path.display()))?;
     }
     if let Some(path) = &wish.page {
-        std::fs::write(path, page::page(&results))
+        std::fs::write(path, guests::page(&results))
             .map_err(|e| format!("{}: {e}", path.display()))?;
         println!("written to {}", path.display());
     }

@@ -16,6 +16,7 @@ use patchcore_testkit::peers::{
 use crate::{
     Wish,
     figures::{Comparison, Figures, Held, Results, Run, Tool, Work},
+    page,
 };
 
 /// The package that is put in, and the version that is taken back before each turn.
@@ -311,66 +312,16 @@ fn each(guests: Vec<&Guest>, work: impl Fn(&Guest) + Sync) {
 
 /// The machine and the versions.
 fn about(wish: &Wish) -> Result<Vec<(String, String)>, String> {
-    let said = |program: &Path, arguments: &[&str]| -> Result<String, String> {
-        let output = Command::new(program)
-            .args(arguments)
-            .output()
-            .map_err(|e| format!("{}: {e}", program.display()))?;
-        // ssh says its version on standard error.
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        Ok(text.lines().next().unwrap_or_default().to_owned())
-    };
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find_map(|line| Some(line.strip_prefix("model name")?.split_once(": ")?.1))
-        .unwrap_or("an unknown processor");
-    let processors = thread::available_parallelism().map_or(0, usize::from);
-    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let memory: u64 = memory
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("MemTotal:")?
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        })
-        .unwrap_or(0);
-    let mut about = vec![
-        ("day", said(Path::new("date"), &["-u", "+%Y-%m-%d"])?),
-        (
-            "commit",
-            format!("`{}`", said(Path::new("git"), &["rev-parse", "HEAD"])?),
-        ),
-        (
-            "machine",
-            format!(
-                "{processors} processors ({model}), {} GB",
-                memory / 1_000_000
-            ),
-        ),
-        ("kernel", said(Path::new("uname"), &["-sr"])?),
-        ("compiler", said(Path::new("rustc"), &["--version"])?),
-    ];
+    let mut about = page::about().map_err(|e| e.to_string())?;
     for tool in wish.comparison().tools() {
-        about.push(match tool {
+        let (name, program, asked) = match tool {
             Tool::Patchcore => continue,
-            Tool::Python => ("python", said(&wish.ours, &["--version"])?),
-            Tool::Ansible => (
-                "ansible",
-                said(&wish.peers.join("ansible-playbook"), &["--version"])?,
-            ),
-            Tool::Pyinfra => (
-                "pyinfra",
-                said(&wish.peers.join("pyinfra"), &["--version"])?,
-            ),
-            Tool::Xargs => ("ssh", said(Path::new("ssh"), &["-V"])?),
-        });
+            Tool::Python => ("python", wish.ours.clone(), "--version"),
+            Tool::Ansible => ("ansible", wish.peers.join("ansible-playbook"), "--version"),
+            Tool::Pyinfra => ("pyinfra", wish.peers.join("pyinfra"), "--version"),
+            Tool::Xargs => ("ssh", "ssh".into(), "-V"),
+        };
+        about.push((name.to_owned(), page::said(&program, &[asked])?));
     }
-    Ok(about
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect())
+    Ok(about)
 }

@@ -23,6 +23,8 @@ const PAGE: &str = "docs/evidence/bench-linux.md";
 const ENGINE_PAGE: &str = "docs/evidence/bench-engine.md";
 const ROLL_PAGE: &str = "docs/evidence/bench-roll.md";
 const REQUIREMENTS: &str = "bench/requirements.txt";
+/// What asks CP-SAT. No tool of the other benches may change with it, so that it has an environment of its own.
+const ORACLE: &str = "bench/requirements-stages.txt";
 /// Debian's own, whatever a developer's machine has besides: the measuring must run on a fresh machine.
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -63,7 +65,25 @@ pub(crate) fn engine(workspace: &Workspace, write: bool) -> ExitCode {
 
 /// Measures the roll planner; `words` go to the program that does it, but for `--write`.
 pub(crate) fn roll(workspace: &Workspace, words: &[String]) -> ExitCode {
-    alone(workspace, "bench-roll", words, ROLL_PAGE)
+    let mut words = words.to_vec();
+    let only = words.iter().position(|word| word == "--only");
+    let only = only.and_then(|at| words.get(at + 1));
+    if only.is_none_or(|only| only == "stages") {
+        match oracle(workspace) {
+            Ok(python) => words.extend(["--oracle".to_owned(), python.display().to_string()]),
+            Err(reason) => {
+                eprintln!("{reason}\n   nothing was measured");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    alone(workspace, "bench-roll", &words, ROLL_PAGE)
+}
+
+/// A Python that has OR-tools.
+fn oracle(workspace: &Workspace) -> Result<PathBuf, String> {
+    let venv = environment(workspace, "bench-oracle", ORACLE, "bench/oracle")?;
+    Ok(venv.bin().join("python"))
 }
 
 /// A program that needs nothing beside it but a counter of instructions.
@@ -97,26 +117,35 @@ fn code_of(measure: &mut Command) -> ExitCode {
     }
 }
 
-/// The folder of the other tools' programs, which are installed when it lacks them.
-fn peers(workspace: &Workspace) -> Result<PathBuf, String> {
+/// An environment with all packages that a file pins.
+fn environment(
+    workspace: &Workspace,
+    name: &str,
+    pins: &str,
+    folder: &str,
+) -> Result<Venv, String> {
     let said = |outcome| match outcome {
         Outcome::Failed { output, .. } | Outcome::Skipped(output) => output,
         Outcome::Passed(passed) => passed.detail,
     };
-    let pins = workspace.root().join(REQUIREMENTS);
+    let pins = workspace.root().join(pins);
     let pins = fs::read_to_string(&pins).map_err(|e| format!("{}: {e}", pins.display()))?;
     match install::bring(workspace, &["openssh-client", "python3", "python3-venv"]) {
         Outcome::Passed(_) => {}
         outcome => return Err(said(outcome)),
     }
     let wanted = Wanted {
-        name: "bench-peers",
+        name,
         interpreter: PYTHON,
         pins: &pins,
         all: true,
     };
-    let folder = workspace.target().join("bench/peers");
-    let bin = Venv::with(workspace, &folder, &wanted).map_err(said)?.bin();
+    Venv::with(workspace, &workspace.target().join(folder), &wanted).map_err(said)
+}
+
+/// The folder of the other tools' programs, which are installed when it lacks them.
+fn peers(workspace: &Workspace) -> Result<PathBuf, String> {
+    let bin = environment(workspace, "bench-peers", REQUIREMENTS, "bench/peers")?.bin();
     for tool in ["ansible-playbook", "pyinfra"] {
         if prints(workspace.program(bin.join(tool)).arg("--version")).is_none() {
             return Err(format!("{tool} was installed and cannot be started"));

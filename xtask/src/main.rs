@@ -47,14 +47,14 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
                                          measures patchcore beside other tools on real guests
        cargo xtask bench engine [--write]
                                          measures what the engine itself costs
-       cargo xtask bench roll [--data DIR] [--seed N] [--only rolls|small|work|public] [--write]
+       cargo xtask bench roll [--data DIR] [--seed N] [--only rolls|small|stages|work|public] [--write]
                                          measures the roll planner beside models of other tools and its bounds
        cargo xtask bench python [--guests N] [--rounds N] [--write]
                                          measures what Python programs pay, with the wheel that users install
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
                                          tries inputs on every parser of what comes from outside
-       cargo xtask mutants [--seed N] [--sample N] [--list]
-                                         plants small faults into the engine, each of which a test must catch
+       cargo xtask mutants [engine|checker] [--seed N] [--sample N] [--list]
+                                         plants small faults into the engine, or the checker of rolls, each of which a test must catch
        cargo xtask tidy                  checks the rules that no compiler checks
        cargo xtask lab up [N]            starts throw-away Debian machines that are reached by SSH
        cargo xtask lab status | down     says how they are, or ends them

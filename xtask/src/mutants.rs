@@ -19,34 +19,57 @@ use crate::{
 /// Where a survivor stands with the reason why it may.
 const PAGE: &str = "docs/evidence/mutants.md";
 
-/// The parts that a sample is shared out to, alike. To add one: its name and its files.
-const PARTS: &[(&str, &[&str])] = &[
-    ("kernels", &["patchcore/src/execute/kernel/**"]),
-    (
-        "ensure",
-        &[
-            "patchcore/src/execute/ensure.rs",
-            "patchcore/src/execute/lock.rs",
-            "patchcore/src/execute/looks.rs",
-            "patchcore/src/execute/stall.rs",
-        ],
-    ),
-    ("journal", &["patchcore/src/execute/journal/**"]),
-];
+/// Code that the same tests judge. To add some: what it is called, its parts, its tests.
+#[derive(Debug, PartialEq, Eq)]
+struct Code {
+    word: &'static str,
+    /// The parts that a sample is shared out to, alike: the name and the files of each.
+    parts: &'static [(&'static str, &'static [&'static str])],
+    /// What cargo is told beside the tests.
+    also: &'static [&'static str],
+    /// The tests that judge, cheapest first.
+    tests: &'static [&'static str],
+}
+
+const ENGINE: Code = Code {
+    word: "engine",
+    parts: &[
+        ("kernels", &["patchcore/src/execute/kernel/**"]),
+        (
+            "ensure",
+            &[
+                "patchcore/src/execute/ensure.rs",
+                "patchcore/src/execute/lock.rs",
+                "patchcore/src/execute/looks.rs",
+                "patchcore/src/execute/stall.rs",
+            ],
+        ),
+        ("journal", &["patchcore/src/execute/journal/**"]),
+    ],
+    also: &["--features", "crash"],
+    tests: &[
+        "golden_journals",
+        "report",
+        "kernel_props",
+        "run",
+        "journal",
+        "crash",
+        "crash_disk",
+    ],
+};
+
+/// The checker of rolls, by which alone one runs.
+const CHECKER: Code = Code {
+    word: "checker",
+    parts: &[("checker", &["patchcore/src/plan/roll/check/**"])],
+    also: &[],
+    tests: &["roll"],
+};
+
+const ALL: [&Code; 2] = [&ENGINE, &CHECKER];
 
 /// What only plants faults for other tests.
 const LEFT_OUT: &str = "patchcore/src/execute/journal/fault.rs";
-
-/// The tests that judge, cheapest first.
-const TESTS: [&str; 7] = [
-    "golden_journals",
-    "report",
-    "kernel_props",
-    "run",
-    "journal",
-    "crash",
-    "crash_disk",
-];
 
 /// A mutant may make a run wait for ever. The slowest of the tests takes a minute.
 const PATIENCE_SECONDS: &str = "300";
@@ -54,6 +77,7 @@ const PATIENCE_SECONDS: &str = "300";
 /// What is asked for on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wish {
+    code: &'static Code,
     seed: u64,
     /// How many, of all parts together.
     sample: usize,
@@ -62,9 +86,10 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// Reads `[--seed N] [--sample N] [--list]`.
+    /// Reads `[engine|checker] [--seed N] [--sample N] [--list]`.
     pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
         let mut wish = Self {
+            code: &ENGINE,
             seed: 1,
             sample: 60,
             list: false,
@@ -83,9 +108,10 @@ impl Wish {
                 }
                 "--list" => wish.list = true,
                 other => {
-                    return Err(format!(
-                        "\"{other}\" is not understood after \"cargo xtask mutants\""
-                    ));
+                    let code = ALL.into_iter().find(|code| code.word == other);
+                    wish.code = code.ok_or_else(|| {
+                        format!("\"{other}\" is not understood after \"cargo xtask mutants\"")
+                    })?;
                 }
             }
         }
@@ -112,7 +138,8 @@ fn plant(workspace: &Workspace, wish: Wish) -> Result<bool, String> {
         say(&how);
     }
     let mut sample = Vec::new();
-    for (part, files) in PARTS {
+    let code = wish.code;
+    for (part, files) in code.parts {
         let mut list = workspace.program(&program);
         list.args(["mutants", "--list", "--package", "patchcore"]);
         list.args(["--exclude", LEFT_OUT]);
@@ -123,7 +150,7 @@ fn plant(workspace: &Workspace, wish: Wish) -> Result<bool, String> {
             return Err(finished.output);
         }
         let all: Vec<&str> = finished.output.lines().collect();
-        let drawn = drawn(&all, wish.seed, wish.sample.div_ceil(PARTS.len()));
+        let drawn = drawn(&all, wish.seed, wish.sample.div_ceil(code.parts.len()));
         say(&format!("{part}: {} of {}", drawn.len(), all.len()));
         sample.extend(drawn);
     }
@@ -137,7 +164,8 @@ fn plant(workspace: &Workspace, wish: Wish) -> Result<bool, String> {
         .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
     let mut command = workspace.program(&program);
     command
-        .args(["mutants", "--package", "patchcore", "--features", "crash"])
+        .args(["mutants", "--package", "patchcore"])
+        .args(code.also)
         .args(["--profile", "crash", "--timeout", PATIENCE_SECONDS])
         .args(["--caught", "--unviable", "--output"])
         .arg(&folder);
@@ -145,7 +173,7 @@ fn plant(workspace: &Workspace, wish: Wish) -> Result<bool, String> {
         command.args(["--re", &format!("^{}$", literal(&mutant.name))]);
     }
     command.args(["--", "--lib"]);
-    command.args(TESTS.iter().flat_map(|test| ["--test", test]));
+    command.args(code.tests.iter().flat_map(|test| ["--test", test]));
     say("the baseline, then each mutant: watch target/xtask/mutants.log");
     shell::run(workspace, "mutants", &mut command, None)
         .map_err(|_| "cargo-mutants cannot be started".to_owned())?;
@@ -329,11 +357,23 @@ mod tests {
 
     #[test]
     fn wishes() {
-        let wish = |seed, sample, list| Wish { seed, sample, list };
-        assert_eq!(Wish::parse(&[]), Ok(wish(1, 60, false)));
+        let wish = |code, seed, sample, list| Wish {
+            code,
+            seed,
+            sample,
+            list,
+        };
+        assert_eq!(Wish::parse(&[]), Ok(wish(&ENGINE, 1, 60, false)));
         let words = ["--sample", "9", "--list", "--seed", "7"];
-        assert_eq!(Wish::parse(&words), Ok(wish(7, 9, true)));
-        for words in [&["--seed"] as &[&str], &["--sample", "0"], &["--fast"]] {
+        assert_eq!(Wish::parse(&words), Ok(wish(&ENGINE, 7, 9, true)));
+        let words = ["checker", "--sample", "900"];
+        assert_eq!(Wish::parse(&words), Ok(wish(&CHECKER, 1, 900, false)));
+        for words in [
+            &["--seed"] as &[&str],
+            &["--sample", "0"],
+            &["checkers"],
+            &["--fast"],
+        ] {
             assert!(Wish::parse(words).is_err(), "{words:?}");
         }
     }

@@ -6,8 +6,8 @@
 #[path = "../engine/mod.rs"]
 mod engine;
 #[cfg(target_os = "linux")]
-#[path = "../machine.rs"]
-mod machine;
+#[path = "../page.rs"]
+mod page;
 
 use std::{error::Error, process::ExitCode};
 
@@ -92,7 +92,8 @@ mod stage {
         let folder = Folder::new()?;
         let file = |name: &str| folder.path().join(name).display().to_string();
         let mut figures = Figures {
-            about: crate::machine::about()?,
+            about: crate::page::about()?,
+            loads: vec![crate::page::load()?],
             ..Figures::default()
         };
         let place = folder.path().display().to_string();
@@ -114,6 +115,7 @@ mod stage {
         figures.million = serde_json::from_str::<Cost>(&ours(&run)?)?;
         eprintln!("1,000,000 components: {:?}", figures.million);
         figures.reopened = serde_json::from_str::<Reopened>(&ours(&["reopened", &file])?)?;
+        figures.loads.push(crate::page::load()?);
         println!("{}", figures.table());
         if let Some(page) = page {
             std::fs::write(page, figures.page()).map_err(|e| format!("{page}: {e}"))?;

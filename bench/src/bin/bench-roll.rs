@@ -1,7 +1,7 @@
 //! What the roll planner makes, and what that costs. `cargo xtask bench roll` starts it.
 
-#[path = "../machine.rs"]
-mod machine;
+#[path = "../page.rs"]
+mod page;
 #[path = "../roll/mod.rs"]
 mod roll;
 
@@ -10,9 +10,9 @@ use std::{error::Error, path::PathBuf, process::ExitCode};
 use patchcore::plan::roll::{Answer, Objective, Wish, plan};
 use roll::{
     figures::{Figures, Kind, Small},
-    page, public,
+    public,
     rows::Row,
-    small, work,
+    small, stages, work,
 };
 
 /// What is asked for.
@@ -22,12 +22,13 @@ struct Asked {
     data: Option<PathBuf>,
     /// The first seed of clusters that no published figure is about.
     seed: u32,
+    /// A Python that has OR-tools.
+    oracle: Option<PathBuf>,
     /// The one part that is measured; none: all.
     only: Option<String>,
 }
 
-const USAGE: &str =
-    "expected [--data DIR] [--seed N] [--only rolls|small|work|public] [--page FILE]";
+const USAGE: &str = "expected [--data DIR] [--seed N] [--only rolls|small|stages|work|public] [--oracle PYTHON] [--page FILE]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -56,6 +57,7 @@ fn told(words: &[String]) -> Result<bool, Box<dyn Error>> {
         match word.as_str() {
             "--page" => asked.page = Some(value.into()),
             "--data" => asked.data = Some(value.into()),
+            "--oracle" => asked.oracle = Some(value.into()),
             "--seed" => asked.seed = value.parse()?,
             "--only" => asked.only = Some(value.clone()),
             _ => return Err(format!("{word:?} is not understood\n   {USAGE}").into()),
@@ -67,7 +69,8 @@ fn told(words: &[String]) -> Result<bool, Box<dyn Error>> {
 /// Measures everything, says it, and whether every gate is met.
 fn all(asked: &Asked) -> Result<bool, Box<dyn Error>> {
     let mut figures = Figures {
-        about: machine::about()?,
+        about: page::about()?,
+        loads: vec![page::load()?],
         ..Figures::default()
     };
     let wants = |part: &str| asked.only.as_deref().is_none_or(|only| only == part);
@@ -79,6 +82,12 @@ fn all(asked: &Asked) -> Result<bool, Box<dyn Error>> {
             one_small(&mut figures.small, asked.seed + seed)?;
         }
         eprintln!("{:?}", figures.small);
+    }
+    if wants("stages") {
+        let python = asked.oracle.as_deref().ok_or(
+            "CP-SAT is asked by a Python that has OR-tools, which `cargo xtask bench roll` brings",
+        )?;
+        figures.stages = stages::asked(python, asked.seed)?;
     }
     if wants("work") {
         for hosts in [30, 100, 300] {
@@ -92,10 +101,11 @@ fn all(asked: &Asked) -> Result<bool, Box<dyn Error>> {
         figures.roadef = Some(public::roadef(folder)?);
         figures.btrplace = Some(public::btrplace(folder)?);
     }
+    figures.loads.push(page::load()?);
     let judged = figures.judged(asked.only.as_deref());
-    println!("{}", page::table(&judged));
+    println!("{}", roll::page::table(&judged));
     if let Some(page) = &asked.page {
-        std::fs::write(page, page::page(&figures))
+        std::fs::write(page, roll::page::page(&figures))
             .map_err(|e| format!("{}: {e}", page.display()))?;
         println!("written to {}", page.display());
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::measure::{Alone, Cost, Reopened};
+use crate::page::head;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -10,6 +11,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) about: Vec<(String, String)>,
+    /// Of the machine, before and after.
+    pub(crate) loads: Vec<f64>,
     /// 2,000 effects at once, on disk.
     pub(crate) at_once: Cost,
     pub(crate) alone: Alone,
@@ -165,12 +168,8 @@ impl Figures {
 
     /// The page of evidence.
     pub(crate) fn page(&self) -> String {
-        let mut page = String::from(
-            "# The last measuring of the engine\n\nWritten by `cargo xtask bench engine --write`; do not edit.\n\n",
-        );
-        for (key, value) in &self.about {
-            let _ = writeln!(page, "- {key}: {value}");
-        }
+        let title = "The last measuring of the engine";
+        let mut page = head(title, "bench engine", &self.about, &self.loads);
         page.push_str(
             "\nA run over an estate whose every call answers at once, so that nothing but the engine is measured: kernels, driver, `ensure` and journal.\n\
              Each component takes 15 events. Counts and ratios are judged; times depend on the machine and are shown only.\n\
@@ -190,6 +189,7 @@ mod tests {
     fn good() -> Figures {
         Figures {
             about: Vec::new(),
+            loads: Vec::new(),
             at_once: Cost {
                 events: 30_000,
                 commits: 600,

@@ -5,6 +5,7 @@ use super::{
     public::Public,
     published::PUBLISHED,
     rows::{Made, Ours, Row, hours},
+    stages::{self, Asked},
     work::Work,
 };
 
@@ -32,11 +33,15 @@ pub(crate) struct Small {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) about: Vec<(String, String)>,
+    /// Of the machine, before and after.
+    pub(crate) loads: Vec<f64>,
     /// The five seeds of the published figures, whole.
     pub(crate) rows: Vec<Row>,
     /// Other sizes and fillings, the fewest moves only.
     pub(crate) more: Vec<Row>,
     pub(crate) small: Small,
+    /// What CP-SAT was asked, where it was.
+    pub(crate) stages: Vec<Asked>,
     pub(crate) work: Vec<Work>,
     /// None where no folder with these was named.
     pub(crate) roadef: Option<Vec<Public>>,
@@ -134,6 +139,9 @@ impl Figures {
         }
         if wants("small") {
             self.smalls(&mut bench);
+        }
+        if wants("stages") {
+            self.staged(&mut bench);
         }
         if wants("work") {
             self.works(&mut bench);
@@ -283,6 +291,39 @@ impl Figures {
         bench.least(Kind::Gate, what, share(small.found, possible), 99.0);
         let what = "proofs that brute force refutes";
         bench.most(Kind::Gate, what, f64::from(small.refuted), 0.0);
+    }
+
+    /// Beside CP-SAT: what it could execute, and what no roll with as many patches one after the other can beat.
+    fn staged(&self, bench: &mut Bench) {
+        let ratios = stages::ratios(&self.stages, |asked| &asked.executable);
+        let what = format!(
+            "up to 8 hosts, bytes beside the fewest that CP-SAT proves for as many stages, mean of {} proofs",
+            ratios.len()
+        );
+        bench.most(Kind::Gate, what, mean(&ratios), 1.02);
+        bench.most(Kind::Aim, "the same, the worst", worst(&ratios), 1.02);
+        let ratios = stages::ratios(&self.stages, |asked| &asked.relaxed);
+        let what = format!(
+            "the same as a mean, moves taking room at one end only, of {} proofs",
+            ratios.len()
+        );
+        bench.most(Kind::Aim, what, mean(&ratios), 1.02);
+        let what = format!(
+            "answers of CP-SAT with fewer bytes than ours, proven or not, of {}",
+            self.stages.len()
+        );
+        let beaten = stages::beaten(&self.stages);
+        bench.most(Kind::Aim, what, beaten as f64, 0.0);
+        let refuted = self
+            .stages
+            .iter()
+            .filter(|asked| asked.is_refuted())
+            .count();
+        let what = "answers of ours and of CP-SAT that cannot both be true";
+        bench.most(Kind::Gate, what, refuted as f64, 0.0);
+        let missed = self.stages.iter().filter(|asked| asked.is_missed()).count();
+        let what = "clusters of which CP-SAT has a roll in fewer stages than ours";
+        bench.most(Kind::Aim, what, missed as f64, 0.0);
     }
 
     fn works(&self, bench: &mut Bench) {

@@ -9,6 +9,7 @@ pub(crate) mod rows;
 mod sim;
 mod slots;
 pub(crate) mod small;
+pub(crate) mod stages;
 pub(crate) mod syn;
 mod twister;
 pub(crate) mod work;

@@ -8,7 +8,9 @@ use super::{
     public::Public,
     published::PUBLISHED,
     rows::{Made, Ours, Row, hours},
+    stages::{self, Asked},
 };
+use crate::page::head;
 
 /// Every figure with a gate or an aim.
 pub(crate) fn table(judged: &[Judged]) -> String {
@@ -34,12 +36,8 @@ pub(crate) fn table(judged: &[Judged]) -> String {
 
 /// The page of evidence.
 pub(crate) fn page(figures: &Figures) -> String {
-    let mut page = String::from(
-        "# The last measuring of the roll planner\n\nWritten by `cargo xtask bench roll --write`; do not edit.\n\n",
-    );
-    for (key, value) in &figures.about {
-        let _ = writeln!(page, "- {key}: {value}");
-    }
+    let title = "The last measuring of the roll planner";
+    let mut page = head(title, "bench roll", &figures.about, &figures.loads);
     page.push_str(
         "\nClusters are made from seeds: identical hosts of 768 GB, an assumed mix of enterprise machines, 15 % of them in groups that keep apart, four moves at once each way, 20 minutes for a patch, and room for one failed host where that is possible at all.\n\
          Other tools are models of ours, built in, and held to the figures that were published of them; none is a vendor's trace.\n\
@@ -64,6 +62,7 @@ pub(crate) fn page(figures: &Figures) -> String {
         small.not_found,
         small.exhausted,
     );
+    page.push_str(&staged(&figures.stages));
     page.push_str("\n## Work\n\nOne plan of one attempt, checked, at 70 %.\n\n| hosts | machines | instructions | seconds of processor time | of these the checker |\n|---|---|---|---|---|\n");
     for work in &figures.work {
         // Under callgrind a second is none.
@@ -169,6 +168,35 @@ fn rolls(rows: &[Row]) -> String {
             wish(|row| row.balanced.as_ref()),
             wish(|row| row.knee.as_ref()),
             wish(|row| row.fast.as_ref()),
+        );
+    }
+    text
+}
+
+/// Beside CP-SAT.
+fn staged(all: &[Asked]) -> String {
+    let mut text = String::from(
+        "\n## Up to 8 hosts, beside CP-SAT\n\nA roll has as many stages as hosts that follow one another. \
+         CP-SAT (OR-tools, `bench/stages.py`) is asked for the fewest bytes in as many, with two processors and a few seconds for each answer, a model of its own, and no bound or cut of ours. \
+         *Relaxed* lets a move take room at one end only, so that no roll can beat what is proven; *executable* is what can be carried out as it stands. \
+         GB; what is proven is bold, the rest is the best that it found.\n\n\
+         | cluster | machines | stages | ours | CP-SAT, executable | CP-SAT, relaxed |\n|---|---|---|---|---|---|\n",
+    );
+    for asked in all {
+        let ours = match asked.ours {
+            stages::Ours::Moves(gb) => gb.to_string(),
+            stages::Ours::MoreStages => "more stages".to_owned(),
+            stages::Ours::Impossible => "proven impossible".to_owned(),
+            stages::Ours::NotFound => "not found".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {ours} | {} | {} |",
+            asked.cluster,
+            asked.vms,
+            asked.stages,
+            asked.executable.shown(),
+            asked.relaxed.shown(),
         );
     }
     text

@@ -24,6 +24,8 @@ pub(crate) const CAP: (u32, u32) = (768, 448);
 #[derive(Debug, Clone)]
 pub(crate) struct Instance {
     pub(crate) hosts: usize,
+    /// GB and vCPUs of each host.
+    pub(crate) has: (u32, u32),
     /// GB and vCPUs of each machine.
     pub(crate) req: Vec<(u32, u32)>,
     pub(crate) pos: Vec<usize>,
@@ -32,6 +34,11 @@ pub(crate) struct Instance {
 
 impl Instance {
     pub(crate) fn generate(hosts: usize, util: f64, seed: u32) -> Self {
+        Self::with(hosts, CAP, util, seed)
+    }
+
+    /// One with hosts of another size.
+    pub(crate) fn with(hosts: usize, has: (u32, u32), util: f64, seed: u32) -> Self {
         let mut r = Twister::new(seed);
         let target: Vec<f64> = (0..hosts)
             .map(|_| (util * (1.0 + r.uniform(-0.12, 0.12))).clamp(0.05, 0.97))
@@ -41,6 +48,7 @@ impl Instance {
         let weights = SIZES.map(|(_, _, weight)| weight);
         let mut this = Self {
             hosts,
+            has,
             req: Vec::new(),
             pos: Vec::new(),
             grp: Vec::new(),
@@ -49,13 +57,13 @@ impl Instance {
             let (mut memory, mut cpus) = (0, 0);
             loop {
                 let (vcpu, gb, _) = SIZES[r.weighted(&weights)];
-                if f64::from(memory + gb) > target * f64::from(CAP.0) {
+                if f64::from(memory + gb) > target * f64::from(has.0) {
                     if gb <= 4 || r.random() < 0.3 {
                         break;
                     }
                     continue;
                 }
-                if f64::from(cpus + vcpu) > 0.97 * f64::from(CAP.1) {
+                if f64::from(cpus + vcpu) > 0.97 * f64::from(has.1) {
                     break;
                 }
                 memory += gb;
@@ -105,7 +113,8 @@ impl Instance {
         let (memory, cpus) = (demand(|r| r.0), demand(|r| r.1));
         let fits = |closed: usize| {
             let left = (self.hosts - closed) as i64 - i64::from(failures);
-            left * i64::from(CAP.0) >= memory as i64 && left * i64::from(CAP.1) >= cpus as i64
+            left * i64::from(self.has.0) >= memory as i64
+                && left * i64::from(self.has.1) >= cpus as i64
         };
         (1..=self.hosts)
             .take_while(|closed| fits(*closed))
@@ -134,7 +143,7 @@ impl Instance {
             failures => Ha::Failures(failures),
         };
         for host in 0..self.hosts {
-            let room = [u64::from(CAP.0), u64::from(CAP.1)];
+            let room = [u64::from(self.has.0), u64::from(self.has.1)];
             cluster.hosts.push(Host::new(format!("h{host}"), room));
         }
         let count = self.grp.iter().flatten().max().map_or(0, |most| most + 1);

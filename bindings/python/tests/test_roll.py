@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import inspect
 import json
 import os
 import pickle
@@ -202,6 +204,47 @@ def test_ctrl_c_ends_the_search() -> None:
     before = time.process_time()
     time.sleep(1.0)
     assert time.process_time() - before < 0.5, "the planner goes on though nobody waits"
+
+
+def test_the_loop_goes_on_while_a_roll_is_planned() -> None:
+    """And cancelling the task ends the search."""
+    cluster = json.loads(large())
+
+    async def tried() -> tuple[int, float]:
+        planning = asyncio.ensure_future(pc.async_plan_roll(cluster))
+        ticks = 0
+        while ticks < 100:
+            await asyncio.sleep(0.01)
+            ticks += 1
+        assert not planning.done()
+        planning.cancel()
+        began = time.monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            await planning
+        return ticks, time.monotonic() - began
+
+    began = time.monotonic()
+    ticks, took = asyncio.run(tried())
+    assert ticks == 100 and took < 0.25, took
+    assert time.monotonic() - began < 10.0, "the loop stood still"
+    time.sleep(1.0)
+    before = time.process_time()
+    time.sleep(1.0)
+    assert time.process_time() - before < 0.5, "the planner goes on though nobody waits"
+
+
+def test_what_is_awaited_is_what_blocking_gives(plan: roll.RollPlan) -> None:
+    async def asked() -> tuple[roll.RollPlan, str]:
+        cluster = pc.Cluster.from_file(CLUSTER)
+        return await pc.async_plan_roll(cluster), await roll.async_what_if(cluster, "one more down")
+
+    planned, said = asyncio.run(asked())
+    assert planned == plan
+    assert said == roll.what_if(pc.Cluster.from_file(CLUSTER), "one more down")
+    with pytest.raises(roll.Infeasible):
+        asyncio.run(pc.async_plan_roll(three(ha=roll.Failures(2), max_hosts_down=1)))
+    for one, other in ((pc.plan_roll, pc.async_plan_roll), (roll.what_if, roll.async_what_if)):
+        assert inspect.signature(one) == inspect.signature(other)
 
 
 SCHEMAS: dict[str, Any] = json.loads(_native.roll_schemas())

@@ -31,7 +31,7 @@ pub(super) struct Section {
 }
 
 impl Section {
-    fn new(title: &'static str) -> Self {
+    pub(super) fn new(title: &'static str) -> Self {
         Self {
             title,
             about: None,
@@ -113,6 +113,7 @@ impl Report {
             self.rings_section(),
             self.failures(&times),
             self.open(&times),
+            self.moved(),
             self.outcomes(),
             self.not_observed(),
             self.deny_list(&times),

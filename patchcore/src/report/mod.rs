@@ -4,6 +4,7 @@ mod content;
 mod figures;
 mod file;
 mod markdown;
+mod rolls;
 mod text;
 mod timeline;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use figures::Figures;
+pub use rolls::RollReport;
 pub use timeline::{Lines, Timeline};
 
 use crate::{
@@ -198,6 +200,9 @@ pub struct Report {
     /// What was held around the changes, and around how many of those that it was planned for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub around: Vec<String>,
+    /// What was done to clusters as wholes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rolls: Vec<RollReport>,
     /// The tools that acted, and how far each verb of theirs is proven.
     pub tools: BTreeMap<ProviderName, Tool>,
 }
@@ -319,6 +324,7 @@ impl Report {
             ledger: story.ledger_at(made),
             waived: story.waived(),
             around: around(story),
+            rolls: rolls::of(story),
             tools: story.plan.tools.clone(),
         }
     }

@@ -67,8 +67,8 @@ const KINDS: [&str; 30] = [
     "ended",
 ];
 
-/// Every decision about a roll that the simulated cluster leads to.
-const OF_ROLLS: [&str; 9] = [
+/// Every decision about a roll.
+const OF_ROLLS: [&str; 12] = [
     "planned",
     "intended",
     "begun",
@@ -78,6 +78,9 @@ const OF_ROLLS: [&str; 9] = [
     "surprised",
     "fought",
     "stopped",
+    "unknown",
+    "stalled",
+    "moved",
 ];
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::{
     rolls,
 };
 
-pub(crate) const ALL: [&str; 21] = [
+pub(crate) const ALL: [&str; 23] = [
     "good",
     "rolled_back_and_denied",
     "denied_and_lifted",
@@ -41,6 +41,8 @@ pub(crate) const ALL: [&str; 21] = [
     "bracket_fought_and_waived",
     "cluster_rolled",
     "cluster_setting_fought_and_waived",
+    "cluster_move_of_unknown_end",
+    "cluster_start_that_waits",
 ];
 
 pub(crate) async fn make(name: &str) -> (Journal, RunId) {
@@ -72,6 +74,8 @@ pub(crate) async fn make(name: &str) -> (Journal, RunId) {
         "bracket_fought_and_waived" => held(&sim(), Some("t-1")).await,
         "cluster_rolled" => rolls::made(false).await,
         "cluster_setting_fought_and_waived" => rolls::made(true).await,
+        "cluster_move_of_unknown_end" => rolls::of_unknown_end().await,
+        "cluster_start_that_waits" => rolls::that_waits().await,
         other => panic!("{other} is not made by anybody"),
     }
 }

@@ -1,14 +1,17 @@
 //! Runs that roll a cluster.
 
+use std::time::Duration;
+
 use patchcore::{
-    ClusterRoll, Estate, Journal, Policy,
+    ClusterRoll, Estate, Journal, Policy, Run,
+    clock::Clock as _,
     estate::{ComponentKind, Impact, Patch, PatchClass},
     id::RunId,
     plan::roll::{
         self, Answer, Cluster, Host, Migration, Mobility, NonMigratable, Objective, PatchTime, Pin,
         Vm, Wish,
     },
-    provider::ClusterSetting,
+    provider::{ClusterSetting, Guarantee},
     sim::{Script, Sim},
 };
 
@@ -89,6 +92,40 @@ fn roll() -> ClusterRoll {
 /// changed by hand, and a person waives it.
 pub(crate) async fn made(fights: bool) -> (Journal, RunId) {
     let sim = sim().script(Script::migration_fails(1).on("vm-1"));
+    let (journal, run) = begun(&sim).await;
+    if fights {
+        told(&run, "holding placement: ").await;
+        sim.world(|w| w.set_by_hand("cluster-1", ClusterSetting::Placement, "partial"))
+            .unwrap();
+    }
+    finished(&run, "it is to be partial").await;
+    (journal, run.id())
+}
+
+/// Nobody can say what became of a move, and a person who looked lets the rest be planned anew.
+pub(crate) async fn of_unknown_end() -> (Journal, RunId) {
+    let sim = sim()
+        .with_guarantee_for("migrate", Guarantee::Blind)
+        .script(Script::loses_reply("migrate", 1).on("vm-1"));
+    let (journal, run) = begun(&sim).await;
+    assert!(run.finished().await.unwrap().is_halted());
+    // At rest no time passes; the machine arrives all the same.
+    sim.clock()
+        .advance_to(sim.clock().now() + Duration::from_secs(3600));
+    finished(&run, "vm-1 has arrived").await;
+    (journal, run.id())
+}
+
+/// A machine starts so slowly that it does not get on for a while, again and again, until the program is ended.
+pub(crate) async fn that_waits() -> (Journal, RunId) {
+    let sim = sim().script(Script::slow("start", 4_000.0).on("vm-3"));
+    let (journal, run) = begun(&sim).await;
+    told(&run, "starting vm-3 gets on again").await;
+    run.park().await.unwrap();
+    (journal, run.id())
+}
+
+async fn begun(sim: &Sim) -> (Journal, Run) {
     let estate = Estate::named("test")
         .with(sim.provider())
         .with_clock(sim.shared_clock());
@@ -100,19 +137,23 @@ pub(crate) async fn made(fights: bool) -> (Journal, RunId) {
         .run_rolling(approved, [roll()], &journal)
         .await
         .unwrap();
-    if fights {
-        let mut events = run.events();
-        while let Some(event) = events.next().await {
-            if event.event.to_string().contains("holding placement: ") {
-                break;
-            }
+    (journal, run)
+}
+
+async fn told(run: &Run, what: &str) {
+    let mut events = run.events();
+    while let Some(event) = events.next().await {
+        if event.event.to_string().contains(what) {
+            return;
         }
-        sim.world(|w| w.set_by_hand("cluster-1", ClusterSetting::Placement, "partial"))
-            .unwrap();
     }
+    panic!("nobody told of {what:?}");
+}
+
+/// To the end, also where a person has to say a word.
+async fn finished(run: &Run, word: &str) {
     if run.finished().await.unwrap().is_halted() {
-        run.lift_halt("maria", "it is to be partial").await.unwrap();
+        run.lift_halt("maria", word).await.unwrap();
         run.finished().await.unwrap();
     }
-    (journal, run.id())
 }

@@ -8,6 +8,7 @@
 mod bad_input;
 mod brute;
 mod clusters;
+mod edges;
 mod fewest;
 mod kinds;
 mod mutations;
@@ -17,6 +18,7 @@ mod property;
 mod schema;
 mod serial;
 mod shown;
+mod sums;
 mod times;
 mod walk;
 mod world;

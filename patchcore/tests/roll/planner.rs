@@ -51,6 +51,11 @@ const OBJECTIVES: [Objective; 5] = [
     },
 ];
 
+/// Clusters that only the plain serial way of the tests rolled once.
+const ONCE_MISSED: [u64; 11] = [
+    460, 976, 1573, 1692, 1886, 2933, 3170, 3519, 6670, 6998, 7430,
+];
+
 #[test]
 fn random_clusters_are_planned_or_refused_with_a_proof() {
     let size = Size {
@@ -60,7 +65,9 @@ fn random_clusters_are_planned_or_refused_with_a_proof() {
         rules: true,
     };
     let (mut rolls, mut proofs, mut none) = (0, 0, 0);
-    for seed in 0..count(120, 10_000) {
+    let mut missed = Vec::new();
+    let seeds = (0..count(120, 10_000)).chain(ONCE_MISSED);
+    for seed in seeds {
         let cluster = random(seed, size);
         let wish = wish(OBJECTIVES[usize::try_from(seed % 5).unwrap()]);
         match answer(&cluster, &wish) {
@@ -99,11 +106,14 @@ fn random_clusters_are_planned_or_refused_with_a_proof() {
             }
             Answer::NotFound(_) => {
                 none += 1;
-                assert_eq!(serial(&cluster), None, "seed {seed} can be rolled");
+                if serial(&cluster).is_some() {
+                    missed.push(seed);
+                }
             }
         }
     }
     println!("{rolls} rolls, {proofs} proofs, {none} not found");
+    assert!(missed.is_empty(), "seeds {missed:?} can be rolled");
     assert!(rolls * 3 > count(120, 10_000), "{rolls} rolls");
     assert!(proofs > 5, "{proofs} proofs");
 }

@@ -25,7 +25,7 @@ fn count() -> u64 {
     }
 }
 
-fn planned(seed: u64) -> Option<(Cluster, Roll)> {
+pub(crate) fn planned(seed: u64) -> Option<(Cluster, Roll)> {
     let cluster = random(seed, SIZE);
     let objectives = [Objective::Knee, Objective::FewestMoves, Objective::Fastest];
     let wish = Wish {

@@ -8,6 +8,8 @@
 
 mod cluster;
 mod crash;
+mod report;
+mod reserve;
 mod seeds;
 mod surprises;
 mod whole;

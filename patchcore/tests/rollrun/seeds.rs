@@ -13,11 +13,14 @@ use patchcore::{
         kernel::{Phase, Resolution, Wait},
     },
     id::ComponentId,
-    plan::roll::{Level, Objective, Rule},
+    plan::roll::{Ha, Level, Objective, Rule},
     sim::{ClusterChange, Script, Sim},
 };
 
-use super::cluster::{Setup, planned_for, start, started, told};
+use super::{
+    cluster::{Setup, is_done, planned_for, start, started, told},
+    reserve::{Closes, closes},
+};
 
 /// So many in every test, and so many with `PATCHCORE_FULL=1`.
 const SEEDS: u64 = 50;
@@ -74,12 +77,17 @@ impl Drawn {
     fn of(seed: u64) -> Self {
         let mut chance = Chance(seed);
         let mut setup = Setup::of(4 + usize::try_from(chance.below(5)).unwrap());
-        setup.vms_per_host = 2;
+        // Three each on four hosts leave no room for a host that fails.
+        setup.vms_per_host = if setup.hosts > 4 && chance.percent(50) {
+            3
+        } else {
+            2
+        };
         setup.seed = seed;
         let hosts = setup.host_names();
         let vms: Vec<String> = hosts
             .iter()
-            .flat_map(|host| [1, 2].map(|n| format!("{host}-vm{n}")))
+            .flat_map(|host| (1..=setup.vms_per_host).map(move |n| format!("{host}-vm{n}")))
             .collect();
         for _ in 0..chance.below(3) {
             let vm = chance.one_of(&vms);
@@ -181,11 +189,13 @@ enum Outcome {
     EndedAfterWords,
 }
 
-/// What must hold at every moment, judged from the world alone.
-fn rules_hold(drawn: &Drawn, sim: &Sim, what: &str) {
+/// What must hold at every moment, judged from the world alone; how near it came to the reserve for hosts that fail.
+fn rules_hold(drawn: &Drawn, sim: &Sim, what: &str) -> Closes {
     let hosts = drawn.setup.host_names();
-    sim.world(|w| {
+    let closes = sim.world(|w| {
         let log = w.cluster_log("c1").unwrap();
+        let closes = closes(&drawn.setup.model(), log);
+        assert!(closes.faults.is_empty(), "{what}: {:?}", closes.faults);
         // What somebody else moved there is theirs to answer for.
         let theirs: BTreeSet<&ComponentId> = log
             .iter()
@@ -205,17 +215,32 @@ fn rules_hold(drawn: &Drawn, sim: &Sim, what: &str) {
             .apart()
             .map(|vm| (vm.clone(), vm.as_str()[..3].into()))
             .into();
-        let mut excused = false;
+        // Ours must not begin to move to where the other is or goes. Whoever else moves one to where ours goes already
+        // answers for it.
+        let mut going: BTreeMap<ComponentId, ComponentId> = BTreeMap::new();
         for entry in log {
-            if let ClusterChange::Moved { vm, to, by } = &entry.change
-                && let Some(place) = at.get_mut(vm)
-            {
-                *place = to.clone();
-                let apart = at.values().collect::<BTreeSet<_>>().len() == 2;
-                excused = !apart && (by.is_none() || excused);
-                assert!(apart || excused, "{what}: both are on {to} at {}", entry.at);
+            match &entry.change {
+                ClusterChange::Moving { vm, to } if at.contains_key(vm) => {
+                    let mut both = at.iter().chain(&going);
+                    let meets = both.any(|(other, place)| other != vm && place == to);
+                    let when = entry.at;
+                    assert!(
+                        !meets,
+                        "{what}: {vm} begins to meet the other on {to} at {when}"
+                    );
+                    going.insert(vm.clone(), to.clone());
+                }
+                ClusterChange::Moved { vm, to, .. } if at.contains_key(vm) => {
+                    going.remove(vm);
+                    at.insert(vm.clone(), to.clone());
+                }
+                ClusterChange::MoveFailed { vm, .. } => {
+                    going.remove(vm);
+                }
+                _ => {}
             }
         }
+        closes
     });
     let most = sim.most_out_of_service(hosts.clone());
     assert!(
@@ -229,6 +254,7 @@ fn rules_hold(drawn: &Drawn, sim: &Sim, what: &str) {
             .times_installed("hypervisor", "7.0-2");
         assert!(times <= 1, "{what}: {host} was patched {times} times");
     }
+    closes
 }
 
 /// What is borrowed is on the ledger, or somebody waived it by name.
@@ -274,7 +300,7 @@ async fn ended_by_people(run: &Run, what: &str) {
     panic!("{what}: it does not end");
 }
 
-async fn rolled(seed: u64) -> Outcome {
+async fn rolled(seed: u64) -> (Outcome, Closes) {
     let drawn = Drawn::of(seed);
     let (sim, journal) = (drawn.sim(), Journal::in_memory().unwrap());
     let run = started(&sim, drawn.roll(), &journal).await;
@@ -327,11 +353,11 @@ async fn rolled(seed: u64) -> Outcome {
     };
     let story = run.story().await.unwrap();
     let what = format!("{what}{}", told(&run).await);
-    rules_hold(&drawn, &sim, &what);
+    let closes = rules_hold(&drawn, &sim, &what);
     is_told(&sim, &story, &what);
     assert_eq!(story.ledger(), Vec::<String>::new(), "{what}");
     assert!(journal.verify().await.unwrap().is_intact(), "{what}");
-    outcome
+    (outcome, closes)
 }
 
 /// One seed may be run alone: `PATCHCORE_SEED=N`.
@@ -347,8 +373,38 @@ fn seeds() -> std::ops::Range<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faulty_rolls_break_no_rule_and_end_or_say_why_not() {
     let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let (mut all, mut last) = (0, 0);
     for seed in seeds() {
-        *outcomes.entry(rolled(seed).await).or_default() += 1;
+        let (outcome, closes) = rolled(seed).await;
+        *outcomes.entry(outcome).or_default() += 1;
+        all += closes.all;
+        last += closes.last;
     }
     println!("{outcomes:?}");
+    println!("{all} closes, after {last} of which the reserve allowed none more");
+    // A reserve that never binds is not tried.
+    assert!(last > 0 || seeds().count() == 1);
+}
+
+/// The judge of the reserve is no ornament: a roll that keeps none is seen to use it up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roll_that_keeps_no_reserve_is_found_by_the_worlds_log() {
+    for (ha, expect) in [(Ha::Failures(1), false), (Ha::None, true)] {
+        let setup = Setup::of(4);
+        let setup = Setup {
+            vms_per_host: 2,
+            ..setup
+        };
+        let (sim, journal) = (setup.sim(), Journal::in_memory().unwrap());
+        let mut cluster = setup.model();
+        cluster.limits.ha = ha;
+        let roll = planned_for(&cluster, Objective::Fastest);
+        let roll = ClusterRoll::new("c1", "sim", cluster, roll);
+        let run = started(&sim, roll, &journal).await;
+        let standing = run.finished().await.unwrap();
+        assert!(is_done(&standing), "{standing:?}");
+        let found = sim.world(|w| closes(&setup.model(), w.cluster_log("c1").unwrap()));
+        assert_eq!(!found.faults.is_empty(), expect, "{found:?}");
+        assert_eq!(found.all, 4, "{found:?}");
+    }
 }

@@ -6,6 +6,7 @@ use super::{
         public::Public,
         published::PUBLISHED,
         rows::{Made, Ours, Row},
+        stages::{self, Asked, Said},
         work::Work,
     },
     Figures, Kind, Small,
@@ -100,6 +101,7 @@ fn good() -> Figures {
     }
     Figures {
         about: Vec::new(),
+        loads: Vec::new(),
         rows,
         more: Vec::new(),
         small: Small {
@@ -110,6 +112,7 @@ fn good() -> Figures {
             proofs: 30,
             ..Small::default()
         },
+        stages: vec![asked()],
         work: vec![work(1_000, 0.1), work(10_000, 1.99)],
         roadef: Some(
             [
@@ -123,6 +126,22 @@ fn good() -> Figures {
             .into(),
         ),
         btrplace: Some(vec![public("nr3", 4750)]),
+    }
+}
+
+/// A question that CP-SAT answers with two proofs, which ours meets just so.
+fn asked() -> Asked {
+    let said = Said {
+        status: "OPTIMAL".to_owned(),
+        gb: Some(100),
+    };
+    Asked {
+        cluster: "six hosts".to_owned(),
+        vms: 12,
+        stages: 3,
+        ours: stages::Ours::Moves(102),
+        relaxed: said.clone(),
+        executable: said,
     }
 }
 
@@ -218,6 +237,13 @@ fn each_gate_is_held_to() {
     check(|f| f.small.far_off = 1, &["more than one"]);
     check(|f| f.small.found = 69, &["possible and found"]);
     check(|f| f.small.refuted = 1, &["refutes"]);
+    // Beside CP-SAT.
+    let more = |f: &mut Figures| f.stages[0].ours = stages::Ours::Moves(103);
+    check(more, &["CP-SAT proves"]);
+    let unproven = |f: &mut Figures| f.stages[0].executable.status = "FEASIBLE".to_owned();
+    check(unproven, &["CP-SAT proves"]);
+    let refuted = |f: &mut Figures| f.stages[0].ours = stages::Ours::Moves(99);
+    check(refuted, &["cannot both"]);
     // Work.
     check(|f| f.work[1].plan = 2.0, &["as a power"]);
     check(|f| f.work[0].check = 0.021, &["1000 hosts"]);
@@ -268,7 +294,10 @@ fn what_was_not_measured_is_not_met() {
         .map(|judged| judged.what.as_str())
         .collect();
     let counts = |what: &&str| {
-        what.contains("without") || what.contains("more than") || what.contains("refutes")
+        what.contains("cannot both")
+            || what.contains("without")
+            || what.contains("more than")
+            || what.contains("refutes")
     };
     assert!(met.iter().all(counts), "{met:?}");
 }

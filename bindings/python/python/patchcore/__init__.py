@@ -71,7 +71,7 @@ from .words import (
 if TYPE_CHECKING:
     from . import events, provider, roll
     from .events import ComponentEvent, Damaged, Event, Other, RunEvent
-    from .roll import Cluster, RollPlan, plan_roll
+    from .roll import Cluster, RollPlan, async_plan_roll, plan_roll
 
 __all__ = [
     "Approval",
@@ -119,6 +119,7 @@ __all__ = [
     "Verdict",
     "VirtualClock",
     "__version__",
+    "async_plan_roll",
     "events",
     "exceptions",
     "follow",
@@ -128,7 +129,7 @@ __all__ = [
 ]
 
 _OF_EVENTS = frozenset(("ComponentEvent", "Damaged", "Event", "Other", "RunEvent"))
-_OF_ROLLS = frozenset(("Cluster", "RollPlan", "plan_roll"))
+_OF_ROLLS = frozenset(("Cluster", "RollPlan", "async_plan_roll", "plan_roll"))
 
 
 def __getattr__(name: str) -> Any:

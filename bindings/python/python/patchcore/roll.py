@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, Union
 
 from . import _native
+from ._calls import wait
 from ._cluster import (
     Affinity,
     AntiAffinity,
@@ -179,6 +180,8 @@ __all__ = [
     "WhyNever",
     "WhyNotRolled",
     "WindowTooShort",
+    "async_plan_roll",
+    "async_what_if",
     "plan_roll",
     "what_if",
 ]
@@ -414,7 +417,23 @@ def plan_roll(
     ``allow_partial`` hosts may be left out that cannot be emptied, each with its reason.
     """
     call = _native.plan_roll(_plain(cluster), _asked(objective, allow_partial, attempts, effort))
-    planned = call.wait()
+    return _planned(call.wait())
+
+
+async def async_plan_roll(
+    cluster: Cluster | Mapping[str, Any],
+    objective: Objective | Weighted | str = Objective.KNEE,
+    *,
+    allow_partial: bool = False,
+    attempts: int | None = None,
+    effort: int | None = None,
+) -> RollPlan:
+    """``plan_roll`` for programs with an event loop, which goes on meanwhile; cancelling it ends the search."""
+    call = _native.plan_roll(_plain(cluster), _asked(objective, allow_partial, attempts, effort))
+    return _planned(await wait(call))
+
+
+def _planned(planned: Any) -> RollPlan:
     if isinstance(planned, _native.RollPlan):
         return RollPlan(planned)
     text, body = planned
@@ -434,4 +453,16 @@ def what_if(
     """What would be with ``one host fewer``, ``without HOST``, ``one more down`` or ``pin VM``, in a few lines."""
     call = _native.roll_what_if(_plain(cluster), _asked(objective, allow_partial, None, None), change)
     said: str = call.wait()
+    return said
+
+
+async def async_what_if(
+    cluster: Cluster | Mapping[str, Any],
+    change: str,
+    objective: Objective | Weighted | str = Objective.KNEE,
+    *,
+    allow_partial: bool = False,
+) -> str:
+    """``what_if`` for programs with an event loop."""
+    said: str = await wait(_native.roll_what_if(_plain(cluster), _asked(objective, allow_partial, None, None), change))
     return said

@@ -27,7 +27,7 @@ pub use event::{ComponentEvent, Event, Forced, RunEvent};
 pub use index::Index;
 pub use phase::{End, Phase, RunVerdict, Step};
 pub use roll::{
-    RollEffect, RollEvent, RollInput, RollMoment, RollPhase, RollState, RollWaived, Task,
+    MovedVm, RollEffect, RollEvent, RollInput, RollMoment, RollPhase, RollState, RollWaived, Task,
     decide as decide_roll, named as task_words, replan, step_of as step_of_task,
 };
 #[cfg(feature = "sqlite")]

@@ -9,11 +9,13 @@
 mod decide;
 mod event;
 mod model;
+mod moved;
 mod next;
 mod state;
 
 pub use decide::{RollInput, decide, named};
 pub use event::{RollEvent, Task};
 pub use model::replan;
+pub use moved::MovedVm;
 pub use next::{RollEffect, RollMoment};
 pub use state::{RollPhase, RollState, RollWaived, step_of};

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::{RollEvent, Task};
+use super::{
+    event::{RollEvent, Task},
+    moved::MovedVm,
+};
 use crate::{
     execute::kernel::{OpState, Owed, Step as OpStep},
     id::{ComponentId, OpKey, PersonId, ProviderName},
@@ -92,6 +95,9 @@ pub struct RollState {
     /// What does not get on, and why.
     #[serde(with = "pairs")]
     pub stalled: BTreeMap<Task, String>,
+    /// Every move that is over, in the order of time.
+    #[serde(default)]
+    pub moved: Vec<MovedVm>,
     /// What it owes.
     pub owed: Vec<Owed>,
     /// What it owed until a person waived it.
@@ -163,6 +169,7 @@ impl RollState {
             restarted: BTreeSet::new(),
             given_up: BTreeSet::new(),
             stalled: BTreeMap::new(),
+            moved: Vec::new(),
             owed: Vec::new(),
             waived: Vec::new(),
             keeps: Vec::new(),
@@ -240,7 +247,10 @@ impl RollState {
                     op.stalled = false;
                 }
             }
-            RollEvent::Settled { task, .. } => self.settle(task),
+            RollEvent::Settled { task, evidence, .. } => {
+                self.moved.extend(self.moved_by(task, evidence.as_of));
+                self.settle(task);
+            }
             RollEvent::Failed { task, .. } => {
                 self.over(task);
                 *self.fails.entry(task.clone()).or_default() += 1;

@@ -69,12 +69,11 @@ pub(super) fn closes(
         for host in reopened.iter().take(opened).skip(sure).filter(counts) {
             closed.closes(*host);
         }
-        let fewer = sure < opened;
         opened = sure;
         if view.state(host) == HostState::Open {
             closed.closes(host);
         }
-        closed.judge(step, host, fewer, found);
+        closed.judge(step, host, found);
     }
 }
 
@@ -185,10 +184,10 @@ impl<'r> Closed<'r> {
         self.count_open(host);
     }
 
-    fn judge(&self, step: usize, host: usize, all: bool, found: &mut Found) {
-        let own = &self.of_host[host];
-        for (at, counter) in self.counters.iter().enumerate() {
-            if counter.down > counter.most && (all || own.contains(&at)) {
+    fn judge(&self, step: usize, host: usize, found: &mut Found) {
+        // Whatever is down at once of what a counter counts was seen at the last close of one of these.
+        for counter in self.of_host[host].iter().map(|at| &self.counters[*at]) {
+            if counter.down > counter.most {
                 let message = format!(
                     "{} {} could be closed or down at once, and at most {} may",
                     counter.down, counter.what, counter.most

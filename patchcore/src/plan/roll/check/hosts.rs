@@ -6,7 +6,7 @@ use super::{
     view::{Act, View},
 };
 use crate::plan::roll::{
-    cluster::{HostState, NonMigratable},
+    cluster::{HostState, Mobility, NonMigratable},
     step::WhyNotRolled,
 };
 
@@ -91,7 +91,9 @@ fn left_out(view: &View<'_>, found: &mut Found) -> Vec<bool> {
         };
         let policy_of = |vm: &str| {
             let vm = view.names.vm(vm).filter(|vm| view.home[*vm] == host)?;
-            Some(view.policy(&view.cluster.vms[vm]))
+            let vm = &view.cluster.vms[vm];
+            let is_pinned = matches!(vm.mobility, Mobility::Pinned(_));
+            is_pinned.then(|| view.policy(vm))
         };
         let holds = match &left.why {
             WhyNotRolled::Down => view.state(host) == HostState::Down,

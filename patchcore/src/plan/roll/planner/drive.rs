@@ -1,14 +1,10 @@
 //! A roll that is made as time goes by: whenever a host comes back, the next ones are closed.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap},
-};
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::{
     ground::{Ground, NONE, Way, part, short},
-    mend::stops_fit,
-    motion::{Event, Motion},
+    motion::{Event, Motion, stops_fit},
     pack::{Pools, Taste, movers},
     record::{Did, Record},
     reserve::Reserve,
@@ -454,6 +450,3 @@ impl<'g> Drive<'g> {
         Err(())
     }
 }
-
-/// The queue of what will happen, earliest first; of what happens at once, what was foreseen first.
-pub(super) type Queue = BinaryHeap<Reverse<(u64, u64, Event)>>;

@@ -7,7 +7,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, collections::HashMap};
 use super::{
     drive::Attempt,
     ground::{Ground, NONE, Role, Way, short},
-    mend::stops_fit,
+    motion::stops_fit,
     pack::{moves, unit},
     record::{Did, Entry},
     reserve::Reserve,

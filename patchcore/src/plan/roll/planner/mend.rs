@@ -4,9 +4,10 @@
 //! it comes; what found no place is tried first the next time.
 
 use super::{
-    drive::Attempt,
+    drive::{Attempt, Order},
     ground::{Ground, NONE, Role, Way, short},
-    pack::{movers, moves, unit},
+    motion::stops_fit,
+    pack::{Taste, movers, moves, unit},
     record::{Did, Entry},
     state::{Phase, State},
 };
@@ -22,9 +23,21 @@ struct Shift {
     for_vm: u32,
 }
 
+/// How what is stuck is mended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// Which host is emptied first.
+    pub(super) order: Order,
+    /// Where its machines go.
+    pub(super) taste: Taste,
+    /// Whether others make room for what fits nowhere.
+    pub(super) ejects: bool,
+}
+
 struct Mender<'a, 'g> {
     ground: &'g Ground<'g>,
     state: &'a mut State<'g>,
+    manner: Manner,
     shifts: Vec<Shift>,
     /// How many fits may still be looked at.
     effort: &'a mut u64,
@@ -35,39 +48,13 @@ const ROUNDS: usize = 24;
 /// How many machines make room for one at most.
 const MOST_EJECTED: usize = 4;
 
-/// Goes on with an attempt that is stuck, until no host can be emptied or the effort is spent.
-pub(super) fn mend(attempt: &mut Attempt<'_>, effort: &mut u64, stop: &dyn Fn() -> bool) {
-    loop {
-        let mut order: Vec<(u64, u32)> = attempt
-            .left
-            .clone()
-            .into_iter()
-            .map(|host| {
-                let on = attempt.state.on(host as usize);
-                let weight = movers(attempt.state.ground, &on)
-                    .iter()
-                    .map(|vm| attempt.state.ground.weight[*vm as usize])
-                    .sum();
-                (weight, host)
-            })
-            .collect();
-        order.sort_unstable();
-        let before = attempt.left.len();
-        for (_, host) in order {
-            if stop() || *effort == 0 {
-                return;
-            }
-            if one_host(attempt, host as usize, effort) {
-                attempt.left.retain(|left| *left != host);
-            }
-        }
-        if attempt.left.len() == before {
-            return;
-        }
-    }
-}
-
-fn one_host(attempt: &mut Attempt<'_>, host: usize, effort: &mut u64) -> bool {
+/// Empties one host and notes what is done for it; says whether it could be emptied.
+pub(super) fn one_host(
+    attempt: &mut Attempt<'_>,
+    host: usize,
+    manner: Manner,
+    effort: &mut u64,
+) -> bool {
     let ground = attempt.state.ground;
     let first = |first: &u32| {
         let first = *first as usize;
@@ -87,6 +74,7 @@ fn one_host(attempt: &mut Attempt<'_>, host: usize, effort: &mut u64) -> bool {
     let mut mender = Mender {
         ground,
         state: &mut attempt.state,
+        manner,
         shifts: Vec::new(),
         effort,
     };
@@ -98,28 +86,6 @@ fn one_host(attempt: &mut Attempt<'_>, host: usize, effort: &mut u64) -> bool {
     }
     carry_out(attempt, host, &on, &shifts);
     true
-}
-
-/// Whether those who stay on a host may all be stopped at once, and those who are suspended can be resumed there.
-pub(super) fn stops_fit(ground: &Ground<'_>, on: &[u32]) -> bool {
-    let mut away = vec![0; ground.floors.len()];
-    for vm in on {
-        let host = &ground.cluster.hosts[ground.home[*vm as usize] as usize];
-        let level = host.cpu_level_patched.unwrap_or(host.cpu_level);
-        if ground.way[*vm as usize] == (Way::Stops { suspend: true })
-            && level < ground.level[*vm as usize]
-        {
-            return false;
-        }
-        if matches!(ground.way[*vm as usize], Way::Stops { .. }) {
-            for floor in ground.floors_of.get(*vm as usize) {
-                away[*floor as usize] += 1;
-            }
-        }
-    }
-    away.iter()
-        .zip(&ground.floors)
-        .all(|(away, floor)| *away <= floor.most_away)
 }
 
 /// Notes what is done for one host, one after the other.
@@ -236,11 +202,16 @@ impl Mender<'_, '_> {
                 if !moves(self.ground, &unit) || !self.together(host, &unit) {
                     return Some(*vm);
                 }
-            } else if !self.direct(*vm, host, NONE) && !self.ejecting(*vm, host, 2) {
+            } else if !self.alone(*vm, host) {
                 return Some(*vm);
             }
         }
         None
+    }
+
+    /// Finds a place for one that belongs to no other, where others make room for it if they may.
+    fn alone(&mut self, vm: u32, host: usize) -> bool {
+        self.direct(vm, host, NONE) || (self.manner.ejects && self.ejecting(vm, host, 2))
     }
 
     fn spend(&mut self) {
@@ -266,7 +237,7 @@ impl Mender<'_, '_> {
         }
     }
 
-    /// The host where a machine leaves the least room: a patched one, or else any.
+    /// The host where a machine leaves the least room, a patched one if any; or the emptiest one.
     fn target(&mut self, vm: u32, not: usize) -> Option<usize> {
         let mut best: Option<(bool, u32, usize)> = None;
         let from = self.state.at[vm as usize] as usize;
@@ -277,7 +248,11 @@ impl Mender<'_, '_> {
             self.spend();
             if self.state.fits(vm as usize, host, &self.ground.capped) {
                 let waits = self.state.phase[host] == Phase::Waiting;
-                let key = (waits, self.state.free(host), host);
+                let free = self.state.free(host);
+                let key = match self.manner.taste {
+                    Taste::PatchedFirst => (waits, free, host),
+                    Taste::Emptiest => (false, u32::MAX - free, host),
+                };
                 if best.is_none_or(|best| key < best) {
                     best = Some(key);
                 }

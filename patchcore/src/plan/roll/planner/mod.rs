@@ -14,6 +14,7 @@ pub(super) mod record;
 mod reserve;
 mod state;
 mod steps;
+mod stuck;
 
 use std::fmt;
 
@@ -204,41 +205,14 @@ pub fn plan(cluster: &Cluster, wish: &Wish, stop: &dyn Fn() -> bool) -> Result<A
         match exact::search(&ground, stop) {
             Search::Found(found) => choose::keep(&mut attempts, *found),
             Search::NoWay => exhausted = true,
-            Search::NotLooked if !whole => mend(&ground, wish, &mut attempts, stop),
+            Search::NotLooked if !whole => stuck::mend(&ground, wish, &mut attempts, stop),
             Search::NotLooked => {}
         }
         if exhausted && wish.allow_partial {
-            mend(&ground, wish, &mut attempts, stop);
+            stuck::mend(&ground, wish, &mut attempts, stop);
         }
     }
     answer(&ground, wish, bounds, attempts, exhausted, stop)
-}
-
-/// Goes on with the attempts that came farthest.
-fn mend<'g>(
-    ground: &'g Ground<'g>,
-    wish: &Wish,
-    attempts: &mut Vec<Attempt<'g>>,
-    stop: &dyn Fn() -> bool,
-) {
-    let mut effort = wish.effort;
-    attempts.sort_by_key(|attempt| (attempt.left.len(), attempt.moved_mib));
-    let mut tried = 0;
-    for attempt in attempts.iter_mut().take(3) {
-        tried += 1;
-        attempt.state.keep_soft = false;
-        // Each gets a share, so that the first one does not spend it all.
-        let mut share = effort / (4 - tried);
-        let before = share;
-        mend::mend(attempt, &mut share, stop);
-        effort = effort.saturating_sub(before - share);
-        if attempt.left.is_empty() {
-            return;
-        }
-    }
-    let mut fresh = choose::fresh(ground);
-    mend::mend(&mut fresh, &mut effort, stop);
-    attempts.push(fresh);
 }
 
 fn answer(

@@ -6,12 +6,14 @@ use std::{
 };
 
 use super::{
-    drive::Queue,
     ground::{Ground, Way, short},
     record::{Did, Entry, Record},
     state::State,
 };
 use crate::plan::roll::step::Reason;
+
+/// The queue of what will happen, earliest first; of what happens at once, what was foreseen first.
+type Queue = BinaryHeap<Reverse<(u64, u64, Event)>>;
 
 /// What happens at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -293,4 +295,26 @@ impl Motion {
         self.go(ground, vm, false);
         self.retry(ground, state, None);
     }
+}
+
+/// Whether those who stay on a host may all be stopped at once, and those who are suspended can be resumed there.
+pub(super) fn stops_fit(ground: &Ground<'_>, on: &[u32]) -> bool {
+    let mut away = vec![0; ground.floors.len()];
+    for vm in on {
+        let host = &ground.cluster.hosts[ground.home[*vm as usize] as usize];
+        let level = host.cpu_level_patched.unwrap_or(host.cpu_level);
+        if ground.way[*vm as usize] == (Way::Stops { suspend: true })
+            && level < ground.level[*vm as usize]
+        {
+            return false;
+        }
+        if matches!(ground.way[*vm as usize], Way::Stops { .. }) {
+            for floor in ground.floors_of.get(*vm as usize) {
+                away[*floor as usize] += 1;
+            }
+        }
+    }
+    away.iter()
+        .zip(&ground.floors)
+        .all(|(away, floor)| *away <= floor.most_away)
 }

@@ -19,7 +19,7 @@ pub(in crate::plan::roll) fn scarcest(ground: &Ground<'_>) -> usize {
 }
 
 /// An amount of memory or disk.
-pub(in crate::plan::roll) fn mib(amount: u64) -> String {
+pub(crate) fn mib(amount: u64) -> String {
     let parts = |unit: u64, parts: u64| {
         let all =
             (u128::from(amount) * u128::from(parts) + u128::from(unit) / 2) / u128::from(unit);
