@@ -168,3 +168,62 @@ fn claim(before: &HostBefore, task: Option<&ApiTask>) -> String {
 fn failed(error: Error) -> SubjectResult {
     SubjectResult::Failed(Failure::from(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::soap::MoRef;
+
+    const NEW: &str = "8.0.3-24280767";
+
+    /// A host that runs the new version, restarted or not.
+    fn judged(boot: &str, restarts: bool, connected: bool) -> SubjectResult {
+        let before = HostBefore {
+            id: "host-9".to_owned(),
+            boot: Some("monday".to_owned()),
+            restarts,
+        };
+        let host = HostNow {
+            object: MoRef::new("HostSystem", "host-9"),
+            connected,
+            maintenance: true,
+            version: Some(NEW.into()),
+            boot: Some(boot.to_owned()),
+            wants_restart: None,
+            uuid: None,
+            running: Vec::new(),
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        applied(
+            &"a".into(),
+            &before,
+            &NEW.into(),
+            &host,
+            Some("7"),
+            None,
+            at,
+        )
+    }
+
+    fn kind(result: &SubjectResult) -> Option<ErrorKind> {
+        match result {
+            SubjectResult::Done(_) => None,
+            SubjectResult::Failed(failure) => Some(failure.kind),
+        }
+    }
+
+    #[test]
+    fn a_version_without_the_restart_that_it_takes_is_not_in_effect() {
+        assert_eq!(kind(&judged("tuesday", true, true)), None);
+        assert_eq!(
+            kind(&judged("monday", true, true)),
+            Some(ErrorKind::VerifyFailed)
+        );
+        // A live patch.
+        assert_eq!(kind(&judged("monday", false, true)), None);
+        assert_eq!(
+            kind(&judged("tuesday", true, false)),
+            Some(ErrorKind::Unreachable)
+        );
+    }
+}
