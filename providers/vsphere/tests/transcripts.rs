@@ -3,12 +3,6 @@
 //! To add one: `cargo run --example vsphere_doctor -- --server … --user … --transcript NAME.jsonl`, and what this test
 //! prints of it.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "the functions around the tests are tests too"
-)]
-
 use std::{fs, path::Path};
 
 use patchcore_vsphere::{Transcript, VCenter};
