@@ -10,6 +10,8 @@ use crate::{outcome::Outcome, shell, workspace::Workspace};
 const RUNS: &[Run] = &[
     // It needs machines to patch; `cargo xtask demo` runs it on some.
     ("linux_fleet", &["--help"], &[0]),
+    // It finds the trouble that it planted.
+    ("vsphere_doctor", &[], &[3]),
 ];
 
 /// An example's name, its arguments, and the exit codes that are right for it.
@@ -21,9 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// But the trouble: fifteen of its cases make real guests, restart some and wait for locks, a minute and a half in all.
 const PATIENCE_WITH_GUESTS: Duration = Duration::from_secs(300);
 
+/// And the roll of a cluster: each task of its vCenter takes two seconds, as real ones take minutes.
+const PATIENCE_WITH_TASKS: Duration = Duration::from_secs(300);
+
 fn patience(example: &str) -> Duration {
     match example {
         "trouble" => PATIENCE_WITH_GUESTS,
+        "vsphere_roll" => PATIENCE_WITH_TASKS,
         _ => PATIENCE,
     }
 }

@@ -1,6 +1,6 @@
 //! Servers that tests talk to and that this project builds on libraries of others.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use crate::{
     install::prints,
@@ -12,6 +12,8 @@ use crate::{
 
 /// The program that stands for a vCenter, and where its source lies.
 const VCENTER: &str = "providers/vsphere/tests/vcpeer";
+/// The vendor's own clients of a vCenter, by which tests read back what it says: as pip reads its requirements.
+const WITNESS: &str = "providers/vsphere/tests/witness/requirements.txt";
 /// What its library needs (github.com/vmware/govmomi v0.54.0, go.mod).
 const OLDEST_GO: (u32, u32) = (1, 25);
 /// The Go that is brought where there is none, or an older one: Debian 12 has 1.19.
@@ -32,9 +34,32 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
         .arg(&program)
         .arg(".");
     match shell::run(workspace, "peers", &mut build, None) {
+        Ok(finished) if finished.is_success() => match witness(workspace) {
+            Ok(()) => finished.outcome(&format!("{how}; the vendor's clients to read it back")),
+            Err(outcome) => outcome,
+        },
         Ok(finished) => finished.outcome(&how),
         Err(outcome) => outcome,
     }
+}
+
+/// Brings the vendor's own clients, beside the program.
+fn witness(workspace: &Workspace) -> Result<(), Outcome> {
+    let file = workspace.root().join(WITNESS);
+    let pins = fs::read_to_string(&file)
+        .map_err(|e| Outcome::failed(format!("{} cannot be read: {e}", file.display())))?;
+    let wanted = Wanted {
+        name: "peers",
+        interpreter: "python3",
+        pins: &pins,
+        all: true,
+    };
+    Venv::with(
+        workspace,
+        &workspace.target().join("peers/witness"),
+        &wanted,
+    )
+    .map(drop)
 }
 
 /// A Go that is new enough, and which.

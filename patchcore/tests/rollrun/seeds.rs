@@ -25,6 +25,9 @@ use super::{
 /// So many in every test, and so many with `PATCHCORE_FULL=1`.
 const SEEDS: u64 = 50;
 const SEEDS_IN_FULL: u64 = 1000;
+/// And these always: a machine moves to where another that keeps apart from it is shut down; somebody else moves one to
+/// where ours is on its way.
+const KNOWN: [u64; 2] = [271, 877];
 
 /// A seed that takes longer than this never ends: virtual time goes on without end in it, or not at all.
 const STUCK: Duration = Duration::from_secs(60);
@@ -361,12 +364,12 @@ async fn rolled(seed: u64) -> (Outcome, Closes) {
 }
 
 /// One seed may be run alone: `PATCHCORE_SEED=N`.
-fn seeds() -> std::ops::Range<u64> {
+fn seeds() -> Vec<u64> {
     let of = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     match of("PATCHCORE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None if std::env::var_os("PATCHCORE_FULL").is_some() => 0..SEEDS_IN_FULL,
-        None => 0..SEEDS,
+        Some(seed) => vec![seed],
+        None if std::env::var_os("PATCHCORE_FULL").is_some() => (0..SEEDS_IN_FULL).collect(),
+        None => (0..SEEDS).chain(KNOWN).collect(),
     }
 }
 
@@ -383,7 +386,7 @@ async fn faulty_rolls_break_no_rule_and_end_or_say_why_not() {
     println!("{outcomes:?}");
     println!("{all} closes, after {last} of which the reserve allowed none more");
     // A reserve that never binds is not tried.
-    assert!(last > 0 || seeds().count() == 1);
+    assert!(last > 0 || seeds().len() == 1);
 }
 
 /// The judge of the reserve is no ornament: a roll that keeps none is seen to use it up.

@@ -6,6 +6,7 @@ use patchcore::{
     ClusterRoll, ErrorKind, Journal, Standing,
     id::ComponentId,
     plan::roll::{self, Answer, Objective, Wish},
+    provider::ClusterSetting,
 };
 
 use super::cluster::{
@@ -36,6 +37,21 @@ async fn eight_hosts_are_rolled_and_everything_is_back() {
     let planned = planned(&setup.model()).figures().moves;
     let moved: usize = moves(&sim).values().sum();
     assert_eq!(moved, planned as usize, "{lines}");
+}
+
+#[tokio::test]
+async fn every_setting_that_is_held_comes_back() {
+    let setup = Setup::of(8);
+    let sim = setup.sim();
+    let roll = setup.roll().holding(ClusterSetting::ALL);
+    let (standing, story, run) = rolled(&sim, roll).await;
+    let lines = told(&run).await;
+    assert!(is_done(&standing), "{standing:?}\n{lines}");
+    all_is_back(&sim, &story, &lines);
+    for setting in ClusterSetting::ALL {
+        let restored = format!("restoring {}: ", setting.slug());
+        assert!(lines.contains(&restored), "{restored}{lines}");
+    }
 }
 
 #[tokio::test]

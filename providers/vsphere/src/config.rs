@@ -6,6 +6,8 @@ use patchcore::{Error, ErrorKind, Result, Secret};
 use patchcore_https::Trust;
 use reqwest::Url;
 
+use crate::client::Transcript;
+
 /// What of a virtual machine's memory a host must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -35,6 +37,7 @@ pub struct VsphereConfig {
     pub(crate) trust: Trust,
     pub(crate) deadline: Duration,
     pub(crate) memory: WhatCounts,
+    pub(crate) transcript: Option<Transcript>,
 }
 
 impl VsphereConfig {
@@ -78,6 +81,7 @@ impl VsphereConfig {
             trust: Trust::Machine,
             deadline: Self::DEADLINE,
             memory: WhatCounts::default(),
+            transcript: None,
         })
     }
 
@@ -105,6 +109,13 @@ impl VsphereConfig {
     #[must_use]
     pub fn with_memory(mut self, memory: WhatCounts) -> Self {
         self.memory = memory;
+        self
+    }
+
+    /// The same that also notes what the vCenter answers, without what is the estate's own.
+    #[must_use]
+    pub fn with_transcript(mut self, transcript: Transcript) -> Self {
+        self.transcript = Some(transcript);
         self
     }
 

@@ -8,6 +8,7 @@ use std::{env, error::Error, fmt};
 pub mod debian_root;
 #[cfg(target_os = "linux")]
 pub mod lab;
+pub mod vcenter;
 
 /// Why a peer cannot be used here, and what makes it usable.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,6 +29,9 @@ const ROOMS: &[&str] = &[
 const OWN_ROOMS: &[(&str, &[&str])] = &[
     // A transport per way to reach a machine, a package manager per family, detached jobs, versions as dpkg and rpm sort them.
     ("linux", &["transport", "pm", "job", "vercmp"]),
+    // vSphere Lifecycle Manager: an API of its own, that the deployer, the source and the inventory speak.
+    // And a look through everything that bears on a roll.
+    ("vsphere", &["vlcm", "checkup"]),
 ];
 
 /// Checks `providers/*/src` for files that are no room, and each grown provider for its README and tests.

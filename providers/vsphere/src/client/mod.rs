@@ -2,32 +2,43 @@
 
 mod history;
 mod properties;
+mod rest;
 pub(crate) mod soap;
+mod standin;
 mod tasks;
+mod transcript;
 mod wire;
 
 use std::{fmt, sync::Arc};
 
-use patchcore::{Error, ErrorKind, Result};
+use patchcore::{Error, ErrorKind, Result, Secret};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+pub use self::transcript::Transcript;
 pub(crate) use self::{
     properties::{Found, Of, Wanted},
+    rest::{ApiFault, Rest, typed},
     tasks::{Task, TaskState},
 };
 use self::{
+    rest::RestSession,
     soap::{Broken, Call, Element, Fault, MoRef, Node},
     wire::{Answer, Wire},
 };
 use crate::config::{VsphereConfig, WhatCounts};
 
 /// What a vCenter says of itself, once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Service {
     pub(crate) root: MoRef,
     pub(crate) properties: MoRef,
     pub(crate) views: MoRef,
     pub(crate) tasks: MoRef,
+    /// Who knows what a user may do.
+    pub(crate) rights: MoRef,
+    /// Who begins tasks by itself, where there is one.
+    pub(crate) scheduled: Option<MoRef>,
     sessions: MoRef,
     /// Such as `8.0.3.0`.
     pub(crate) api_version: String,
@@ -47,11 +58,18 @@ struct Session {
     user: Option<String>,
 }
 
+/// Where answers come from.
+enum Link {
+    Server(Wire),
+    Transcript(Transcript),
+}
+
 struct Inner {
     config: VsphereConfig,
-    wire: Wire,
+    link: Link,
     service: Service,
     session: Mutex<Session>,
+    rest: Mutex<RestSession>,
 }
 
 /// A connection to a vCenter, logged in. A cheap clone; its calls need a tokio runtime with I/O and time enabled.
@@ -78,14 +96,34 @@ impl VCenter {
     pub async fn connect(config: VsphereConfig) -> Result<Self> {
         let wire = Wire::new(&config)?;
         let service = describe(&wire).await?;
+        if let Some(transcript) = &config.transcript {
+            transcript.note_service(&service);
+        }
         let vcenter = Self(Arc::new(Inner {
             config,
-            wire,
+            link: Link::Server(wire),
             service,
             session: Mutex::default(),
+            rest: Mutex::default(),
         }));
         vcenter.log_in(0).await?;
         Ok(vcenter)
+    }
+
+    /// One that is no server but a transcript: it answers the calls that it was written of, in their order, and nothing
+    /// else.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a transcript without a beginning.
+    pub fn replayed(transcript: Transcript) -> Result<Self> {
+        let service = transcript.service()?;
+        Ok(Self(Arc::new(Inner {
+            config: VsphereConfig::new("transcript.invalid", "nobody", Secret::new(""))?,
+            link: Link::Transcript(transcript),
+            service,
+            session: Mutex::default(),
+            rest: Mutex::default(),
+        })))
     }
 
     /// Its name and version, as `VMware vCenter Server 8.0.3 build-24022515`.
@@ -111,12 +149,13 @@ impl VCenter {
     /// # Errors
     /// What a call can fail with; that nobody is logged in is none.
     pub async fn log_out(&self) -> Result<()> {
+        self.rest_log_out().await?;
         let mut session = self.0.session.lock().await;
         let Some(cookie) = session.cookie.take() else {
             return Ok(());
         };
         let call = Call::new("Logout", &self.0.service.sessions);
-        match self.0.wire.send(&call, Some(&cookie)).await?.outcome {
+        match self.wire()?.send(&call, Some(&cookie)).await?.outcome {
             Ok(_) => Ok(()),
             Err(fault) if fault.is_not_authenticated() => Ok(()),
             Err(fault) => Err(fault.into_error("Logout")),
@@ -146,17 +185,41 @@ impl VCenter {
 
     /// The same with the server's own time of its answer.
     async fn dated_call(&self, call: &Call) -> Result<Answer> {
+        let wire = match &self.0.link {
+            Link::Server(wire) => wire,
+            Link::Transcript(transcript) => {
+                return Ok(Answer {
+                    outcome: transcript.next(call)?,
+                    cookie: None,
+                    date: None,
+                });
+            }
+        };
         let (cookie, count) = {
             let session = self.0.session.lock().await;
             (session.cookie.clone(), session.count)
         };
-        let first = self.0.wire.send(call, cookie.as_deref()).await?;
-        match &first.outcome {
-            Err(fault) if fault.is_not_authenticated() => {
-                let cookie = self.log_in(count).await?;
-                self.0.wire.send(call, Some(&cookie)).await
-            }
-            _ => Ok(first),
+        let mut answer = wire.send(call, cookie.as_deref()).await?;
+        if let Err(fault) = &answer.outcome
+            && fault.is_not_authenticated()
+        {
+            let cookie = self.log_in(count).await?;
+            answer = wire.send(call, Some(&cookie)).await?;
+        }
+        if let Some(transcript) = &self.0.config.transcript {
+            transcript.note(call, &answer.outcome);
+        }
+        Ok(answer)
+    }
+
+    /// The server behind it.
+    fn wire(&self) -> Result<&Wire> {
+        match &self.0.link {
+            Link::Server(wire) => Ok(wire),
+            Link::Transcript(_) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "a transcript answers what it was written of, and nothing else",
+            )),
         }
     }
 
@@ -172,7 +235,7 @@ impl VCenter {
         let call = Call::new("Login", &self.0.service.sessions)
             .with(Node::text("userName", config.user.clone()))
             .with(Node::text("password", config.password.expose().to_owned()));
-        let answer = self.0.wire.send(&call, None).await?;
+        let answer = self.wire()?.send(&call, None).await?;
         let us = answer.outcome.map_err(|fault| {
             fault
                 .into_error(&format!("{} as {}: Login", config.address(), config.user))
@@ -224,6 +287,11 @@ async fn describe(wire: &Wire) -> Result<Service> {
             properties: reference("propertyCollector")?,
             views: reference("viewManager")?,
             tasks: reference("taskManager")?,
+            rights: reference("authorizationManager")?,
+            scheduled: content
+                .child("scheduledTaskManager")
+                .map(Element::moref)
+                .transpose()?,
             sessions: reference("sessionManager")?,
             api_version: about.need("apiVersion")?.to_owned(),
             full_name: about.need("fullName")?.to_owned(),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use patchcore::{Error, ErrorKind, Result, Timestamp};
+use patchcore::{Error, ErrorKind, Result, Secret, Timestamp};
 use patchcore_https::{Silence, tls};
-use reqwest::{Response, StatusCode, Url, header, redirect::Policy};
+use reqwest::{RequestBuilder, Response, StatusCode, Url, header, redirect::Policy};
 
 use super::{
     named,
+    rest::Rest,
     soap::{self, Call, Element, Fault},
     unreadable,
 };
@@ -77,33 +78,13 @@ impl Wire {
         if let Some(cookie) = cookie {
             request = request.header(header::COOKIE, format!("{COOKIE}={cookie}"));
         }
-        let silence = |error: reqwest::Error| {
-            if error.is_timeout() && !error.is_connect() {
-                return Error::new(ErrorKind::Timeout, format!("{what}: no answer in time"))
-                    .expected(format!("an answer within {} s", self.deadline.as_secs()))
-                    .found("none")
-                    .retryable(None)
-                    .source_error(error.without_url());
-            }
-            Silence::of(&error)
-                .into_error(self.url.as_str(), "vsphere", error)
-                .context("call", what.clone())
-        };
-        let response = request.send().await.map_err(silence)?;
+        let response = request.send().await.map_err(|e| self.silent(&what, e))?;
         let status = response.status();
         let (cookie, date) = (cookie_of(&response), date_of(&response));
-        let body = read(response).await.map_err(|error| match error {
-            Unread::Silence(error) => silence(error),
-            Unread::TooLong => Error::new(
-                ErrorKind::ProviderFault,
-                format!("{what}: the answer is too long"),
-            )
-            .expected(format!("at most {LONGEST} bytes"))
-            .found("more"),
-        })?;
+        let body = self.read(&what, response).await?;
         // A fault comes with 500 (SOAP 1.1 §6.2), and with it what it is.
         if !status.is_success() && status != StatusCode::INTERNAL_SERVER_ERROR {
-            return Err(refused(&what, self.url.as_str(), status));
+            return Err(refused(&what, self.url.as_str(), "a SOAP answer", status));
         }
         let text = String::from_utf8(body).map_err(|e| {
             Error::new(
@@ -118,19 +99,91 @@ impl Wire {
                 cookie,
                 date,
             }),
-            Err(_) if !status.is_success() => Err(refused(&what, self.url.as_str(), status)),
+            Err(_) if !status.is_success() => {
+                Err(refused(&what, self.url.as_str(), "a SOAP answer", status))
+            }
             Err(broken) => Err(unreadable(&what, broken)),
         }
+    }
+
+    /// Sends a call of the REST API. An error means what it means for [`send`](Self::send).
+    pub(super) async fn rest(&self, call: &Rest, token: &Secret) -> Result<(StatusCode, Vec<u8>)> {
+        let mut url = self.url.clone();
+        // An https URL has a path to be extended.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().push("api").extend(&call.path);
+        }
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        let mut request = self
+            .client
+            .request(call.method.clone(), url)
+            .header("vmware-api-session-id", token.expose());
+        if let Some(body) = &call.body {
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.to_string());
+        }
+        self.exchange(&call.named(), request).await
+    }
+
+    /// Logs in to the REST API with the name and password.
+    pub(super) async fn rest_log_in(
+        &self,
+        config: &VsphereConfig,
+    ) -> Result<(StatusCode, Vec<u8>)> {
+        let mut url = self.url.clone();
+        url.set_path("/api/session");
+        let password = Some(config.password.expose());
+        let request = self.client.post(url).basic_auth(&config.user, password);
+        self.exchange("POST /api/session", request).await
+    }
+
+    async fn exchange(&self, what: &str, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>)> {
+        let request = request.timeout(self.deadline);
+        let response = request.send().await.map_err(|e| self.silent(what, e))?;
+        let status = response.status();
+        Ok((status, self.read(what, response).await?))
+    }
+
+    fn silent(&self, what: &str, error: reqwest::Error) -> Error {
+        if error.is_timeout() && !error.is_connect() {
+            return Error::new(ErrorKind::Timeout, format!("{what}: no answer in time"))
+                .expected(format!("an answer within {} s", self.deadline.as_secs()))
+                .found("none")
+                .retryable(None)
+                .source_error(error.without_url());
+        }
+        Silence::of(&error)
+            .into_error(self.url.as_str(), "vsphere", error)
+            .context("call", what.to_owned())
+    }
+
+    async fn read(&self, what: &str, mut response: Response) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.silent(what, e))? {
+            if body.len() + chunk.len() > LONGEST {
+                return Err(Error::new(
+                    ErrorKind::ProviderFault,
+                    format!("{what}: the answer is too long"),
+                )
+                .expected(format!("at most {LONGEST} bytes"))
+                .found("more"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 }
 
 /// An answer of something that stands before the vCenter, or of a vCenter that is not ready.
-fn refused(what: &str, url: &str, status: StatusCode) -> Error {
+pub(super) fn refused(what: &str, url: &str, expected: &str, status: StatusCode) -> Error {
     let error = Error::new(
         ErrorKind::Unreachable,
         format!("{what}: {url} answers otherwise"),
     )
-    .expected("a SOAP answer")
+    .expected(expected)
     .found(format!("http {}", status.as_u16()))
     .hint("check that the vCenter's services run, and that the address is that of a vCenter");
     if status.is_server_error() {
@@ -138,22 +191,6 @@ fn refused(what: &str, url: &str, status: StatusCode) -> Error {
     } else {
         error
     }
-}
-
-enum Unread {
-    Silence(reqwest::Error),
-    TooLong,
-}
-
-async fn read(mut response: Response) -> Result<Vec<u8>, Unread> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Silence)? {
-        if body.len() + chunk.len() > LONGEST {
-            return Err(Unread::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// The session in `Set-Cookie: vmware_soap_session="…"; Path=/; …`.

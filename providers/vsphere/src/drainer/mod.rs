@@ -18,8 +18,10 @@ use patchcore::{
         OpContext, Ports, Provider, ProviderInfo, VmView,
     },
 };
+use tokio::sync::Mutex;
 
 use self::names::Names;
+pub(crate) use self::now::no_date;
 use crate::{
     client::{
         Of, VCenter,
@@ -40,15 +42,17 @@ use crate::{
 /// user.
 #[derive(Clone)]
 pub struct VsphereCluster {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     info: ProviderInfo,
-    vcenter: VCenter,
-    cluster: ClusterRef,
-    object: MoRef,
-    names: Names,
+    pub(crate) vcenter: VCenter,
+    pub(crate) cluster: ClusterRef,
+    pub(crate) object: MoRef,
+    pub(crate) names: Names,
+    /// Who may ask vLCM for something: it works for one caller at a time on a cluster.
+    pub(crate) turn: Mutex<()>,
 }
 
 impl fmt::Debug for VsphereCluster {
@@ -78,7 +82,12 @@ impl VsphereCluster {
             .with_evidence("hold_setting", own)
             .with_evidence("restore_setting", own)
             .with_evidence("shut_down", EvidenceLabel::IndependentPeer)
-            .with_evidence("start", own);
+            .with_evidence("start", own)
+            .with_evidence("scan", EvidenceLabel::VendorSchema)
+            .with_evidence("refresh", EvidenceLabel::VendorSchema)
+            .with_evidence("stage", EvidenceLabel::VendorSchema)
+            .with_evidence("apply", EvidenceLabel::VendorSchema)
+            .with_evidence("restart_with_apply", own);
         let object = MoRef::new("ClusterComputeResource", &*cluster.id);
         Self {
             inner: Arc::new(Inner {
@@ -87,6 +96,7 @@ impl VsphereCluster {
                 cluster,
                 object,
                 names: Names::default(),
+                turn: Mutex::default(),
             }),
         }
     }
@@ -105,6 +115,14 @@ impl VsphereCluster {
         self.inner.vcenter.read_cluster(&self.inner.cluster).await
     }
 
+    /// Ends the sessions with the vCenter, as [`VCenter::log_out`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn log_out(&self) -> Result<()> {
+        self.inner.vcenter.log_out().await
+    }
+
     fn is_ours(&self, cluster: &ComponentId) -> Result<()> {
         if *cluster == self.id() {
             return Ok(());
@@ -117,7 +135,7 @@ impl VsphereCluster {
         )
     }
 
-    async fn object_of(&self, id: &ComponentId) -> Result<MoRef> {
+    pub(crate) async fn object_of(&self, id: &ComponentId) -> Result<MoRef> {
         self.inner
             .names
             .object(&self.inner.vcenter, &self.inner.object, id)
@@ -135,7 +153,12 @@ impl Provider for VsphereCluster {
     }
 
     fn ports(&self) -> Ports {
-        Ports::none().with_drainer(Arc::new(self.clone()))
+        let this = Arc::new(self.clone());
+        Ports::none()
+            .with_inventory(this.clone())
+            .with_source(this.clone())
+            .with_deployer(this.clone())
+            .with_drainer(this)
     }
 }
 

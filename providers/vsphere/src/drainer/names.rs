@@ -12,7 +12,7 @@ use crate::{
 
 /// Names as they were read last. What is not known is read anew once: machines come and go.
 #[derive(Debug, Default)]
-pub(super) struct Names(RwLock<Arc<Known>>);
+pub(crate) struct Names(RwLock<Arc<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -43,7 +43,7 @@ impl Names {
     }
 
     /// Takes over what was read.
-    pub(super) async fn learn(&self, roster: &Roster) {
+    pub(crate) async fn learn(&self, roster: &Roster) {
         let names = roster.hosts.iter().chain(&roster.machines);
         let known = Known {
             objects: names

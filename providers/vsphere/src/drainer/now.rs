@@ -140,16 +140,7 @@ impl VsphereCluster {
     async fn see(&self, of: &[Of<'_>]) -> Result<(Vec<Found>, Timestamp)> {
         let (found, at) = self.inner.vcenter.dated_read(of).await?;
         let found = found.map_err(|fault: Fault| fault.into_error(&self.inner.cluster.name))?;
-        let at = at.ok_or_else(|| {
-            Error::new(
-                ErrorKind::ProviderFault,
-                "the vCenter's answers have no date, and by it an interrupted operation is found again",
-            )
-            .expected("the header Date")
-            .found("none")
-            .hint("whatever stands before the vCenter must leave it in")
-        })?;
-        Ok((found, at))
+        Ok((found, at.ok_or_else(no_date)?))
     }
 
     async fn machine(&self, found: &[Found], vm: &MoRef) -> Result<MachineNow> {
@@ -173,6 +164,17 @@ impl VsphereCluster {
             busy: open_on(found, vm).map(doing).next(),
         })
     }
+}
+
+/// What is said where an answer does not say when it was given.
+pub(crate) fn no_date() -> Error {
+    Error::new(
+        ErrorKind::ProviderFault,
+        "the vCenter's answers have no date, and by it an interrupted operation is found again",
+    )
+    .expected("the header Date")
+    .found("none")
+    .hint("whatever stands before the vCenter must leave it in")
 }
 
 /// `runtime.powerState` of a machine.

@@ -2,6 +2,7 @@
 
 mod facts;
 mod glance;
+mod listing;
 mod pins;
 mod rules;
 

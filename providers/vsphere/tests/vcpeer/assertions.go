@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -65,8 +66,11 @@ func (p *peer) UpdateObject(_ *simulator.Context, o mo.Reference, changes []type
 			}
 			st := p.hosts[v.host]
 			bad := st != nil && st.mm && v.on
-			h := v.host
+			h, beside := v.host, p.beside(vm.Self)
 			p.mu.Unlock()
+			for _, other := range beside {
+				p.violate("rule-broken", h, vm.Self, "with "+other)
+			}
 			if bad {
 				p.violate("vm-on-maintenance-host", h, vm.Self, c.Name+" changed")
 			}
@@ -81,6 +85,22 @@ func (p *peer) UpdateObject(_ *simulator.Context, o mo.Reference, changes []type
 			}
 		}
 	}
+}
+
+// beside names running machines on the host of a running machine from which a rule keeps it apart; the caller holds p.mu
+func (p *peer) beside(vm ref) (found []string) {
+	v := p.vms[vm]
+	for _, rule := range p.apart {
+		if !v.on || !slices.Contains(rule, v.name) {
+			continue
+		}
+		for other, o := range p.vms {
+			if other != vm && o.on && o.host == v.host && slices.Contains(rule, o.name) {
+				found = append(found, o.name)
+			}
+		}
+	}
+	return found
 }
 
 func (p *peer) violate(kind string, h, vm ref, note string) {

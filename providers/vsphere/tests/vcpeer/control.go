@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -40,6 +41,9 @@ func (p *peer) control() http.Handler {
 	get("journal", func() any { return append([]entry{}, p.journal...) })
 	get("rules", func() any { return append([]*rule{}, p.rules...) })
 	get("settings", func() any { return p.cfg })
+	mux.HandleFunc("GET /patchcore/running", func(w http.ResponseWriter, _ *http.Request) {
+		send(w, http.StatusOK, p.running())
+	})
 	mux.HandleFunc("GET /patchcore/truth", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(p.truth())
@@ -53,7 +57,7 @@ func (p *peer) control() http.Handler {
 	})
 	post("rules", func() any { return new(rule) }, func(v any) error {
 		r := v.(*rule)
-		if f := r.Fault; f != "" {
+		if f := r.Fault; f != "" && !strings.Contains(r.Method, ".") { // those of REST calls are words of that API
 			if x, ok := newFault(f).(*types.SystemErrorFault); ok && x.Reason != "" {
 				return fmt.Errorf("%s", x.Reason)
 			}
@@ -107,6 +111,16 @@ func (p *peer) control() http.Handler {
 	post("machine", func() any { return new(machineReq) }, func(v any) error { return p.setMachine(v.(*machineReq)) })
 	post("store", func() any { return new(storeReq) }, func(v any) error { return p.setStore(v.(*storeReq)) })
 	post("cluster", func() any { return new(clusterReq) }, func(v any) error { return p.setCluster(v.(*clusterReq)) })
+	post("around", func() any { return new(aroundReq) }, func(v any) error { return p.setAround(v.(*aroundReq)) })
+	post("snapshots", func() any { return new(snapshotReq) }, func(v any) error { return p.setSnapshots(v.(*snapshotReq)) })
+	post("scheduled", func() any { return new(scheduleReq) }, func(v any) error { return p.setScheduled(v.(*scheduleReq)) })
+	post("rights", func() any { return new(rightsReq) }, func(v any) error {
+		p.mu.Lock()
+		p.missing = v.(*rightsReq).Missing
+		p.mu.Unlock()
+		return nil
+	})
+	post("image", func() any { return new(imageReq) }, func(v any) error { return p.setImage(v.(*imageReq)) })
 	post("end-sessions", func() any { return &struct{}{} }, func(any) error { return p.endSessions() })
 	return mux
 }

@@ -28,7 +28,7 @@ var overridden = map[string]string{
 	"EnterMaintenanceMode_Task": "HostSystem", "ExitMaintenanceMode_Task": "HostSystem", "RebootHost_Task": "HostSystem",
 	"DisconnectHost_Task": "HostSystem", "ReconnectHost_Task": "HostSystem",
 	"MigrateVM_Task": "VirtualMachine", "RelocateVM_Task": "VirtualMachine", "PowerOnVM_Task": "VirtualMachine",
-	"ReconfigureComputeResource_Task": "ClusterComputeResource",
+	"ReconfigureComputeResource_Task": "ClusterComputeResource", "FetchUserPrivilegeOnEntities": "AuthorizationManager",
 }
 
 // hook is the Registry.Handler: it runs before the simulator looks up the object and takes its lock.
@@ -114,6 +114,8 @@ func (p *peer) serve(ctx *simulator.Context, c *call) soap.HasFault {
 		work, desc = func(j *job) fault { return p.migrate(j, c.this, r.Spec, "", c.rule) }, "VirtualMachine.relocate"
 	case *types.ReconfigureComputeResource_Task:
 		return p.reconfigure(ctx, c)
+	case *types.FetchUserPrivilegeOnEntities:
+		return p.privileges(r)
 	case *types.WaitForUpdatesEx:
 		return p.wait(ctx, r)
 	case *types.CancelWaitForUpdates, *types.DestroyPropertyCollector:

@@ -58,6 +58,7 @@ func main() {
 	pass := flag.String("pass", "s3cret", "")
 	ca := flag.String("ca", "vcpeer-ca.pem", "where to write the CA certificate")
 	updates := flag.String("updates", "own", "who serves WaitForUpdatesEx: own or vcsim")
+	record := flag.String("record", "", "where to write each call of the REST API and its answer")
 	flag.Parse()
 	if *updates == "own" {
 		for _, n := range []string{"WaitForUpdatesEx", "CancelWaitForUpdates", "DestroyPropertyCollector"} {
@@ -65,18 +66,21 @@ func main() {
 		}
 	}
 	began := time.Now()
+	var err error
 
 	m.Host, m.Machine = 0, 0
 	if *slow {
 		m.Machine = *vms
 	}
-	m.ServiceContent.About.ApiVersion = "8.0.3.0"
+	about := &m.ServiceContent.About
+	about.ApiVersion, about.Version, about.Build, about.FullName = "8.0.3.0", "8.0.3", "24022515", "VMware vCenter Server 8.0.3 build-24022515"
 	check(m.Create())
 	reg := m.Map()
-	p := &peer{svc: m.Service, reg: reg, hosts: map[ref]*hostState{}, vms: map[ref]*vmState{},
-		cfg: settings{MigrateMs: 100, AtOnce: 8, RebootLagMs: 300, RebootDownMs: 1500}}
+	p := &peer{svc: m.Service, reg: reg, hosts: map[ref]*hostState{}, vms: map[ref]*vmState{}, sessions: map[string]string{}, open: map[ref]string{},
+		cfg: settings{MigrateMs: 100, AtOnce: 8, RebootLagMs: 300, RebootDownMs: 1500, BootWaitMs: 20000}}
 	p.Self = ref{Type: "VcPeer", Value: "vcpeer"}
 	p.furnish()
+	p.furnishImages()
 	if !*slow {
 		p.populate(*vms)
 	}
@@ -94,7 +98,13 @@ func main() {
 	m.Service.TLS = &tls.Config{Certificates: []tls.Certificate{own}}
 	m.Service.RegisterEndpoints = true
 	m.Service.ServeMux = http.NewServeMux() // ours first: Go's mux prefers the more specific pattern to vAPI's "/api/"
-	m.Service.ServeMux.HandleFunc("POST /api/session", apiSession(m.Service.ServeMux))
+	if *record != "" {
+		p.record.to, err = os.Create(*record)
+		check(err)
+	}
+	m.Service.ServeMux.HandleFunc("POST /api/session", p.record.record(p.apiSession(m.Service.ServeMux)))
+	m.Service.ServeMux.HandleFunc("DELETE /api/session", p.record.record(p.logOut))
+	p.lifecycle(m.Service.ServeMux)
 	s := m.Service.NewServer()
 	l, err := net.Listen("tcp", *ctl)
 	check(err)

@@ -41,6 +41,7 @@ type settings struct {
 	AtOnce       int `json:"at_once"`        // concurrent evacuations from one host
 	RebootLagMs  int `json:"reboot_lag_ms"`  // task success -> notResponding
 	RebootDownMs int `json:"reboot_down_ms"` // notResponding -> connected
+	BootWaitMs   int `json:"boot_wait_ms"`   // how long vLCM waits for a host
 }
 
 type entry struct {
@@ -80,6 +81,13 @@ type peer struct {
 	vms        map[ref]*vmState
 	violations []entry
 	journal    []entry
+	missing    []string          // rights that nobody has
+	open       map[ref]string    // tasks that are under way, and what they do
+	apart      [][]string        // machines that a rule keeps on hosts of their own
+	sessions   map[string]string // of the REST API: token -> user
+
+	images images
+	record recorder
 }
 
 // Lock and Unlock make the registry skip its per-object lock for peer.

@@ -35,8 +35,14 @@ func (p *peer) start(ctx *simulator.Context, on ref, name, desc string, work fun
 	t.Info.Reason, t.Info.Cancelable, t.Info.State, t.Info.StartTime = &types.TaskReasonUser{UserName: user}, true, types.TaskInfoStateRunning, &now
 	j := &job{p: p, ctx: p.own(user), task: t}
 	j.ctx.WithLock(on, func() { p.reg.Put(t) }) // the task manager adds t to the object's recentTask
+	p.mu.Lock()
+	p.open[t.Self] = name + " " + t.Info.EntityName
+	p.mu.Unlock()
 	go func() {
 		f := work(j)
+		p.mu.Lock()
+		delete(p.open, t.Self)
+		p.mu.Unlock()
 		c := set{{Name: "info.completeTime", Val: time.Now()}, {Name: "info.state", Val: types.TaskInfoStateSuccess}}
 		if f != nil {
 			c[1].Val = types.TaskInfoStateError

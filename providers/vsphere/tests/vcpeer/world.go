@@ -222,6 +222,9 @@ func (p *peer) setCluster(q *clusterReq) error {
 			if err != nil {
 				return err
 			}
+			p.mu.Lock()
+			p.apart = append(p.apart, names)
+			p.mu.Unlock()
 			cfg.Rule = append(cfg.Rule, &types.ClusterAntiAffinityRuleSpec{ClusterRuleInfo: info(name, true), Vm: vms})
 		}
 		for name, names := range q.Together {
@@ -286,5 +289,8 @@ func (p *peer) endSessions() error {
 		ctx := p.own("vcpeer")
 		manager.TerminateSession(ctx, &types.TerminateSession{This: manager.Self, SessionId: []string{s.Key}})
 	}
+	p.mu.Lock()
+	clear(p.sessions)
+	p.mu.Unlock()
 	return nil
 }

@@ -1,7 +1,7 @@
 //! The provider against govmomi's vCenter simulator, a server that this project did not write.
 //!
 //! It evidences: trust, logins, what becomes of a connection's login, pages, faults, each reason for which a machine
-//! stays, and the drainer's conformance.
+//! stays, the drainer's and the deployer's conformance, and what becomes of an image that is put into hosts.
 
 #![expect(
     clippy::panic,
@@ -10,8 +10,12 @@
     reason = "the functions around the tests are tests too"
 )]
 
+mod checkup;
 mod conformance;
 mod connection;
+mod deployer;
 mod drainer;
+mod image;
 mod inventory;
 mod peer;
+mod schema;

@@ -37,11 +37,12 @@ pub enum Task {
 }
 
 impl Task {
-    /// The word in operation keys.
+    /// The word in operation keys. Each setting of a cluster has one of its own: a key names one operation.
     #[must_use]
     pub const fn slug(&self) -> &'static str {
         match self {
-            Self::Hold(_) => "hold-setting",
+            Self::Hold(ClusterSetting::Placement) => "hold-setting",
+            Self::Hold(ClusterSetting::Admission) => "hold-admission",
             Self::Close(_) => "close",
             Self::Move(_) => "migrate",
             Self::AwaitEnd(_) => "await-end",
@@ -50,7 +51,8 @@ impl Task {
             Self::Exit(_) => "exit-maintenance",
             Self::Start(_) => "start",
             Self::Plan => "plan",
-            Self::Restore(_) => "restore-setting",
+            Self::Restore(ClusterSetting::Placement) => "restore-setting",
+            Self::Restore(ClusterSetting::Admission) => "restore-admission",
         }
     }
 

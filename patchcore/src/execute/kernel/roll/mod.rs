@@ -6,6 +6,7 @@
 //! flight is waited for, the cluster is read again, and a new roll of what is left is planned and checked. A host is
 //! patched by the kernel of its component, which is let in when the host is in maintenance mode and read back as empty.
 
+mod away;
 mod decide;
 mod event;
 mod model;

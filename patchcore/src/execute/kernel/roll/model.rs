@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    away,
     decide::RollInput,
     next::{RollMoment, Stand, stand},
     state::task_of,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     id::ComponentId,
     plan::roll::{self, Answer, Cluster, Host, HostState, Roll, Rule, Vm, Wish},
-    provider::{ClusterView, DrainRequest, PortCall, VmPower, VmView},
+    provider::{ClusterView, VmPower},
 };
 
 /// Plans what is left of a roll from the cluster as it is, through the planner and its checker.
@@ -79,9 +80,16 @@ fn observed(moment: &RollMoment<'_>, view: &ClusterView) -> Result<Cluster, Stri
     }
     let since = moment.now.duration_since(moment.roll.begins).unsigned_abs();
     cluster.vms = machines(moment, view, &cluster, since);
+    // A plan in between was made while others were stopped: rooms and rules are those of the first.
+    cluster.rules.clone_from(&moment.roll.first.rules);
+    for (host, first) in cluster.hosts.iter_mut().zip(&moment.roll.first.hosts) {
+        host.reserve.clone_from(&first.reserve);
+    }
     keep_rooms(moment, view, &mut cluster);
+    let kept = away::keep_places(moment, view, &cluster);
     let there: BTreeSet<&ComponentId> = cluster.vms.iter().map(|vm| &vm.id).collect();
     cluster.rules.retain_mut(|rule| prune(rule, &there));
+    cluster.rules.extend(kept);
     let passed = since.as_secs();
     let windows = &mut cluster.limits.windows;
     if !windows.is_empty() {
@@ -181,18 +189,7 @@ fn machines(
 /// Machines that we shut down have their room kept where they were.
 fn keep_rooms(moment: &RollMoment<'_>, view: &ClusterView, cluster: &mut Cluster) {
     let dims = cluster.resources.len();
-    for owed in &moment.roll.owed {
-        let PortCall::Drain {
-            request: DrainRequest::Start { vm, host, .. },
-            ..
-        } = &owed.give_back
-        else {
-            continue;
-        };
-        let Some(seen): Option<&VmView> = view.vms.get(vm).filter(|v| v.power != VmPower::On)
-        else {
-            continue;
-        };
+    for (_, host, seen) in away::stopped(moment, view) {
         let Some(host) = cluster.hosts.iter_mut().find(|h| h.id == *host) else {
             continue;
         };

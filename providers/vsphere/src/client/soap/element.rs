@@ -2,10 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use super::Broken;
 
 /// A reference to an object of the server, such as `HostSystem` `host-42`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct MoRef {
     /// The type of the object.
     pub(crate) kind: Box<str>,
@@ -35,14 +37,19 @@ impl fmt::Display for MoRef {
 }
 
 /// One element of an answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Element {
     pub(crate) name: Box<str>,
     /// `xsi:type` without its prefix.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<Box<str>>,
     /// The type of the object that a reference leads to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) of: Option<Box<str>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) text: Box<str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) children: Vec<Self>,
 }
 

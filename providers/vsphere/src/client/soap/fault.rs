@@ -3,11 +3,12 @@
 use std::fmt;
 
 use patchcore::{Error, ErrorKind};
+use serde::{Deserialize, Serialize};
 
 use super::Element;
 
 /// A fault with its type, such as `InvalidLogin`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fault {
     /// The type of the fault; the word `SOAP` where the server gave none.
     pub(crate) kind: Box<str>,

@@ -1,0 +1,185 @@
+//! The image of the cluster, put into its hosts by vSphere Lifecycle Manager.
+
+mod doing;
+pub(crate) mod now;
+mod over;
+mod ready;
+pub(crate) mod scan;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use patchcore::{
+    Error, ErrorKind, Result,
+    estate::Scan,
+    id::ComponentId,
+    provider::{
+        Baseline, Begun, DeployRequest, Deployer, DeployerCapabilities, Guarantee, Handle, Located,
+        Observed, Op, OpContext, Operations, PerComponent, PortRequest, Prepared, Readiness,
+        Settled, SubjectResult, Undo,
+    },
+};
+
+use self::doing::{Before, V};
+use crate::drainer::VsphereCluster;
+
+/// A call that was sent is a task within this time, or never one.
+const CONSISTENCY: Duration = Duration::from_secs(10);
+
+/// How long a vCenter surely knows a task of vLCM. It is not documented; what a host runs tells the same afterwards.
+const MEMORY: Duration = Duration::from_secs(24 * 3600);
+
+/// From which version of the API an image can be staged.
+const STAGES: &str = "8.0.0.1";
+
+fn unsupported(request: &DeployRequest) -> Error {
+    let what = match request {
+        DeployRequest::Reboot { .. } => "a restart without an image",
+        DeployRequest::RollBack { .. } => "a way back",
+        _ => "this request",
+    };
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{what} is not offered for hosts of a vCenter"),
+    )
+    .consequence("nothing was begun")
+}
+
+impl VsphereCluster {
+    fn can(&self) -> DeployerCapabilities {
+        let mut can = DeployerCapabilities::default();
+        can.refresh = true;
+        can.stage = at_least(self.inner.vcenter.api_version(), STAGES);
+        can.restarts_with_apply = true;
+        can
+    }
+}
+
+/// Whether a version such as `8.0.3.0` is this one or a later one; one that cannot be read is not.
+fn at_least(version: &str, least: &str) -> bool {
+    let parts = |text: &str| {
+        let parts = text.split('.').map(|part| part.parse::<u32>().ok());
+        parts.collect::<Option<Vec<u32>>>()
+    };
+    parts(version).is_some_and(|version| Some(version) >= parts(least))
+}
+
+#[async_trait]
+impl Deployer for VsphereCluster {
+    fn capabilities(&self) -> DeployerCapabilities {
+        self.can()
+    }
+
+    async fn scan(
+        &self,
+        ctx: &OpContext,
+        components: &[ComponentId],
+    ) -> Result<PerComponent<Scan>> {
+        ctx.check()?;
+        let (hosts, _) = self
+            .hosts_now(&components.iter().cloned().collect(), false)
+            .await?;
+        let image = self.image_now().await?;
+        let scans = hosts.into_iter().map(|(id, host)| {
+            let scan = host.and_then(|host| scan::scan(&id, &host, image.as_ref(), ctx.now()));
+            (id, scan.map_err(|e| e.operation("scan")))
+        });
+        Ok(scans.collect())
+    }
+}
+
+#[async_trait]
+impl Operations<DeployRequest> for VsphereCluster {
+    fn guarantee(&self, _: &Op<DeployRequest>) -> Guarantee {
+        Guarantee::Locatable {
+            consistency_delay: CONSISTENCY,
+            memory: MEMORY,
+        }
+    }
+
+    fn undo(&self, op: &Op<DeployRequest>) -> Undo<DeployRequest> {
+        match op.request {
+            DeployRequest::Apply { .. } => Undo::Unavailable {
+                why: scan::NO_WAY_BACK.to_owned(),
+            },
+            _ => Undo::Nothing,
+        }
+    }
+
+    async fn prepare(&self, ctx: &OpContext, request: &DeployRequest) -> Result<Prepared> {
+        ctx.check()?;
+        if !self.can().claims(request) {
+            return Err(unsupported(request).operation("prepare"));
+        }
+        let subjects = request.subjects();
+        let look = self.look_at(&subjects).await?;
+        let answers = subjects.into_iter().map(|subject| {
+            let readiness = ready::readiness(request, &subject, &look);
+            (subject, readiness)
+        });
+        let answers: BTreeMap<ComponentId, Readiness> = answers.collect();
+        let first = answers.keys().next().cloned().unwrap_or_else(|| self.id());
+        let mut prepared = Prepared::ready(first, Baseline::new(V, &Before::of(&look))?);
+        prepared.subjects = answers;
+        Ok(prepared)
+    }
+
+    async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
+        if let DeployRequest::Discard { .. } = op.request {
+            let look = self.look_at(&op.request.subjects()).await?;
+            let mut settled = Settled::default();
+            for subject in op.request.subjects() {
+                if let Readiness::AlreadyHolds(saw) = ready::readiness(&op.request, &subject, &look)
+                {
+                    settled.subjects.insert(subject, SubjectResult::Done(saw));
+                }
+            }
+            return Ok(Begun::Settled(settled));
+        }
+        self.begin_in_turn(ctx, op).await
+    }
+
+    async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
+        ctx.check()?;
+        let before: Before = op.baseline.read(V)?;
+        if let Some(task) = self.api_task_of(op, &before).await? {
+            return Ok(match task.is_open() {
+                true => Located::Running(Self::handle_of(&task)?),
+                false => Located::Settled(self.judged(op, &before, Some(&task)).await?),
+            });
+        }
+        Ok(match self.holds(op, &before).await? {
+            Some(settled) => Located::Settled(settled),
+            None => Located::NotFound,
+        })
+    }
+
+    async fn observe(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DeployRequest>,
+        handle: &Handle,
+    ) -> Result<Observed> {
+        ctx.check()?;
+        self.observed(op, handle).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        for (version, stages) in [
+            ("8.0.0.1", true),
+            ("8.0.10.0", true),
+            ("9.0", true),
+            ("8.0.0.0", false),
+            ("7.0.3.0", false),
+            ("next", false),
+        ] {
+            assert_eq!(at_least(version, STAGES), stages, "{version}");
+        }
+    }
+}
