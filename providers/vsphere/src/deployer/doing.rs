@@ -37,6 +37,9 @@ const POLL: Duration = Duration::from_secs(2);
 /// vLCM works on one cluster for one caller at a time. Who waits for longer than this is told.
 const TURN: Duration = Duration::from_secs(60 * 60);
 
+/// For so long a vCenter that does not answer is asked again, as long as nothing was sent that changes anything.
+const SILENT: Duration = Duration::from_secs(5 * 60);
+
 /// What was there before.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Before {
@@ -151,6 +154,7 @@ impl VsphereCluster {
         let refused = |error: &Error| Ok(Begun::Refused(Failure::from(error)));
         let until = ctx.now() + TURN;
         let _turn = self.inner.turn.lock().await;
+        let mut heard = ctx.now();
         loop {
             // Nothing was sent.
             if let Err(error) = ctx.check() {
@@ -158,8 +162,13 @@ impl VsphereCluster {
             }
             let look = match self.look_at(&op.request.subjects()).await {
                 Ok(look) => look,
+                Err(error) if error.is_retryable() && ctx.now() < heard + SILENT => {
+                    ctx.sleep(POLL).await;
+                    continue;
+                }
                 Err(error) => return refused(&error),
             };
+            heard = ctx.now();
             let user = self.inner.vcenter.user().await;
             let ours = |task: &&ApiTask| task.is_open() && is_of(op, &before, task, &user);
             if let Some(task) = look.tasks.iter().find(ours) {

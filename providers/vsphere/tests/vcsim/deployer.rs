@@ -266,6 +266,29 @@ async fn two_hosts_at_once_wait_for_each_other() {
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_before_anything_is_sent_refuses_nothing() {
+    let Some(peer) = stand(1) else { return };
+    let on = cluster(&peer).await;
+    let op = prepared(&on, "run-1/hosts/apply/1", apply(vec![change(0)]))
+        .await
+        .unwrap();
+    for method in ["RetrievePropertiesEx", "vlcm.compliance", "vlcm.apply"] {
+        let cut = match method {
+            "vlcm.apply" => json!({"method": method, "lose_reply": true, "count": 1}),
+            _ => json!({"method": method, "abort": true, "count": 1}),
+        };
+        peer.tell("rules", &cut);
+    }
+    // What was sent may have been carried out: the caller looks for it.
+    assert!(on.begin(&ctx(), &op).await.is_err());
+    let located = on.locate(&ctx(), &op).await.unwrap();
+    assert!(
+        matches!(located, Located::Running(_) | Located::Settled(_)),
+        "{located:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_was_begun_is_found_by_a_new_process_and_not_begun_twice() {
     let Some(peer) = stand(2) else { return };
     peer.tell(
