@@ -10,6 +10,8 @@ use crate::{outcome::Outcome, shell, workspace::Workspace};
 const RUNS: &[Run] = &[
     // It needs machines to patch; `cargo xtask demo` runs it on some.
     ("linux_fleet", &["--help"], &[0]),
+    // A test of its own runs it with tasks of two seconds.
+    ("vsphere_roll", &["--task", "100"], &[0]),
     // It finds the trouble that it planted.
     ("vsphere_doctor", &[], &[3]),
 ];

@@ -30,6 +30,7 @@ pub use infeasible::{Certificate, Infeasible, NeverTakes, Relaxation, WhyNever};
 pub use limits::{Ha, Limits, RollWindow};
 pub use planner::{Answer, NotFound, Objective, PlannedRoll, Wish, plan};
 pub use rule::{Level, Rule};
+#[cfg(feature = "sqlite")]
 pub(crate) use show::units::mib;
 pub use show::{PlanStep, RollPlan};
 pub use step::{Action, HostLeftOut, How, Reason, Roll, Step, WhyNotRolled};
