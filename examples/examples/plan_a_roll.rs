@@ -4,18 +4,17 @@
 //! five minutes; `--cluster FILE` another one. `--svg FILE` draws it, `--json` says every step, `--what-if` asks what
 //! would be. The exit code is 0 with a roll, 2 for bad input, and 3 where a person has to decide something first.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-    process::ExitCode,
-};
+use std::{fs, path::Path, process::ExitCode};
 
 use patchcore::{
     Error, ErrorKind, Result,
     plan::roll::{Answer, Cluster, Objective, RollPlan, WhatIf, Wish, plan},
 };
-use patchcore_examples::{arguments::Arguments, instances};
+use patchcore_examples::{
+    arguments::Arguments,
+    instances,
+    output::{failed, said},
+};
 
 const USAGE: &str = "plan_a_roll [--cluster FILE | --roadef FILE | --btrplace FILE] [--objective WORD] [--partial]
             [--json] [--svg FILE] [--what-if WORDS]
@@ -118,23 +117,5 @@ fn objective(word: Option<&str>) -> Result<Objective> {
                 .expected("fewest_moves, balanced, fastest or knee")
                 .found(other),
         ),
-    }
-}
-
-fn failed(file: &str, verb: &str, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        _ => ErrorKind::Io,
-    };
-    Error::new(kind, format!("{file} could not be {verb}")).source_error(error)
-}
-
-/// Whoever reads only the first lines, such as `head`, has seen enough.
-fn said(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(failed("the standard output", "written", error))
-        }
-        _ => Ok(()),
     }
 }

@@ -12,7 +12,10 @@ use std::{
 };
 
 use patchcore::{Error, ErrorKind, Result, Secret};
-use patchcore_examples::arguments::Arguments;
+use patchcore_examples::{
+    arguments::Arguments,
+    output::{failed, said},
+};
 use patchcore_testkit::peers::vcenter::{self, PASSWORD, USER, Vcenter};
 use patchcore_vsphere::{Checkup, MayLose, Transcript, Trust, VCenter, VsphereConfig};
 use serde_json::json;
@@ -55,14 +58,10 @@ async fn work(arguments: &Arguments) -> Result<ExitCode> {
             .hint(USAGE));
         }
     };
-    if arguments.has("--json") {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&found).map_err(unwritten)?
-        );
-    } else {
-        println!("{found}");
-    }
+    said(&match arguments.has("--json") {
+        true => serde_json::to_string_pretty(&found).map_err(unwritten)? + "\n",
+        false => format!("{found}\n"),
+    })?;
     let in_order = found.clusters.iter().all(|cluster| {
         matches!(cluster.may_lose, MayLose::Each { .. }) && cluster.missing_rights.is_empty()
     });
@@ -90,14 +89,17 @@ fn config(arguments: &Arguments, server: &str, user: &str) -> Result<VsphereConf
 }
 
 async fn looked_through(arguments: &Arguments, config: VsphereConfig) -> Result<Checkup> {
+    let asked = arguments.value("--transcript");
     let transcript = Transcript::new();
-    let vcenter = VCenter::connect(config.with_transcript(transcript.clone())).await?;
+    let config = match asked {
+        Some(_) => config.with_transcript(transcript.clone()),
+        None => config,
+    };
+    let vcenter = VCenter::connect(config).await?;
     let found = vcenter.checkup().await?;
     vcenter.log_out().await?;
-    if let Some(file) = arguments.value("--transcript") {
-        fs::write(file, transcript.to_string()).map_err(|error| {
-            Error::new(ErrorKind::Io, format!("{file} cannot be written")).source_error(error)
-        })?;
+    if let Some(file) = asked {
+        fs::write(file, transcript.to_string()).map_err(|error| failed(file, "written", error))?;
     }
     Ok(found)
 }

@@ -12,4 +12,5 @@ pub mod demo;
 pub mod instances;
 pub mod lab;
 pub mod live;
+pub mod output;
 pub mod picture;

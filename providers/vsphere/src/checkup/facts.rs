@@ -41,7 +41,7 @@ impl Cluster {
     ];
 
     pub(super) fn of(found: &Found) -> Result<Self, Broken> {
-        let on = |path: &str| Ok(truth(found, path)?.unwrap_or(false));
+        let on = |path: &str| Ok(found.truth(path)?.unwrap_or(false));
         let mut acts_itself = Vec::new();
         let behaviour = found.text("configurationEx.drsConfig.defaultVmBehavior");
         // The default of the API (*DrsBehavior*).
@@ -57,7 +57,7 @@ impl Cluster {
                 .push("Proactive HA puts hosts into quarantine or maintenance mode".to_owned());
         }
         Ok(Self {
-            by_image: truth(found, "lifecycleManaged")?,
+            by_image: found.truth("lifecycleManaged")?,
             acts_itself,
         })
     }
@@ -188,7 +188,7 @@ fn host(id: ComponentId, found: &Found) -> Result<HostCheckup, Broken> {
         version: found.text("config.product.fullName").map(str::to_owned),
         booted: booted.map(time).transpose()?,
         connected: found.text("runtime.connectionState") == Some("connected"),
-        in_maintenance: truth(found, "runtime.inMaintenanceMode")?.unwrap_or(true),
+        in_maintenance: found.truth("runtime.inMaintenanceMode")?.unwrap_or(true),
         paths: found
             .get("config.storageDevice.multipathInfo.lun")
             .map(paths),
@@ -268,14 +268,6 @@ fn children<'a>(found: &'a Found, path: &str) -> &'a [Element] {
         .get(path)
         .map(|list| &*list.children)
         .unwrap_or_default()
-}
-
-fn truth(found: &Found, path: &str) -> Result<Option<bool>, Broken> {
-    found
-        .get(path)
-        .filter(|value| !value.text.is_empty())
-        .map(Element::truth)
-        .transpose()
 }
 
 pub(super) fn time(text: &str) -> Result<Timestamp, Broken> {

@@ -44,6 +44,14 @@ impl Found {
             .map(|value| &*value.text)
             .filter(|text| !text.is_empty())
     }
+
+    /// Whether a property is true; empty ones count as not there.
+    pub(crate) fn truth(&self, path: &str) -> Result<Option<bool>, Broken> {
+        self.get(path)
+            .filter(|value| !value.text.is_empty())
+            .map(Element::truth)
+            .transpose()
+    }
 }
 
 impl VCenter {

@@ -10,7 +10,10 @@ use super::{
     now::{HostNow, Look},
     scan::in_the_way,
 };
-use crate::vlcm::PATCH;
+use crate::{
+    drainer::ready::{all, blocker},
+    vlcm::PATCH,
+};
 
 /// The answer for one subject of a request.
 pub(super) fn readiness(request: &DeployRequest, subject: &ComponentId, look: &Look) -> Readiness {
@@ -199,16 +202,4 @@ fn drift(what: String, expected: &Version, found: Option<&Version>) -> Blocker {
 
 fn stands(error: Error) -> Readiness {
     Readiness::Blocked(vec![blocker(error)])
-}
-
-fn blocker(error: Error) -> Blocker {
-    Blocker::from_error(&error)
-}
-
-fn all(blockers: impl Iterator<Item = Blocker>) -> Readiness {
-    let blockers: Vec<Blocker> = blockers.collect();
-    match blockers.is_empty() {
-        true => Readiness::Ready,
-        false => Readiness::Blocked(blockers),
-    }
 }

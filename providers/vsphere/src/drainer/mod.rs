@@ -4,7 +4,7 @@ mod doing;
 mod names;
 mod now;
 mod operations;
-mod ready;
+pub(crate) mod ready;
 mod settings;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};

@@ -225,11 +225,12 @@ fn unreachable(host: &str) -> Blocker {
     )
 }
 
-fn blocker(error: Error) -> Blocker {
+pub(crate) fn blocker(error: Error) -> Blocker {
     Blocker::from_error(&error)
 }
 
-fn all(blockers: impl Iterator<Item = Blocker>) -> Readiness {
+/// What all of them come to.
+pub(crate) fn all(blockers: impl Iterator<Item = Blocker>) -> Readiness {
     let blockers: Vec<Blocker> = blockers.collect();
     match blockers.is_empty() {
         true => Readiness::Ready,

@@ -6,7 +6,7 @@ use patchcore::provider::ClusterSetting;
 
 use crate::client::{
     Found, Of,
-    soap::{Broken, Element, MoRef, Node},
+    soap::{Broken, MoRef, Node},
 };
 
 const PATHS: &[&str] = &[
@@ -36,10 +36,7 @@ pub(super) fn read(cluster: &MoRef) -> Of<'_> {
 impl SettingsNow {
     /// What nobody says is on counts as on: it is held then, and what cannot be read back stops the roll.
     pub(super) fn of(found: &Found) -> Result<Self, Broken> {
-        let truth = |path: &str| -> Result<bool, Broken> {
-            let value = found.get(path).filter(|value| !value.text.is_empty());
-            Ok(value.map(Element::truth).transpose()?.unwrap_or(true))
-        };
+        let truth = |path: &str| -> Result<bool, Broken> { Ok(found.truth(path)?.unwrap_or(true)) };
         let placement = match truth("configurationEx.drsConfig.enabled")? {
             false => None,
             true => {

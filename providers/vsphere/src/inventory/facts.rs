@@ -209,7 +209,7 @@ impl VCenter {
             let store = Datastore {
                 name: found.text("name").unwrap_or(&found.object.id).to_owned(),
                 // What nobody says is shared counts as not shared.
-                shared: truth(&found, "summary.multipleHostAccess")?.unwrap_or(false),
+                shared: found.truth("summary.multipleHostAccess")?.unwrap_or(false),
             };
             all.0.insert(found.object.id, store);
             Ok(())
@@ -243,13 +243,15 @@ fn host(found: &Found) -> Result<HostFacts, Broken> {
     Ok(HostFacts {
         name: found.text("name").unwrap_or(&found.object.id).to_owned(),
         connected: found.text("runtime.connectionState") == Some("connected"),
-        in_maintenance: truth(found, "runtime.inMaintenanceMode")?.unwrap_or(true),
+        in_maintenance: found.truth("runtime.inMaintenanceMode")?.unwrap_or(true),
         core_mhz: mhz,
         cpu_mhz: mhz.zip(cores).map(|(mhz, cores)| mhz.saturating_mul(cores)),
         memory_mib: number(found, "summary.hardware.memorySize")?.map(|bytes: u64| bytes >> 20),
         reserved_mib: number(found, "systemResources.config.memoryAllocation.reservation")?
             .unwrap_or_default(),
-        vmotion: truth(found, "summary.config.vmotionEnabled")?.unwrap_or(false),
+        vmotion: found
+            .truth("summary.config.vmotionEnabled")?
+            .unwrap_or(false),
         evc: found
             .text("summary.currentEVCModeKey")
             .or_else(|| found.text("summary.maxEVCModeKey"))
@@ -266,7 +268,7 @@ fn machine(found: &Found) -> Result<VmFacts, Broken> {
         name: text("name").unwrap_or(&found.object.id).to_owned(),
         host: found.get("runtime.host").map(Element::moref).transpose()?,
         power: text("runtime.powerState").map(str::to_owned),
-        template: truth(found, "summary.config.template")?.unwrap_or(false),
+        template: found.truth("summary.config.template")?.unwrap_or(false),
         agent_of: text("config.managedBy.extensionKey").map(str::to_owned),
         connected: text("runtime.connectionState") == Some("connected"),
         question: found
@@ -306,14 +308,6 @@ fn number(found: &Found, path: &str) -> Result<Option<u64>, Broken> {
         Some(value) if value.text.is_empty() => Ok(None),
         Some(value) => Ok(u64::try_from(value.number::<i64>()?).ok()),
     }
-}
-
-fn truth(found: &Found, path: &str) -> Result<Option<bool>, Broken> {
-    found
-        .get(path)
-        .filter(|value| !value.text.is_empty())
-        .map(Element::truth)
-        .transpose()
 }
 
 fn ids(found: &Found, path: &str) -> Result<BTreeSet<Box<str>>, Broken> {
