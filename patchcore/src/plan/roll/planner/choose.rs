@@ -35,7 +35,7 @@ pub(super) fn portfolio(ground: &Ground<'_>, wish: &Wish, bounds: &Bounds) -> Ve
     .filter(|spill| *spill < most)
     .collect();
     spills.push(most);
-    if acceptors {
+    if acceptors || has_idle(ground) {
         spills.insert(0, 0);
     }
     let fills: Vec<u64> = match ground.cluster.limits.fill_cap_percent {
@@ -90,6 +90,22 @@ pub(super) fn portfolio(ground: &Ground<'_>, wish: &Wish, bounds: &Bounds) -> Ve
     let pays = if vms > MANY_VMS { 5 } else { 128 };
     all.truncate(wish.attempts.unwrap_or(pays).max(1));
     all
+}
+
+/// Whether a host that needs the patch has nothing on it: patched first, it takes the machines of the next, and nobody
+/// has to spill.
+fn has_idle(ground: &Ground<'_>) -> bool {
+    let mut idle: Vec<bool> = ground
+        .role
+        .iter()
+        .map(|role| *role == Role::Patch)
+        .collect();
+    for host in &ground.home {
+        if let Some(idle) = idle.get_mut(*host as usize) {
+            *idle = false;
+        }
+    }
+    idle.contains(&true)
 }
 
 /// How full the cluster is, in thousandths of its scarcest resource.
