@@ -282,3 +282,68 @@ fn what_cannot_be_read_says_where() {
     // 500 hosts that are none, 499 second names, and the rule's two machines.
     assert_eq!(many.count(), 1001);
 }
+
+/// The text of a cluster of 2,000 hosts with 150 machines each, padded as a program would that aligns what it writes.
+fn fifty_mb() -> String {
+    let mut text = String::from(
+        r#"{"schema": "patchcore.cluster/1", "resources": ["memory_mib", "vcpu"],
+"patch_time": {"p50_s": 1200, "p95_s": 1800},
+"migration": {"in_slots": 4, "out_slots": 4, "mib_per_s": 640},
+"limits": {"ha": {"failures": 1}},
+"hosts": [
+"#,
+    );
+    let mut push = |line: String, last: bool| {
+        text += &line;
+        text += if last { "\n" } else { ",\n" };
+    };
+    for host in 0..2_000 {
+        let line = format!(r#"{{"id": "host-{host:04}.example.org", "capacity": [1048576, 400]}}"#);
+        push(line, host == 1_999);
+    }
+    text += "],\n\"vms\": [\n";
+    let mut push = |line: String, last: bool| {
+        text += &line;
+        text += if last { "\n" } else { ",\n" };
+    };
+    for vm in 0..300_000 {
+        let (host, memory) = (vm / 150, 2048 + vm % 7 * 512);
+        let id = format!(
+            "machine-{vm:06}.of.a.department.with.quite.a.long.name.of.its.own.example.org"
+        );
+        let line = format!(
+            r#"{{"id": "{id}", "host": "host-{host:04}.example.org", "demand": [{memory:>9}, 1], "mem_mib": {memory:>9}}}"#
+        );
+        push(line, vm == 299_999);
+    }
+    text += "]}\n";
+    text
+}
+
+#[test]
+fn a_file_of_50_mb_is_read_and_its_last_machine_is_named() {
+    let text = fifty_mb();
+    assert!(text.len() > 50_000_000, "{} bytes", text.len());
+    let cluster = Cluster::from_json(&text).unwrap();
+    assert_eq!((cluster.hosts.len(), cluster.vms.len()), (2_000, 300_000));
+
+    let last = text.rfind("\"demand\": [").unwrap();
+    let (before, after) = text.split_at(last + "\"demand\": [".len());
+    let number = after.find(',').unwrap();
+    let faults = Cluster::from_json(&format!("{before}null{}", &after[number..])).unwrap_err();
+    let places: Vec<_> = faults
+        .listed()
+        .iter()
+        .map(|f| (f.kind, &*f.place))
+        .collect();
+    assert_eq!(places, [(FaultKind::Unknown, "vms[299999].demand[0]")]);
+
+    let faults = Cluster::from_json(before).unwrap_err();
+    let lines = before.lines().count();
+    assert_eq!(faults.listed()[0].kind, FaultKind::NotReadable);
+    assert!(
+        faults.listed()[0]
+            .place
+            .starts_with(&format!("line {lines} "))
+    );
+}

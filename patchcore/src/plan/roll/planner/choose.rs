@@ -15,6 +15,7 @@ use crate::plan::roll::{
 
 /// Beyond so many machines an attempt takes long enough that fewer are made.
 const MANY_VMS: usize = 50_000;
+const FEW_ATTEMPTS: usize = 5;
 
 /// The knobs of every attempt, those first that matter most to the wish.
 pub(super) fn portfolio(ground: &Ground<'_>, wish: &Wish, bounds: &Bounds) -> Vec<Knobs> {
@@ -35,7 +36,7 @@ pub(super) fn portfolio(ground: &Ground<'_>, wish: &Wish, bounds: &Bounds) -> Ve
     .filter(|spill| *spill < most)
     .collect();
     spills.push(most);
-    if acceptors {
+    if acceptors || has_idle(ground) {
         spills.insert(0, 0);
     }
     let fills: Vec<u64> = match ground.cluster.limits.fill_cap_percent {
@@ -58,13 +59,14 @@ pub(super) fn portfolio(ground: &Ground<'_>, wish: &Wish, bounds: &Bounds) -> Ve
     if wish.objective == Objective::Fastest {
         all.extend(spread.clone());
     }
-    let spills_tried: &[u32] = if few {
-        &spills[..spills.len().min(2)]
-    } else {
-        &spills
-    };
+    let vms = ground.home.len();
+    if few {
+        spills.truncate(2);
+    } else if vms > MANY_VMS {
+        spills = spaced(&spills, FEW_ATTEMPTS);
+    }
     for fill in &fills {
-        for spill in spills_tried {
+        for spill in &spills {
             for ahead in [true, false] {
                 // Emptying ahead pays where few may be closed at once.
                 if !ahead && most > 64 {
@@ -86,10 +88,35 @@ pub(super) fn portfolio(ground: &Ground<'_>, wish: &Wish, bounds: &Bounds) -> Ve
         all.extend(spread);
     }
     all.dedup();
-    let vms = ground.home.len();
-    let pays = if vms > MANY_VMS { 5 } else { 128 };
+    let pays = if vms > MANY_VMS { FEW_ATTEMPTS } else { 128 };
     all.truncate(wish.attempts.unwrap_or(pays).max(1));
     all
+}
+
+/// So many of them, from the first to the last.
+fn spaced(all: &[u32], count: usize) -> Vec<u32> {
+    let last = all.len().saturating_sub(1);
+    let mut chosen: Vec<u32> = (0..count)
+        .map(|at| all[at * last / (count - 1).max(1)])
+        .collect();
+    chosen.dedup();
+    chosen
+}
+
+/// Whether a host that needs the patch has nothing on it: patched first, it takes the machines of the next, and nobody
+/// has to spill.
+fn has_idle(ground: &Ground<'_>) -> bool {
+    let mut idle: Vec<bool> = ground
+        .role
+        .iter()
+        .map(|role| *role == Role::Patch)
+        .collect();
+    for host in &ground.home {
+        if let Some(idle) = idle.get_mut(*host as usize) {
+            *idle = false;
+        }
+    }
+    idle.contains(&true)
 }
 
 /// How full the cluster is, in thousandths of its scarcest resource.
