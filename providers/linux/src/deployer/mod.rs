@@ -230,7 +230,7 @@ impl Machine {
         let status = self.start(ctx, &job, poll).await?;
         let handle = |id| Handle::new(V, &JobHandle::begun(id, ctx.now()));
         Ok(match status.phase {
-            Phase::Conflict | Phase::Refused | Phase::Fenced => {
+            Phase::Conflict | Phase::Refused => {
                 let error = failed_job(op.request.verb(), &job.id, &status, "")
                     .unwrap_or_else(|| Error::new(ErrorKind::ProviderFault, "it was refused"));
                 Begun::Refused(Failure::from(&error))

@@ -16,7 +16,7 @@ done | sort -rn | tail -n +21 | while read -r born OP; do
     case $OP in *[!a-z0-9-]*) continue ;; esac
     d=$PC_BASE/$OP
     judge
-    case $phase in 'done' | cancelled | fenced | lost_reboot | lost_died | prepared) ;; *) continue ;; esac
+    case $phase in 'done' | cancelled | lost_reboot | lost_died | prepared) ;; *) continue ;; esac
     # Its old packages first: without the job nobody would know whose they are. Then the whole folder gets another
     # name at once, because a job of which a part is missing would look as if it had not run yet.
     rm -rf "${PC_BASE%/*}/rollback/$OP"

@@ -4,7 +4,8 @@
 # a log that is shown whole once its job is over) and WAIT (the most seconds to wait for a job's end).
 #
 # A job's folder: born (when it was first started, by the caller's clock), sha (digest of the spec), spec.DIGEST,
-# runner, claim/ (who makes it may run, once), state (1 running PID STARTTIME BOOT EPOCH, or 1 lost - - BOOT EPOCH), out (log), rc (STATUS EPOCH BOOT).
+# runner, claim/ (who makes it may run, once), state (1 running PID STARTTIME BOOT EPOCH, or 1 lost - - BOOT EPOCH), out
+# (log; there as soon as the content is begun), rc (STATUS EPOCH BOOT).
 
 # Where the job is: the fallback only where the job is there and the first folder knows nothing of it.
 where() {
@@ -86,22 +87,34 @@ judge() {
     fi
     # Liveness is read before `rc`: a job that ends in between has left its result.
     alive=
-    [ -z "$word" ] || { ran=yes; start_time "$pid"; }
+    [ -z "$word" ] || start_time "$pid"
+    [ ! -e "$d/out" ] || ran=yes
     if [ -r "$d/rc" ]; then
         read -r rc _ <"$d/rc"
-        phase='done'
-        [ "$rc" != C ] || { phase=cancelled rc=-; }
-        # Its runner found that the lock had changed hands, and left before the content.
-        [ "$rc" != F ] || { phase=fenced rc=- ran=no; }
+        phase='done' ran=yes
+        [ "$rc" != C ] || { phase=cancelled rc=- ran=no; }
         return 0
     fi
     if [ "$jobboot" != "$boot" ]; then
         phase=lost_reboot
     elif [ -n "$alive" ] && [ "$alive" = "$started" ]; then
-        phase=running
+        # Before its content is begun its runner may still step back.
+        phase=claimed
+        [ "$ran" = no ] || phase=running
     else
         phase=lost_died
     fi
+}
+
+# Waits until a job that is claimed has begun, or its runner has stepped back. Nearly always that is a moment; it takes
+# longer where the machine or its disk is very busy.
+settle() {
+    i=0
+    while [ "$phase" = claimed ] && [ "$i" -lt 50 ]; do
+        sleep 0.1
+        judge
+        i=$((i + 1))
+    done
 }
 
 # Waits for the end of a job that was judged to be at work.
@@ -111,7 +124,8 @@ await() {
     # Only builtins and one sleep a turn: with fifty guests on one machine, forks here were 17 % of the time.
     while [ "$i" -lt $((WAIT * 2)) ] && [ ! -e "$d/rc" ]; do
         [ "$phase" = claimed ] || kill -0 "$pid" 2>/dev/null || break
-        [ "$phase" = running ] || [ ! -e "$d/state" ] || judge
+        [ "$phase" = running ] || judge
+        case $phase in running | claimed) ;; *) return 0 ;; esac
         sleep 0.5
         i=$((i + 1))
     done

@@ -30,17 +30,19 @@ sync "${d%/*}" "$d" "$d/state" 2>/dev/null || sync
 # One block in reserve, so that a disk filled by the job still takes its result.
 head -c 4096 /dev/zero >"$d/reserve" 2>/dev/null
 
-# Once more, after all that may have taken time: from here to the first command of the content nothing waits.
+# Once more, after all that may have taken time: from here to the first command of the content nothing waits. Who is too
+# late steps back from the claim, last of all: who holds the lock now runs the job himself.
 if ! admitted; then
     note refused
-    rm -f "$d/reserve"
-    put rc "F $(date +%s) $boot"
+    rm -f "$d/reserve" "$d/state"
+    rmdir "$d/claim"
     exit 0
 fi
 note begun
 read -r sha <"$d/sha"
 have=$(sha256sum <"$d/spec.$sha" | cut -d' ' -f1)
 if [ "$have" = "$sha" ]; then
+    # That it is there says that the content was begun.
     : >>"$d/out"
     umask 022
     /bin/sh "$d/spec.$sha" >>"$d/out" 2>&1 </dev/null

@@ -87,7 +87,7 @@ if [ "$have" != "$SHA" ]; then
     exit 65
 fi
 
-if [ ! -d "$d/claim" ]; then
+launch() {
     launched=no
     if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null; then
         # KillMode=mixed with the runner's own trap lets a shutdown wait for dpkg instead of killing it.
@@ -99,14 +99,22 @@ if [ ! -d "$d/claim" ]; then
     if [ "$launched" = no ]; then
         setsid nohup /bin/sh "$d/runner" "$d" "$FENCE" "$locks" >/dev/null 2>&1 </dev/null &
     fi
-    i=0
-    while [ ! -e "$d/state" ] && [ ! -e "$d/rc" ] && [ "$i" -lt 50 ]; do
-        # The runner leaves without a trace in the folder where the lock changes hands meanwhile.
-        admitted || fenced
-        sleep 0.1
-        i=$((i + 1))
-    done
-fi
+}
+
+i=0 claimed=yes
+while [ ! -e "$d/out" ] && [ ! -e "$d/rc" ] && [ "$i" -lt 50 ]; do
+    if [ -d "$d/claim" ]; then
+        claimed=yes
+    elif [ "$claimed" = yes ]; then
+        # Nobody has it, or the runner of an earlier holding, which came too late, has stepped back.
+        claimed=no
+        launch
+    fi
+    # Our own runner leaves without a trace in the folder where the lock changes hands meanwhile.
+    admitted || fenced
+    sleep 0.1
+    i=$((i + 1))
+done
 judge
 await
 report

@@ -17,7 +17,8 @@ pub enum Phase {
     Absent,
     /// Its folder is there, nobody has begun it. Starting it again launches it.
     Prepared,
-    /// Somebody has taken it and has not yet said that it runs; for a minute at most.
+    /// Somebody has taken it and has not begun it yet. Who finds then that the lock of the machine changed hands steps
+    /// back, and it is [`Phase::Prepared`] again.
     Claimed,
     /// It runs.
     Running,
@@ -25,8 +26,6 @@ pub enum Phase {
     Done,
     /// It was cancelled before it began and never runs.
     Cancelled,
-    /// The lock of the machine changed hands before it began, and it never runs.
-    Fenced,
     /// The machine restarted while it ran.
     LostReboot,
     /// Its runner ended without a result. What it had started, such as apt-get, may still run.
@@ -44,18 +43,17 @@ impl Phase {
     pub const fn is_over(self) -> bool {
         matches!(
             self,
-            Self::Done | Self::Cancelled | Self::LostReboot | Self::LostDied | Self::Fenced
+            Self::Done | Self::Cancelled | Self::LostReboot | Self::LostDied
         )
     }
 
-    const ALL: [(&'static str, Self); 11] = [
+    const ALL: [(&'static str, Self); 10] = [
         ("absent", Self::Absent),
         ("prepared", Self::Prepared),
         ("claimed", Self::Claimed),
         ("running", Self::Running),
         ("done", Self::Done),
         ("cancelled", Self::Cancelled),
-        ("fenced", Self::Fenced),
         ("lost_reboot", Self::LostReboot),
         ("lost_died", Self::LostDied),
         ("conflict", Self::Conflict),

@@ -333,12 +333,6 @@ pub fn failed_job(what: &str, id: &JobId, status: &JobStatus, log: &str) -> Opti
             format!("{what} was cancelled before it began"),
         )
         .consequence("nothing was changed"),
-        Phase::Fenced => Error::new(
-            ErrorKind::Fenced,
-            format!("{what} came too late: the lock of the machine went to somebody else"),
-        )
-        .consequence("nothing was changed, and this job never runs")
-        .hint(RIVAL),
         Phase::LostReboot => Error::new(
             ErrorKind::LostReboot,
             format!("{what} was interrupted by a restart of the machine"),
