@@ -50,7 +50,11 @@ impl Vcenter {
         Self::start_with(program, folder, hosts, vms, &record)
     }
 
-    fn start_with(
+    /// The same with more arguments, as the program's README lists them.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
         program: &Path,
         folder: &Path,
         hosts: u32,
@@ -135,8 +139,20 @@ impl Vcenter {
     /// # Errors
     /// It does not answer.
     pub fn behave(&self) -> io::Result<()> {
-        let (status, body) = self.control("DELETE", "rules", "")?;
-        self.expect(204, status, format_args!("rules: {body}"))
+        self.delete("rules")
+    }
+
+    /// Counts calls anew; how often each was made since is what it says of `calls`.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn count_anew(&self) -> io::Result<()> {
+        self.delete("calls")
+    }
+
+    fn delete(&self, path: &str) -> io::Result<()> {
+        let (status, body) = self.control("DELETE", path, "")?;
+        self.expect(204, status, format_args!("{path}: {body}"))
     }
 
     /// What it says of itself, past its API.

@@ -1,5 +1,6 @@
 //! A vCenter: its session, and calls that renew it.
 
+mod follow;
 mod history;
 mod properties;
 mod rest;
@@ -9,7 +10,7 @@ mod tasks;
 mod transcript;
 mod wire;
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use patchcore::{Error, ErrorKind, Result, Secret};
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,10 @@ use tokio::sync::Mutex;
 
 pub use self::transcript::Transcript;
 pub(crate) use self::{
+    follow::{Follower, HOST_OF, News, POWER},
     properties::{Found, Of, Wanted},
     rest::{ApiFault, Rest, typed},
-    tasks::{Task, TaskState},
+    tasks::{Task, TaskState, open},
 };
 use self::{
     rest::RestSession,
@@ -70,6 +72,8 @@ struct Inner {
     service: Service,
     session: Mutex<Session>,
     rest: Mutex<RestSession>,
+    /// Views of containers, which last as long as the login.
+    views: Mutex<HashMap<Box<str>, MoRef>>,
 }
 
 /// A connection to a vCenter, logged in. A cheap clone; its calls need a tokio runtime with I/O and time enabled.
@@ -105,6 +109,7 @@ impl VCenter {
             service,
             session: Mutex::default(),
             rest: Mutex::default(),
+            views: Mutex::default(),
         }));
         vcenter.log_in(0).await?;
         Ok(vcenter)
@@ -123,6 +128,7 @@ impl VCenter {
             service,
             session: Mutex::default(),
             rest: Mutex::default(),
+            views: Mutex::default(),
         })))
     }
 

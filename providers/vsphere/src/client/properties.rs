@@ -11,6 +11,9 @@ use super::{
 /// Objects in one answer: of them a page is held as a tree at a time.
 const PAGE: u32 = 500;
 
+/// The same where few properties of each are read.
+const FEW: u32 = 2500;
+
 /// How often the whole is read anew when the session ended in its middle: views and tokens end with it.
 const TRIES: u32 = 3;
 
@@ -113,8 +116,15 @@ impl VCenter {
         &self,
         of: &[Of<'_>],
     ) -> Result<(Result<Vec<Found>, Fault>, Option<Timestamp>)> {
+        let call = request(&self.service().properties, of.iter().map(Of::spec));
+        self.all_pages(call).await
+    }
+
+    async fn all_pages(
+        &self,
+        mut call: Call,
+    ) -> Result<(Result<Vec<Found>, Fault>, Option<Timestamp>)> {
         let mut all = Vec::new();
-        let mut call = request(&self.service().properties, of.iter().map(Of::spec));
         let mut date = None;
         loop {
             let answer = self.dated_call(&call).await?;
@@ -134,6 +144,50 @@ impl VCenter {
         }
     }
 
+    /// Reads some properties of all objects of some types below a container, and some of others, in one call where they
+    /// fit into one answer. They must be few: all of an answer is held as a tree.
+    pub(crate) async fn read_below<const N: usize>(
+        &self,
+        container: &MoRef,
+        wanted: [Wanted; N],
+        of: &Of<'_>,
+    ) -> Result<Vec<Found>> {
+        let what = format!("what is below {container:?}");
+        let mut tries = 1;
+        loop {
+            // A view lasts as long as the login.
+            let known = self.0.views.lock().await.get(&container.id).cloned();
+            let view = match known {
+                Some(view) => view,
+                None => {
+                    let kinds = wanted.map(|wanted| wanted.kind);
+                    let call = view_of(&self.service().views, container, kinds);
+                    let made = self.try_call(&call).await?;
+                    let made = made.map_err(|fault| fault.into_error(&what))?;
+                    let view = made.child("returnval").ok_or(Broken::NotSoap("the view"));
+                    let view = view.and_then(Element::moref);
+                    let view = view.map_err(|broken| unreadable(&what, broken))?;
+                    let mut views = self.0.views.lock().await;
+                    views.insert(container.id.clone(), view.clone());
+                    view
+                }
+            };
+            let parts = wanted.iter().map(|w| properties(w.kind, w.paths));
+            let mut parts: Vec<Node> = parts.collect();
+            parts.push(traversed(&view, "ContainerView"));
+            let specs = [Node::of("specSet", parts), of.spec()];
+            let call = request_at_once(&self.service().properties, specs, FEW);
+            match self.all_pages(call).await?.0 {
+                Ok(found) => return Ok(found),
+                Err(fault) if tries < TRIES && ended(&fault) => {
+                    tries += 1;
+                    self.0.views.lock().await.remove(&container.id);
+                }
+                Err(fault) => return Err(fault.into_error(&what)),
+            }
+        }
+    }
+
     async fn pages<T>(
         &self,
         container: &MoRef,
@@ -141,10 +195,7 @@ impl VCenter {
         all: &mut T,
         take: &mut impl FnMut(&mut T, Found) -> Result<(), Broken>,
     ) -> Result<Result<(), Fault>> {
-        let view = Call::new("CreateContainerView", &self.service().views)
-            .with(Node::moref("container", container))
-            .with(Node::text("type", wanted.kind))
-            .with(Node::truth("recursive", true));
+        let view = view_of(&self.service().views, container, [wanted.kind]);
         let broken = |broken| unreadable(&format!("properties of {}", wanted.kind), broken);
         let view = match self.try_call(&view).await? {
             Ok(answer) => answer
@@ -182,22 +233,27 @@ fn ended(fault: &Fault) -> bool {
 }
 
 fn retrieve(collector: &MoRef, view: &MoRef, wanted: Wanted) -> Call {
-    let members = Node::of(
-        "selectSet",
-        [
-            Node::text("name", "members"),
-            Node::text("type", "ContainerView"),
-            Node::text("path", "view"),
-            Node::truth("skip", false),
-        ],
-    )
-    .typed("TraversalSpec");
-    let all = Node::of(
-        "objectSet",
-        [Node::moref("obj", view), Node::truth("skip", true), members],
-    );
+    let all = traversed(view, "ContainerView");
     let spec = Node::of("specSet", [properties(wanted.kind, wanted.paths), all]);
     request(collector, [spec])
+}
+
+/// All objects that a view of this type has, without the view itself.
+pub(super) fn traversed(view: &MoRef, kind: &'static str) -> Node {
+    let members = [
+        Node::text("name", kind),
+        Node::text("type", kind),
+        Node::text("path", "view"),
+        Node::truth("skip", false),
+    ];
+    Node::of(
+        "objectSet",
+        [
+            Node::moref("obj", view),
+            Node::truth("skip", true),
+            Node::of("selectSet", members).typed("TraversalSpec"),
+        ],
+    )
 }
 
 /// Some properties of one object, and of those that one of its properties names.
@@ -252,7 +308,7 @@ impl<'a> Of<'a> {
     }
 }
 
-fn properties(kind: &str, paths: &[&'static str]) -> Node {
+pub(super) fn properties(kind: &str, paths: &[&'static str]) -> Node {
     let paths = paths.iter().map(|path| Node::text("pathSet", *path));
     let of = [
         Node::text("type", kind.to_owned()),
@@ -262,11 +318,28 @@ fn properties(kind: &str, paths: &[&'static str]) -> Node {
 }
 
 fn request(collector: &MoRef, specs: impl IntoIterator<Item = Node>) -> Call {
+    request_at_once(collector, specs, PAGE)
+}
+
+/// The call that makes a view of all objects of some types below a container.
+pub(super) fn view_of<const N: usize>(
+    manager: &MoRef,
+    container: &MoRef,
+    kinds: [&'static str; N],
+) -> Call {
+    let call = Call::new("CreateContainerView", manager).with(Node::moref("container", container));
+    kinds
+        .into_iter()
+        .fold(call, |call, kind| call.with(Node::text("type", kind)))
+        .with(Node::truth("recursive", true))
+}
+
+fn request_at_once(collector: &MoRef, specs: impl IntoIterator<Item = Node>, most: u32) -> Call {
     let call = Call::new("RetrievePropertiesEx", collector);
     specs
         .into_iter()
         .fold(call, Call::with)
-        .with(Node::of("options", [Node::number("maxObjects", PAGE)]))
+        .with(Node::of("options", [Node::number("maxObjects", most)]))
 }
 
 fn next(collector: &MoRef, token: String) -> Call {

@@ -57,7 +57,7 @@ impl Rest {
     }
 
     /// In words, without its body.
-    pub(super) fn named(&self) -> String {
+    pub(crate) fn named(&self) -> String {
         let action = self.query.iter().find(|(key, _)| *key == "action");
         let action = action.map_or(String::new(), |(_, action)| format!("?action={action}"));
         format!("{} /api/{}{action}", self.method, self.path.join("/"))

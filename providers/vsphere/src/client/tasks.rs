@@ -91,7 +91,7 @@ fn state(word: Option<&str>, error: Option<&Element>) -> Result<TaskState, Broke
     })
 }
 
-fn percent(progress: Option<&Element>) -> Result<Option<u8>, Broken> {
+pub(super) fn percent(progress: Option<&Element>) -> Result<Option<u8>, Broken> {
     progress
         .filter(|progress| !progress.text.is_empty())
         .map(Element::number)
@@ -123,32 +123,35 @@ impl VCenter {
             .map_err(|broken| unreadable(&format!("task {id}"), broken))
     }
 
-    /// What works now: the object of each, and the task as far as it says what it does.
-    pub(crate) async fn open_tasks(&self) -> Result<Vec<Task>> {
-        let of = Of::object(&self.service().tasks, &[]).and_each("recentTask", "Task", OPEN_TASKS);
-        let found = self.read(&[of]).await?;
-        let open = |found: &Found| -> Result<Option<Task>, Broken> {
-            if !matches!(found.text("info.state"), Some("queued" | "running")) {
-                return Ok(None);
-            }
-            Ok(Some(Task {
-                object: found.object.clone(),
-                entity: found.get("info.entity").map(Element::moref).transpose()?,
-                method: found.text("info.name").map(str::to_owned),
-                kind: found.text("info.descriptionId").map(str::to_owned),
-                state: TaskState::Open,
-                percent: None,
-                queued: None,
-                user: None,
-            }))
-        };
-        found
-            .iter()
-            .filter(|found| &*found.object.kind == "Task")
-            .filter_map(|found| open(found).transpose())
-            .collect::<Result<_, _>>()
-            .map_err(|broken| unreadable("the recent tasks", broken))
+    /// What is read of the tasks that work now; [`open`] takes them out of what was read.
+    pub(crate) fn recent_tasks(&self) -> Of<'_> {
+        Of::object(&self.service().tasks, &[]).and_each("recentTask", "Task", OPEN_TASKS)
     }
+}
+
+/// What works now, among what was read: the object of each, and the task as far as it says what it does.
+pub(crate) fn open(found: &[Found]) -> Result<Vec<Task>> {
+    let open = |found: &Found| -> Result<Option<Task>, Broken> {
+        if !matches!(found.text("info.state"), Some("queued" | "running")) {
+            return Ok(None);
+        }
+        Ok(Some(Task {
+            object: found.object.clone(),
+            entity: found.get("info.entity").map(Element::moref).transpose()?,
+            method: found.text("info.name").map(str::to_owned),
+            kind: found.text("info.descriptionId").map(str::to_owned),
+            state: TaskState::Open,
+            percent: None,
+            queued: None,
+            user: None,
+        }))
+    };
+    found
+        .iter()
+        .filter(|found| &*found.object.kind == "Task")
+        .filter_map(|found| open(found).transpose())
+        .collect::<Result<_, _>>()
+        .map_err(|broken| unreadable("the recent tasks", broken))
 }
 
 #[cfg(test)]

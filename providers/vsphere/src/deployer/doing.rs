@@ -154,13 +154,21 @@ impl VsphereCluster {
         let refused = |error: &Error| Ok(Begun::Refused(Failure::from(error)));
         let until = ctx.now() + TURN;
         let _turn = self.inner.turn.lock().await;
+        if self.inner.fresh.take(ctx, &op.key) && self.still_so(op).await.unwrap_or(false) {
+            match self.send(op, &before).await? {
+                Sent::Task(task) => return self.started(&task),
+                Sent::Settled(settled) => return Ok(Begun::Settled(settled)),
+                // Whose turn it is, and what else stands against it, is looked at below.
+                Sent::Refused(_) => {}
+            }
+        }
         let mut heard = ctx.now();
         loop {
             // Nothing was sent.
             if let Err(error) = ctx.check() {
                 return refused(&error);
             }
-            let look = match self.look_at(&op.request.subjects()).await {
+            let look = match self.look_at(&op.request).await {
                 Ok(look) => look,
                 Err(error) if error.is_retryable() && ctx.now() < heard + SILENT => {
                     ctx.sleep(POLL).await;
@@ -172,7 +180,8 @@ impl VsphereCluster {
             let user = self.inner.vcenter.user().await;
             let ours = |task: &&ApiTask| task.is_open() && is_of(op, &before, task, &user);
             if let Some(task) = look.tasks.iter().find(ours) {
-                return Ok(Begun::Started(handle(task)?));
+                let task = task.id.clone();
+                return self.started(&Running { task });
             }
             let (mut waits, mut holds) = (false, true);
             for subject in op.request.subjects() {
@@ -192,7 +201,7 @@ impl VsphereCluster {
             }
             if !waits {
                 match self.send(op, &before).await? {
-                    Sent::Task(task) => return Ok(Begun::Started(Handle::new(V, &task)?)),
+                    Sent::Task(task) => return self.started(&task),
                     Sent::Settled(settled) => return Ok(Begun::Settled(settled)),
                     Sent::Refused(error) if error.kind() != ErrorKind::Busy => {
                         return refused(&error);
@@ -205,6 +214,31 @@ impl VsphereCluster {
             }
             ctx.sleep(POLL).await;
         }
+    }
+
+    fn started(&self, running: &Running) -> Result<Begun> {
+        self.inner.asked.begins(&running.task);
+        Ok(Begun::Started(Handle::new(V, running)?))
+    }
+
+    /// Whether hosts that were looked at a moment ago are still as they are to be when it begins: of the image, its
+    /// policies and who works on the cluster only that moment's look is known.
+    async fn still_so(&self, op: &Op<DeployRequest>) -> Result<bool> {
+        if !matches!(op.request, DeployRequest::Apply { .. }) {
+            return Ok(true);
+        }
+        let (hosts, _) = self.hosts_now(&op.request.subjects(), true).await?;
+        for change in changes(&op.request) {
+            let Some(Ok(host)) = hosts.get(&change.component) else {
+                return Ok(false);
+            };
+            let (from, _) = wanted(change)?;
+            let drained = host.connected && host.maintenance && host.running.is_empty();
+            if !drained || from.is_some_and(|from| host.version.as_ref() != Some(from)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn send(&self, op: &Op<DeployRequest>, before: &Before) -> Result<Sent> {
@@ -242,24 +276,33 @@ impl VsphereCluster {
                     percent: task.percent,
                     message: None,
                 },
-                poll_after: POLL,
+                poll_after: self.inner.asked.next(&task.id),
             },
             TaskEnd::Asks => Observed::NeedsPerson(Question {
                 id: task.id.clone(),
                 text: format!("vLCM waits for a person in task {}", task.id),
                 choices: Vec::new(),
             }),
-            _ => Observed::Settled(self.judged(op, before, Some(task)).await?),
+            _ => {
+                let settled = self.judged(op, before, Some(task)).await?;
+                self.inner.asked.over(&task.id);
+                Observed::Settled(settled)
+            }
         })
     }
 
     pub(super) async fn observed(
         &self,
+        ctx: &OpContext,
         op: &Op<DeployRequest>,
         handle: &Handle,
     ) -> Result<Observed> {
         let before: Before = op.baseline.read(V)?;
         let id = handle.read::<Running>(V)?.task;
+        if let Some(pause) = self.inner.asked.began(&id) {
+            // It takes at least so long.
+            ctx.sleep(pause).await;
+        }
         match self.inner.vcenter.api_task(&id).await? {
             Some(task) => self.api_where_it_is(op, &before, &task).await,
             None => match self.holds(op, &before).await? {
@@ -295,9 +338,14 @@ impl VsphereCluster {
     ) -> Result<Settled> {
         let subjects = op.request.subjects();
         let (hosts, at) = self.hosts_now(&subjects, false).await?;
-        let image = match &op.request {
+        let compared = match &op.request {
             DeployRequest::Apply { .. } => None,
-            _ => self.image_now().await?,
+            _ => match self.inner.vcenter.compliance(&self.inner.object).await {
+                Ok(compared) => Some(compared),
+                // It is not managed by an image any more.
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            },
         };
         let mut settled = Settled::default();
         for subject in subjects {
@@ -317,7 +365,7 @@ impl VsphereCluster {
             let change = changes(&op.request).iter().find(|c| c.component == subject);
             let to = change.map(wanted).transpose()?.map(|(_, to)| to);
             let commit = before.commit.as_deref();
-            let compared = image.as_ref().map(|i| &i.compliance);
+            let compared = compared.as_ref();
             let of_host = compared.and_then(|c| c.hosts.get(&was.id));
             let result = match (&op.request, to) {
                 (DeployRequest::Apply { .. }, Some(to)) => {

@@ -1,5 +1,6 @@
 //! The image of the cluster, put into its hosts by vSphere Lifecycle Manager.
 
+mod asked;
 mod doing;
 pub(crate) mod now;
 mod over;
@@ -20,6 +21,7 @@ use patchcore::{
     },
 };
 
+pub(crate) use self::asked::Asked;
 use self::doing::{Before, V};
 use crate::drainer::VsphereCluster;
 
@@ -112,12 +114,15 @@ impl Operations<DeployRequest> for VsphereCluster {
             return Err(unsupported(request).operation("prepare"));
         }
         let subjects = request.subjects();
-        let look = self.look_at(&subjects).await?;
+        let look = self.look_at(request).await?;
         let answers = subjects.into_iter().map(|subject| {
             let readiness = ready::readiness(request, &subject, &look);
             (subject, readiness)
         });
         let answers: BTreeMap<ComponentId, Readiness> = answers.collect();
+        if answers.values().all(|answer| *answer == Readiness::Ready) {
+            self.inner.fresh.prepared(ctx);
+        }
         let first = answers.keys().next().cloned().unwrap_or_else(|| self.id());
         let mut prepared = Prepared::ready(first, Baseline::new(V, &Before::of(&look))?);
         prepared.subjects = answers;
@@ -126,7 +131,7 @@ impl Operations<DeployRequest> for VsphereCluster {
 
     async fn begin(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Begun> {
         if let DeployRequest::Discard { .. } = op.request {
-            let look = self.look_at(&op.request.subjects()).await?;
+            let look = self.look_at(&op.request).await?;
             let mut settled = Settled::default();
             for subject in op.request.subjects() {
                 if let Readiness::AlreadyHolds(saw) = ready::readiness(&op.request, &subject, &look)
@@ -141,6 +146,9 @@ impl Operations<DeployRequest> for VsphereCluster {
 
     async fn locate(&self, ctx: &OpContext, op: &Op<DeployRequest>) -> Result<Located> {
         ctx.check()?;
+        if self.inner.fresh.is(ctx, &op.key) {
+            return Ok(Located::NotFound);
+        }
         let before: Before = op.baseline.read(V)?;
         if let Some(task) = self.api_task_of(op, &before).await? {
             return Ok(match task.is_open() {
@@ -161,7 +169,7 @@ impl Operations<DeployRequest> for VsphereCluster {
         handle: &Handle,
     ) -> Result<Observed> {
         ctx.check()?;
-        self.observed(op, handle).await
+        self.observed(ctx, op, handle).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use patchcore::{
     Error, ErrorKind, Result, Timestamp,
     id::{ComponentId, Version},
+    provider::{DeployRequest, PortRequest},
 };
 
 use crate::{
@@ -79,16 +80,19 @@ const ON_HOST: &[&str] = &[
 
 impl VsphereCluster {
     /// Reads what a request is about.
-    pub(crate) async fn look_at(&self, hosts: &BTreeSet<ComponentId>) -> Result<Look> {
-        let (seen, at) = self.hosts_now(hosts, true).await?;
+    pub(crate) async fn look_at(&self, request: &DeployRequest) -> Result<Look> {
+        let (seen, at) = self.hosts_now(&request.subjects(), true).await?;
+        let applies = matches!(request, DeployRequest::Apply { .. });
         let (vcenter, object) = (&self.inner.vcenter, &self.inner.object);
         let image = self.image_now().await?;
-        let (policies, tasks) = match image {
-            None => (None, Vec::new()),
-            Some(_) => (
-                Some(vcenter.policies(object).await?),
-                vcenter.api_tasks(object).await?,
-            ),
+        let tasks = match image {
+            None => Vec::new(),
+            Some(_) => vcenter.api_tasks(object).await?,
+        };
+        // Nothing else drains or restarts hosts.
+        let policies = match image.is_some() && applies {
+            false => None,
+            true => Some(vcenter.policies(object).await?),
         };
         Ok(Look {
             at,
@@ -102,11 +106,11 @@ impl VsphereCluster {
     /// The image, and how the hosts compared to it last; none where the cluster is not managed by one.
     pub(crate) async fn image_now(&self) -> Result<Option<ImageNow>> {
         let (vcenter, object) = (&self.inner.vcenter, &self.inner.object);
-        if !vcenter.is_image_managed(object).await? {
+        let Some(image) = vcenter.image(object).await? else {
             return Ok(None);
-        }
+        };
         Ok(Some(ImageNow {
-            image: vcenter.image(object).await?,
+            image,
             compliance: vcenter.compliance(object).await?,
         }))
     }

@@ -1,25 +1,26 @@
 //! One operation as a call and as a task: how it is asked for, found again and judged.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use patchcore::{
     Error, ErrorKind, Result, Timestamp,
     error::Failure,
     id::ComponentId,
     provider::{
-        DrainRequest, Handle, MoveKind, Observed, Op, Progress, Readiness, Settled, SubjectResult,
+        DrainRequest, Evidence, Handle, MoveKind, Observed, Op, OpContext, Progress, Readiness,
+        Settled, SubjectResult,
     },
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     VsphereCluster,
-    ready::readiness,
+    ready::{readiness, runs_on},
     settings::{held, spec},
 };
 use crate::client::{
-    Task, TaskState,
-    soap::{Call, Node},
+    HOST_OF, POWER, Task, TaskState,
+    soap::{Call, MoRef, Node},
 };
 
 /// The version of the shape of baselines and handles.
@@ -32,8 +33,11 @@ pub(super) const MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long an empty host may take: vSAN may move what keeps its objects accessible.
 const ENTER_S: u32 = 30 * 60;
 
-/// How often a task is looked at.
-pub(super) const POLL: Duration = Duration::from_secs(2);
+/// How often a task is looked at where the vCenter does not tell by itself what changes.
+const POLL: Duration = Duration::from_secs(2);
+
+/// After a wait for what changes the next begins at once.
+pub(super) const AGAIN: Duration = Duration::from_millis(100);
 
 /// What was there before.
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,6 +80,15 @@ pub(super) fn method(request: &DrainRequest) -> &'static str {
 pub(super) fn settled(op: &Op<DrainRequest>, result: SubjectResult) -> Settled {
     Settled {
         subjects: [(op.request.subject().clone(), result)].into(),
+    }
+}
+
+/// It is not over.
+pub(super) fn running(task: Option<&str>, percent: Option<u8>, poll_after: Duration) -> Observed {
+    let message = task.is_none().then(|| "its system shuts down".to_owned());
+    Observed::Running {
+        progress: Progress { percent, message },
+        poll_after,
     }
 }
 
@@ -185,16 +198,72 @@ impl VsphereCluster {
         )
     }
 
+    /// The object whose properties an operation changes.
+    pub(super) async fn changed_by(&self, op: &Op<DrainRequest>) -> Result<MoRef> {
+        match &op.request {
+            DrainRequest::HoldSetting { .. } | DrainRequest::RestoreSetting { .. } => {
+                Ok(self.inner.object.clone())
+            }
+            other => self.object_of(other.subject()).await,
+        }
+    }
+
+    /// That what was wanted is so, by what the vCenter told of it since it was begun; the rest is read.
+    pub(super) async fn seen(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DrainRequest>,
+        values: &HashMap<Box<str>, Box<str>>,
+    ) -> Result<Option<Evidence>> {
+        if let DrainRequest::Migrate { vm, to, .. } = &op.request {
+            let there = self.object_of(to).await?;
+            let is = |path, word: &str| values.get(path).is_some_and(|value| **value == *word);
+            let arrived = is(HOST_OF, &there.id) && is(POWER, "poweredOn");
+            return Ok(arrived.then(|| runs_on(ctx.now(), vm, to)));
+        }
+        Ok(match self.read_back(op).await? {
+            Readiness::AlreadyHolds(saw) => Some(saw),
+            _ => None,
+        })
+    }
+
+    /// Looks at the task of an operation, and at what it was for where that is over.
+    pub(super) async fn looked_at(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DrainRequest>,
+        task: Option<&str>,
+    ) -> Result<Observed> {
+        let Some(id) = task else {
+            return Ok(match self.read_back(op).await? {
+                Readiness::AlreadyHolds(saw) => {
+                    Observed::Settled(settled(op, SubjectResult::Done(saw)))
+                }
+                _ => running(None, None, self.pause(ctx)),
+            });
+        };
+        match self.inner.vcenter.task(id).await? {
+            Some(task) => self.where_it_is(ctx, op, &task).await,
+            // It ended some time ago: its history, or else the state, tells how.
+            None => match self.task_of(op).await? {
+                Some(task) => self.where_it_is(ctx, op, &task).await,
+                None => Ok(match self.read_back(op).await? {
+                    Readiness::AlreadyHolds(saw) => {
+                        Observed::Settled(settled(op, SubjectResult::Done(saw)))
+                    }
+                    other => Observed::Lost {
+                        why: format!("the vCenter knows no task {id}, and {}", reason(other)),
+                    },
+                }),
+            },
+        }
+    }
+
     /// The task of an operation, by who asked for it, for what, and since when. The newest, where a call of ours
     /// arrived twice.
     pub(super) async fn task_of(&self, op: &Op<DrainRequest>) -> Result<Option<Task>> {
         let before: Before = op.baseline.read(V)?;
-        let object = match &op.request {
-            DrainRequest::HoldSetting { .. } | DrainRequest::RestoreSetting { .. } => {
-                self.inner.object.clone()
-            }
-            other => self.object_of(other.subject()).await?,
-        };
+        let object = self.changed_by(op).await?;
         let user = self.inner.vcenter.user().await;
         let doings = self.inner.vcenter.doings(&object, before.since).await?;
         Ok(doings.into_iter().rev().find(|task| {
@@ -232,15 +301,22 @@ impl VsphereCluster {
         Ok(by.filter(|by| !by.eq_ignore_ascii_case(&us)))
     }
 
-    pub(super) async fn where_it_is(&self, op: &Op<DrainRequest>, task: &Task) -> Result<Observed> {
+    /// When to ask again: soon for the next wait, later where nothing is told.
+    fn pause(&self, ctx: &OpContext) -> Duration {
+        match self.inner.follower.is_told(ctx) {
+            true => AGAIN,
+            false => POLL,
+        }
+    }
+
+    async fn where_it_is(
+        &self,
+        ctx: &OpContext,
+        op: &Op<DrainRequest>,
+        task: &Task,
+    ) -> Result<Observed> {
         Ok(match &task.state {
-            TaskState::Open => Observed::Running {
-                progress: Progress {
-                    percent: task.percent,
-                    message: None,
-                },
-                poll_after: POLL,
-            },
+            TaskState::Open => running(Some(&*task.object.id), task.percent, self.pause(ctx)),
             _ => Observed::Settled(self.over(op, task).await?),
         })
     }

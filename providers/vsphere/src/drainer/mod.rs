@@ -1,13 +1,19 @@
 //! A cluster of a vCenter as a provider: its machines move, its hosts go into maintenance mode and come back.
 
 mod doing;
+pub(crate) mod fresh;
 mod names;
 mod now;
 mod operations;
 pub(crate) mod ready;
 mod settings;
+mod together;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use patchcore::{
@@ -20,14 +26,15 @@ use patchcore::{
 };
 use tokio::sync::Mutex;
 
-use self::names::Names;
 pub(crate) use self::now::no_date;
+use self::{fresh::Fresh, names::Names, together::Together};
 use crate::{
     client::{
-        Of, VCenter,
+        Follower, Of, VCenter,
         soap::{Broken, MoRef},
         unreadable,
     },
+    deployer::Asked,
     inventory::{ClusterRead, ClusterRef, RESOURCES},
 };
 
@@ -51,6 +58,12 @@ pub(crate) struct Inner {
     pub(crate) cluster: ClusterRef,
     pub(crate) object: MoRef,
     pub(crate) names: Names,
+    /// Who listens for what changes in the cluster.
+    pub(crate) follower: Follower,
+    pub(crate) fresh: Fresh,
+    together: Together,
+    /// How often vLCM was asked for each of its tasks.
+    pub(crate) asked: Asked,
     /// Who may ask vLCM for something: it works for one caller at a time on a cluster.
     pub(crate) turn: Mutex<()>,
 }
@@ -94,8 +107,12 @@ impl VsphereCluster {
                 info,
                 vcenter,
                 cluster,
+                follower: Follower::new(&object, settings::CHANGED),
                 object,
                 names: Names::default(),
+                fresh: Fresh::default(),
+                together: Together::default(),
+                asked: Asked::default(),
                 turn: Mutex::default(),
             }),
         }
@@ -175,9 +192,13 @@ impl ClusterDrainer for VsphereCluster {
     async fn view(&self, ctx: &OpContext, cluster: &ComponentId) -> Result<ClusterView> {
         ctx.check()?;
         self.is_ours(cluster)?;
-        let seen = self.inner.vcenter.glance(&self.inner.object).await?;
+        let (seen, mut open) = self.inner.vcenter.at_once(&self.inner.object).await?;
         self.inner.names.learn(&seen.roster).await;
-        let open = self.inner.vcenter.open_tasks().await?;
+        // What a task was for may be so a moment before it is over.
+        let ids = open.iter().map(|task| &*task.object.id);
+        let unsettled = self.inner.follower.unsettled(ids);
+        let unsettled: BTreeSet<String> = unsettled.into_iter().map(str::to_owned).collect();
+        open.retain(|task| unsettled.contains(&*task.object.id));
         let works_on = |object: &MoRef| {
             let object = object.clone();
             open.iter()

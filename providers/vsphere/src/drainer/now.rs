@@ -1,12 +1,18 @@
 //! What a request is about, as it is now.
 
+use std::sync::Arc;
+
 use patchcore::{
     Error, ErrorKind, Result, Timestamp,
     id::ComponentId,
     provider::{DrainRequest, VmPower},
 };
 
-use super::{VsphereCluster, settings::SettingsNow};
+use super::{
+    VsphereCluster,
+    settings::SettingsNow,
+    together::{of_host, of_machine},
+};
 use crate::client::{
     Found, Of,
     soap::{Broken, Element, Fault, MoRef},
@@ -57,7 +63,7 @@ pub(super) struct Look {
     pub(super) tasks: Vec<String>,
 }
 
-const MACHINE: &[&str] = &[
+pub(super) const MACHINE: &[&str] = &[
     "runtime.host",
     "runtime.powerState",
     "runtime.connectionState",
@@ -66,7 +72,7 @@ const MACHINE: &[&str] = &[
     "recentTask",
 ];
 
-const HOST: &[&str] = &[
+pub(super) const HOST: &[&str] = &[
     "runtime.connectionState",
     "runtime.inMaintenanceMode",
     "recentTask",
@@ -78,7 +84,7 @@ const ON_HOST: &[&str] = &[
     "config.managedBy.extensionKey",
 ];
 
-const TASK: &[&str] = &[
+pub(super) const TASK: &[&str] = &[
     "info.state",
     "info.entity",
     "info.name",
@@ -106,23 +112,24 @@ impl VsphereCluster {
             | DrainRequest::Start { vm, host, .. } => {
                 let vm = self.object_of(vm).await?;
                 let host = self.object_of(host).await?;
-                let machine = Of::object(&vm, MACHINE).and_each("recentTask", "Task", TASK);
-                let there = Of::object(&host, HOST).and_each("recentTask", "Task", TASK);
-                let (found, at) = self.see(&[machine, there]).await?;
-                let machine = self.machine(&found, &vm).await?;
-                let there = host_now(&found, &host)?;
+                let together = &self.inner.together;
+                let read = match together.look(&self.inner.vcenter, &vm, &host).await? {
+                    Some(read) => read,
+                    None => Arc::new(self.see(&[of_machine(&vm), of_host(&host)]).await?),
+                };
+                let (found, at) = (&read.0, read.1);
+                let machine = self.machine(found, &vm).await?;
+                let there = host_now(found, &host)?;
                 Ok(Look {
                     now: Now::Machine(machine, there),
                     at,
-                    tasks: recent(&found, &vm),
+                    tasks: recent(found, &vm),
                 })
             }
             DrainRequest::EnterMaintenance { host }
             | DrainRequest::ExitMaintenance { host, .. } => {
                 let host = self.object_of(host).await?;
-                let of = Of::object(&host, HOST)
-                    .and_each("recentTask", "Task", TASK)
-                    .and_each("vm", "VirtualMachine", ON_HOST);
+                let of = of_host(&host).and_each("vm", "VirtualMachine", ON_HOST);
                 let (found, at) = self.see(&[of]).await?;
                 Ok(Look {
                     now: Now::Host(host_now(&found, &host)?),

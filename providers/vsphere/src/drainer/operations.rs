@@ -8,18 +8,18 @@ use patchcore::{
     error::Failure,
     provider::{
         Baseline, Begun, ClusterDrainer, DrainRequest, Guarantee, Handle, Located, Observed, Op,
-        OpContext, Operations, Prepared, Progress, Readiness, SubjectResult, Undo,
+        OpContext, Operations, Prepared, Readiness, SubjectResult, Undo,
     },
 };
 
 use super::{
     VsphereCluster,
-    doing::{Before, MEMORY, POLL, Running, V, method, reason, settled, unsupported},
+    doing::{AGAIN, Before, MEMORY, Running, V, method, running, settled, unsupported},
     now::Now,
     ready::readiness,
 };
 use crate::client::{
-    TaskState,
+    News, TaskState,
     soap::{Broken, Element},
     unreadable,
 };
@@ -100,6 +100,9 @@ impl Operations<DrainRequest> for VsphereCluster {
             tasks: look.tasks,
             setting,
         };
+        if readiness == Readiness::Ready {
+            self.inner.fresh.prepared(ctx);
+        }
         let subject = request.subject().clone();
         let mut prepared = Prepared::ready(subject.clone(), Baseline::new(V, &before)?);
         prepared.subjects.insert(subject, readiness);
@@ -108,6 +111,7 @@ impl Operations<DrainRequest> for VsphereCluster {
 
     async fn begin(&self, ctx: &OpContext, op: &Op<DrainRequest>) -> Result<Begun> {
         ctx.check()?;
+        self.inner.fresh.take(ctx, &op.key);
         // What would stop work that is not ours is looked at once more: a vCenter itself only waits.
         if let DrainRequest::EnterMaintenance { .. } = op.request {
             match self.read_back(op).await? {
@@ -124,6 +128,7 @@ impl Operations<DrainRequest> for VsphereCluster {
             }
         }
         let call = self.call_of(op).await?;
+        let since = self.inner.follower.now();
         let answer = match self.inner.vcenter.try_call(&call).await? {
             Ok(answer) => answer,
             // A fault is an answer: nothing was begun.
@@ -133,6 +138,7 @@ impl Operations<DrainRequest> for VsphereCluster {
             }
         };
         if method(&op.request) == "ShutdownGuest" {
+            self.inner.follower.follow(ctx, &call.this.id, false, since);
             return Ok(Begun::Started(Running::handle(None)?));
         }
         let task = answer
@@ -140,11 +146,15 @@ impl Operations<DrainRequest> for VsphereCluster {
             .ok_or(Broken::NotSoap("the task"))
             .and_then(Element::moref)
             .map_err(|b| unreadable(method(&op.request), b))?;
+        self.inner.follower.follow(ctx, &task.id, true, since);
         Ok(Begun::Started(Running::handle(Some(task.id.to_string()))?))
     }
 
     async fn locate(&self, ctx: &OpContext, op: &Op<DrainRequest>) -> Result<Located> {
         ctx.check()?;
+        if self.inner.fresh.is(ctx, &op.key) {
+            return Ok(Located::NotFound);
+        }
         if let Guarantee::Locatable { .. } = self.guarantee(op)
             && let Some(task) = self.task_of(op).await?
         {
@@ -168,31 +178,35 @@ impl Operations<DrainRequest> for VsphereCluster {
         handle: &Handle,
     ) -> Result<Observed> {
         ctx.check()?;
-        let Some(id) = handle.read::<Running>(V)?.task else {
-            return Ok(match self.read_back(op).await? {
-                Readiness::AlreadyHolds(saw) => {
-                    Observed::Settled(settled(op, SubjectResult::Done(saw)))
-                }
-                _ => Observed::Running {
-                    progress: Progress::message("its system shuts down"),
-                    poll_after: POLL,
-                },
-            });
-        };
-        match self.inner.vcenter.task(&id).await? {
-            Some(task) => self.where_it_is(op, &task).await,
-            // It ended some time ago: its history, or else the state, tells how.
-            None => match self.task_of(op).await? {
-                Some(task) => self.where_it_is(op, &task).await,
-                None => Ok(match self.read_back(op).await? {
-                    Readiness::AlreadyHolds(saw) => {
-                        Observed::Settled(settled(op, SubjectResult::Done(saw)))
+        let task = handle.read::<Running>(V)?.task;
+        let object = self.changed_by(op).await?;
+        let key = task.as_deref().unwrap_or(&object.id);
+        let follower = &self.inner.follower;
+        if follower.follows(key) {
+            loop {
+                match follower
+                    .news(&self.inner.vcenter, ctx, key, &object)
+                    .await?
+                {
+                    News::Changed(values) => {
+                        if let Some(saw) = self.seen(ctx, op, &values).await? {
+                            follower.forget(key, task.is_some());
+                            let done = SubjectResult::Done(saw);
+                            return Ok(Observed::Settled(settled(op, done)));
+                        }
                     }
-                    other => Observed::Lost {
-                        why: format!("the vCenter knows no task {id}, and {}", reason(other)),
-                    },
-                }),
-            },
+                    News::Nothing(percent) => return Ok(running(task.as_deref(), percent, AGAIN)),
+                    News::Over | News::Refused => break,
+                }
+            }
+        } else {
+            // After a restart it is looked at first.
+            follower.follow(ctx, key, task.is_some(), follower.now());
         }
+        let observed = self.looked_at(ctx, op, task.as_deref()).await?;
+        if !matches!(observed, Observed::Running { .. }) {
+            follower.forget(key, false);
+        }
+        Ok(observed)
     }
 }

@@ -2,6 +2,7 @@
 
 use patchcore::{
     Error, ErrorKind, Timestamp,
+    id::ComponentId,
     provider::{Blocker, DrainRequest, Evidence, Readiness, VmPower},
 };
 
@@ -19,7 +20,7 @@ pub(super) fn readiness(request: &DrainRequest, look: &Look) -> Readiness {
                 return busy;
             }
             if now.host == *to && now.power == VmPower::On {
-                return holds(at, format!("{vm} runs on {to}"));
+                return Readiness::AlreadyHolds(runs_on(at, vm, to));
             }
             if now.host != *from || now.power != VmPower::On {
                 let state = state(now.power);
@@ -149,6 +150,11 @@ fn state(power: VmPower) -> &'static str {
         VmPower::Off => "does not run",
         VmPower::Suspended => "is suspended",
     }
+}
+
+/// That a machine is where it was to go.
+pub(super) fn runs_on(at: Timestamp, vm: &ComponentId, host: &ComponentId) -> Evidence {
+    Evidence::observed(at, format!("{vm} runs on {host}"))
 }
 
 fn holds(at: Timestamp, saw: String) -> Readiness {

@@ -9,6 +9,13 @@ use crate::client::{
     soap::{Broken, MoRef, Node},
 };
 
+/// Which of them an operation changes.
+pub(super) const CHANGED: &[&str] = &[
+    "configurationEx.drsConfig.defaultVmBehavior",
+    "configurationEx.drsConfig.enableVmBehaviorOverrides",
+    "configurationEx.dasConfig.admissionControlEnabled",
+];
+
 const PATHS: &[&str] = &[
     "configurationEx.drsConfig.enabled",
     "configurationEx.drsConfig.defaultVmBehavior",

@@ -103,6 +103,43 @@ pub(super) struct Datastore {
     pub(super) shared: bool,
 }
 
+/// What is read of hosts.
+pub(super) const HOSTS: Wanted = Wanted {
+    kind: "HostSystem",
+    paths: &[
+        "name",
+        "runtime.connectionState",
+        "runtime.inMaintenanceMode",
+        "summary.hardware.cpuMhz",
+        "summary.hardware.numCpuCores",
+        "summary.hardware.memorySize",
+        "summary.config.vmotionEnabled",
+        "summary.currentEVCModeKey",
+        "summary.maxEVCModeKey",
+        "systemResources.config.memoryAllocation.reservation",
+        "datastore",
+        "network",
+    ],
+};
+
+/// What is read of machines to know who is where.
+pub(super) const PLACES: Wanted = Wanted {
+    kind: "VirtualMachine",
+    paths: &[
+        "name",
+        "runtime.host",
+        "runtime.powerState",
+        "runtime.maxCpuUsage",
+        "summary.config.memorySizeMB",
+        "summary.config.memoryReservation",
+        "summary.config.cpuReservation",
+        "summary.config.numCpu",
+        "summary.quickStats.overallCpuDemand",
+        "summary.quickStats.hostMemoryUsage",
+        "config.managedBy.extensionKey",
+    ],
+};
+
 impl VCenter {
     pub(super) async fn settings_of(&self, cluster: &MoRef) -> Result<Settings> {
         const PATHS: &[&str] = &[
@@ -125,24 +162,7 @@ impl VCenter {
     }
 
     pub(super) async fn hosts_of(&self, cluster: &MoRef) -> Result<Vec<HostFacts>> {
-        const WANTED: Wanted = Wanted {
-            kind: "HostSystem",
-            paths: &[
-                "name",
-                "runtime.connectionState",
-                "runtime.inMaintenanceMode",
-                "summary.hardware.cpuMhz",
-                "summary.hardware.numCpuCores",
-                "summary.hardware.memorySize",
-                "summary.config.vmotionEnabled",
-                "summary.currentEVCModeKey",
-                "summary.maxEVCModeKey",
-                "systemResources.config.memoryAllocation.reservation",
-                "datastore",
-                "network",
-            ],
-        };
-        self.collect(cluster, WANTED, Vec::new, |all, found| {
+        self.collect(cluster, HOSTS, Vec::new, |all, found| {
             all.push(host(&found)?);
             Ok(())
         })
@@ -151,22 +171,6 @@ impl VCenter {
 
     /// Its machines; of a whole look also what keeps them where they are.
     pub(super) async fn machines_of(&self, cluster: &MoRef, whole: bool) -> Result<Vec<VmFacts>> {
-        const PLACES: Wanted = Wanted {
-            kind: "VirtualMachine",
-            paths: &[
-                "name",
-                "runtime.host",
-                "runtime.powerState",
-                "runtime.maxCpuUsage",
-                "summary.config.memorySizeMB",
-                "summary.config.memoryReservation",
-                "summary.config.cpuReservation",
-                "summary.config.numCpu",
-                "summary.quickStats.overallCpuDemand",
-                "summary.quickStats.hostMemoryUsage",
-                "config.managedBy.extensionKey",
-            ],
-        };
         const WHOLE: Wanted = Wanted {
             kind: "VirtualMachine",
             paths: &[
@@ -237,7 +241,7 @@ impl VCenter {
     }
 }
 
-fn host(found: &Found) -> Result<HostFacts, Broken> {
+pub(super) fn host(found: &Found) -> Result<HostFacts, Broken> {
     let mhz: Option<u64> = number(found, "summary.hardware.cpuMhz")?;
     let cores: Option<u64> = number(found, "summary.hardware.numCpuCores")?;
     Ok(HostFacts {
@@ -262,7 +266,7 @@ fn host(found: &Found) -> Result<HostFacts, Broken> {
     })
 }
 
-fn machine(found: &Found) -> Result<VmFacts, Broken> {
+pub(super) fn machine(found: &Found) -> Result<VmFacts, Broken> {
     let text = |path: &str| found.text(path);
     Ok(VmFacts {
         name: text("name").unwrap_or(&found.object.id).to_owned(),

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use patchcore::{Result, id::ComponentId};
 
-use super::facts::{HostFacts, VmFacts, is_agent};
+use super::facts::{HOSTS, HostFacts, PLACES, VmFacts, host, is_agent, machine};
 use crate::client::{
-    VCenter,
+    Task, VCenter, open,
     soap::{Broken, MoRef},
     unreadable,
 };
@@ -87,12 +87,35 @@ impl VCenter {
     pub(crate) async fn glance(&self, cluster: &MoRef) -> Result<Glance> {
         let hosts = self.hosts_of(cluster).await?;
         let machines = self.machines_of(cluster, false).await?;
-        let roster = Roster::of(&hosts, &machines);
+        self.glance_of(cluster, &hosts, &machines)
+    }
+
+    /// The same with what works in the vCenter now, as they were at one moment.
+    pub(crate) async fn at_once(&self, cluster: &MoRef) -> Result<(Glance, Vec<Task>)> {
+        let found = self
+            .read_below(cluster, [HOSTS, PLACES], &self.recent_tasks())
+            .await?;
+        let broken = |broken| unreadable(&format!("cluster {}", cluster.id), broken);
+        let of = |kind: &'static str| found.iter().filter(move |f| &*f.object.kind == kind);
+        let hosts = of(HOSTS.kind).map(host).collect::<Result<Vec<_>, _>>();
+        let machines = of(PLACES.kind).map(machine).collect::<Result<Vec<_>, _>>();
+        let (hosts, machines) = (hosts.map_err(broken)?, machines.map_err(broken)?);
+        let glance = self.glance_of(cluster, &hosts, &machines)?;
+        Ok((glance, open(&found)?))
+    }
+
+    fn glance_of(
+        &self,
+        cluster: &MoRef,
+        hosts: &[HostFacts],
+        machines: &[VmFacts],
+    ) -> Result<Glance> {
+        let roster = Roster::of(hosts, machines);
         let broken = |broken| unreadable(&format!("cluster {}", cluster.id), broken);
         let seen = machines
             .iter()
             .filter(|vm| roster.machines.contains_key(&vm.object))
-            .map(|vm| self.machine_at(vm, &hosts))
+            .map(|vm| self.machine_at(vm, hosts))
             .collect::<Result<_, Broken>>();
         Ok(Glance {
             machines: seen.map_err(broken)?,

@@ -15,7 +15,7 @@ pub(crate) use self::{
     task::{ApiTask, TaskEnd},
     version::{of_base_image, of_host},
 };
-use crate::client::{Rest, VCenter, soap::MoRef};
+use crate::client::{Rest, VCenter, soap::MoRef, typed};
 
 /// The patch that an image is for a host: its base image.
 pub(crate) const PATCH: &str = "esxi";
@@ -161,18 +161,24 @@ fn below(cluster: &MoRef, path: &[&str]) -> Vec<String> {
 
 impl VCenter {
     /// Whether a cluster is managed by an image.
-    pub(crate) async fn is_image_managed(&self, cluster: &MoRef) -> Result<bool> {
+    async fn is_image_managed(&self, cluster: &MoRef) -> Result<bool> {
         let call = Rest::get(below(cluster, &["enablement", "software"]));
         Ok(self.rest::<EnablementBody>(&call).await?.enabled)
     }
 
-    /// What a cluster is to run.
-    pub(crate) async fn image(&self, cluster: &MoRef) -> Result<Image> {
+    /// What a cluster is to run; none where it is not managed by an image.
+    pub(crate) async fn image(&self, cluster: &MoRef) -> Result<Option<Image>> {
         let call = Rest::get(below(cluster, &["software"]));
-        let body = self.rest::<SoftwareBody>(&call).await?;
-        Ok(Image {
+        let body = match self.try_rest(&call).await? {
+            Ok(body) => typed::<SoftwareBody>(&call.named(), body)?,
+            Err(fault) if fault.kind == "NOT_FOUND" && !self.is_image_managed(cluster).await? => {
+                return Ok(None);
+            }
+            Err(fault) => return Err(fault.into_error(&call.named())),
+        };
+        Ok(Some(Image {
             version: of_base_image(&body.base_image.version)?,
-        })
+        }))
     }
 
     /// How its hosts compared to it when that was looked at last. Asks nobody to look.

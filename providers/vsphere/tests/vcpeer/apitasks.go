@@ -34,6 +34,7 @@ func (p *peer) api(name string, answer func(http.ResponseWriter, *http.Request, 
 		if strings.HasSuffix(name, ".") {
 			name += r.URL.Query().Get("action")
 		}
+		p.calls.add(name)
 		rule := p.match(name, ref{Type: "ClusterComputeResource", Value: r.PathValue("cluster")})
 		time.Sleep(time.Duration(rule.DelayMs) * time.Millisecond)
 		if rule.Abort {

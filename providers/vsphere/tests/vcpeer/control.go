@@ -41,6 +41,13 @@ func (p *peer) control() http.Handler {
 	get("journal", func() any { return append([]entry{}, p.journal...) })
 	get("rules", func() any { return append([]*rule{}, p.rules...) })
 	get("settings", func() any { return p.cfg })
+	mux.HandleFunc("GET /patchcore/calls", func(w http.ResponseWriter, _ *http.Request) {
+		send(w, http.StatusOK, p.calls.all())
+	})
+	mux.HandleFunc("DELETE /patchcore/calls", func(w http.ResponseWriter, _ *http.Request) {
+		p.calls.clear()
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("GET /patchcore/running", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, http.StatusOK, p.running())
 	})

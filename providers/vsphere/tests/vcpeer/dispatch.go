@@ -33,6 +33,7 @@ var overridden = map[string]string{
 
 // hook is the Registry.Handler: it runs before the simulator looks up the object and takes its lock.
 func (p *peer) hook(ctx *simulator.Context, m *simulator.Method) (mo.Reference, fault) {
+	p.calls.add(m.Name)
 	r := p.match(m.Name, m.This)
 	if r.DelayMs > 0 {
 		time.Sleep(time.Duration(r.DelayMs) * time.Millisecond)

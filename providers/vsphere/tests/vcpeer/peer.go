@@ -74,7 +74,8 @@ type peer struct {
 
 	waiters    sync.Map        // *simulator.PropertyCollector -> *waiter
 	changes    [2]atomic.Int64 // updates of inventory objects; of tasks, events and the like
-	mu         sync.Mutex      // guards all below; never held over a call into the simulator
+	calls      tally
+	mu         sync.Mutex // guards all below; never held over a call into the simulator
 	cfg        settings
 	rules      []*rule
 	hosts      map[ref]*hostState

@@ -12,6 +12,7 @@ import (
 // old path, unwraps the answer and remembers whose it is, for the calls that are the peer's own.
 func (p *peer) apiSession(mux http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		p.calls.add("session.login")
 		if p.match("session.login", ref{}).Fault != "" {
 			fail(w, &apiError{401, "UNAUTHENTICATED", "planted by the test"})
 			return
@@ -35,6 +36,7 @@ func (p *peer) apiSession(mux http.Handler) http.HandlerFunc {
 
 // logOut ends the session of who calls.
 func (p *peer) logOut(w http.ResponseWriter, r *http.Request) {
+	p.calls.add("session.logout")
 	p.mu.Lock()
 	delete(p.sessions, r.Header.Get("vmware-api-session-id"))
 	p.mu.Unlock()

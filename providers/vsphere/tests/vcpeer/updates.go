@@ -24,6 +24,7 @@ import (
 type waiter struct {
 	mu        sync.Mutex // one wait at a time
 	cancelled atomic.Bool
+	ended     atomic.Bool // with the login
 	version   int
 	told      map[string]snapshot          // the last two versions
 	rest      []types.PropertyFilterUpdate // what a truncated answer was cut from
@@ -84,6 +85,9 @@ func (p *peer) wait(ctx *simulator.Context, req *types.WaitForUpdatesEx) soap.Ha
 				return body
 			}
 			time.Sleep(min(pause, time.Until(end)+time.Millisecond))
+			if w.ended.Load() {
+				return &methods.WaitForUpdatesExBody{Fault_: simulator.Fault("", &types.NotAuthenticated{})}
+			}
 			if w.cancelled.Load() {
 				return &methods.WaitForUpdatesExBody{Fault_: simulator.Fault("", &types.RequestCanceled{})}
 			}

@@ -289,6 +289,7 @@ func (p *peer) endSessions() error {
 		ctx := p.own("vcpeer")
 		manager.TerminateSession(ctx, &types.TerminateSession{This: manager.Self, SessionId: []string{s.Key}})
 	}
+	p.waiters.Range(func(_, w any) bool { w.(*waiter).ended.Store(true); return true })
 	p.mu.Lock()
 	clear(p.sessions)
 	p.mu.Unlock()

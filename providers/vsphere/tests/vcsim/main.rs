@@ -1,7 +1,8 @@
 //! The provider against govmomi's vCenter simulator, a server that this project did not write.
 //!
 //! It evidences: trust, logins, what becomes of a connection's login, pages, faults, each reason for which a machine
-//! stays, the drainer's and the deployer's conformance, and what becomes of an image that is put into hosts.
+//! stays, the drainer's and the deployer's conformance, what waiting for a task takes, and what becomes of an image that is
+//! put into hosts.
 
 #![expect(
     clippy::panic,
@@ -19,3 +20,4 @@ mod image;
 mod inventory;
 mod peer;
 mod schema;
+mod updates;

@@ -73,6 +73,11 @@ impl Peer {
         self.vcenter.behave().expect("it takes it");
     }
 
+    /// It counts calls anew.
+    pub(crate) fn count_anew(&self) {
+        self.vcenter.count_anew().expect("it takes it");
+    }
+
     /// What it says of itself, past its API.
     pub(crate) fn ask(&self, path: &str) -> Value {
         self.vcenter.ask(path).expect("it answers")
