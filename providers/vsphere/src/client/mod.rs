@@ -234,7 +234,10 @@ impl VCenter {
         let config = &self.0.config;
         let call = Call::new("Login", &self.0.service.sessions)
             .with(Node::text("userName", config.user.clone()))
-            .with(Node::text("password", config.password.expose().to_owned()));
+            .with(Node::text(
+                "password",
+                config.password()?.expose().to_owned(),
+            ));
         let answer = self.wire()?.send(&call, None).await?;
         let us = answer.outcome.map_err(|fault| {
             fault
