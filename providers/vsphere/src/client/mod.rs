@@ -1,6 +1,7 @@
 //! A vCenter: its session, and calls that renew it.
 
 mod history;
+mod outside;
 mod properties;
 mod rest;
 pub(crate) mod soap;
@@ -17,6 +18,7 @@ use tokio::sync::Mutex;
 
 pub use self::transcript::Transcript;
 pub(crate) use self::{
+    outside::{objects_of, tree_of, value_of},
     properties::{Found, Of, Wanted},
     rest::{ApiFault, Rest, typed},
     tasks::{Task, TaskState},
