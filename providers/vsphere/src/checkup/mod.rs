@@ -9,6 +9,7 @@ mod show;
 use patchcore::{Result, Timestamp, id::ComponentId};
 use serde::Serialize;
 
+pub(crate) use self::facts::relies_on;
 pub use self::loss::MayLose;
 use self::{
     facts::{Cluster, Names},

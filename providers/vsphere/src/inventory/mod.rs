@@ -1,5 +1,6 @@
 //! A cluster of a vCenter as the roll planner sees it.
 
+mod around;
 mod facts;
 mod glance;
 mod listing;
