@@ -17,7 +17,7 @@ use patchcore_examples::{
     output::{failed, said},
 };
 use patchcore_testkit::peers::vcenter::{self, PASSWORD, USER, Vcenter};
-use patchcore_vsphere::{Checkup, MayLose, Transcript, Trust, VCenter, VsphereConfig};
+use patchcore_vsphere::{Checkup, Transcript, Trust, VCenter, VsphereConfig};
 use serde_json::json;
 
 const USAGE: &str =
@@ -62,10 +62,7 @@ async fn work(arguments: &Arguments) -> Result<ExitCode> {
         true => serde_json::to_string_pretty(&found).map_err(unwritten)? + "\n",
         false => format!("{found}\n"),
     })?;
-    let in_order = found.clusters.iter().all(|cluster| {
-        matches!(cluster.may_lose, MayLose::Each { .. }) && cluster.missing_rights.is_empty()
-    });
-    Ok(ExitCode::from(if in_order { 0 } else { 3 }))
+    Ok(ExitCode::from(if found.in_order { 0 } else { 3 }))
 }
 
 fn unwritten(error: serde_json::Error) -> Error {

@@ -20,6 +20,7 @@ mod policy;
 mod rules;
 mod stored;
 mod version;
+mod vsphere;
 
 /// One parser and what must hold for it.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,8 @@ pub const TARGETS: &[Target] = &[
     target("known_hosts", fleet::known_hosts),
     target("selector", policy::selector),
     target("stored", stored::stored),
+    target("soap", vsphere::soap),
+    target("vlcm", vsphere::vlcm),
 ];
 
 const fn target(name: &'static str, check: fn(&[u8]) -> bool) -> Target {

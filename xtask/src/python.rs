@@ -106,6 +106,9 @@ fn steps(workspace: &Workspace, full: bool) -> Result<String, Outcome> {
     pytest
         .args(["-rs"])
         .env("PATCHCORE_LAB", lab_of_its_own(workspace, &place)?)
+        // By these the words of Rust are compared.
+        .env("PATCHCORE_PROGRAMS", workspace.target().join("debug"))
+        .env("CARGO_TARGET_DIR", workspace.target())
         .env("PATCHCORE_REFERENCE", place.join("reference"));
     let tested = run(workspace, "python-tests", &mut pytest)?;
     let Some(passed) = passed(&tested, workspace::in_ci()) else {
@@ -131,8 +134,18 @@ fn steps(workspace: &Workspace, full: bool) -> Result<String, Outcome> {
 /// of the guests is shared with the tests.
 fn lab_of_its_own(workspace: &Workspace, place: &Path) -> Result<PathBuf, Outcome> {
     lab::packages(workspace).map_err(Outcome::failed)?;
-    let mut build = workspace.cargo(["build", "--quiet", "--workspace", "--bin", "patchcore-lab"]);
-    run(workspace, "python-lab", &mut build)?;
+    let mut build = workspace.cargo([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--bin",
+        "patchcore-lab",
+        "--bin",
+        "vsphere-roll",
+        "--example",
+        "vsphere_doctor",
+    ]);
+    run(workspace, "python-programs", &mut build)?;
     let folder = place.join("lab");
     let (peers, program) = (
         workspace.target().join("peers"),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use patchcore::{Error, ErrorKind, Estate, Journal, Result, approve::ApprovedPlan};
+use patchcore::{ClusterRoll, Error, ErrorKind, Estate, Journal, Result, approve::ApprovedPlan};
 
 use crate::run::RunHandle;
 
@@ -85,6 +85,22 @@ impl JournalHandle {
     pub async fn start(&self, estate: &Estate, approved: ApprovedPlan) -> Result<RunHandle> {
         let _turn = self.0.turn.lock().await;
         let run = estate.run(approved, &self.journal()?).await?;
+        Ok(self.keep(RunHandle::of(run)))
+    }
+
+    /// Starts a run in which clusters are rolled.
+    ///
+    /// # Errors
+    /// As [`Estate::run_rolling`].
+    pub async fn start_rolling(
+        &self,
+        estate: &Estate,
+        approved: ApprovedPlan,
+        rolls: Vec<ClusterRoll>,
+    ) -> Result<RunHandle> {
+        let _turn = self.0.turn.lock().await;
+        let journal = self.journal()?;
+        let run = estate.run_rolling(approved, rolls, &journal).await?;
         Ok(self.keep(RunHandle::of(run)))
     }
 

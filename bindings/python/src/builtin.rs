@@ -182,7 +182,7 @@ impl PyHttp {
 }
 
 /// What was given, by its word.
-fn chosen<const N: usize>(words: [(&str, Option<Value>); N]) -> Map<String, Value> {
+pub(crate) fn chosen<const N: usize>(words: [(&str, Option<Value>); N]) -> Map<String, Value> {
     words
         .into_iter()
         .filter_map(|(word, value)| Some((word.to_owned(), value?)))
@@ -197,7 +197,7 @@ fn plain(py: Python<'_>, given: &Bound<'_, PyAny>) -> PyResult<Value> {
 }
 
 /// The variables as Python has them: the process's own may be changed by another thread while they are read.
-fn environment(py: Python<'_>) -> PyResult<BTreeMap<String, String>> {
+pub(crate) fn environment(py: Python<'_>) -> PyResult<BTreeMap<String, String>> {
     let variables = py.import("os")?.getattr("environ")?;
     variables.call_method0("copy")?.extract()
 }

@@ -16,6 +16,7 @@ use crate::{
     context::PyClock,
     journal::PyJournal,
     plan::{PyPlan, PyPolicy},
+    roll::{Rolled, of_cluster},
     run::PyRun,
     sim::PySim,
     words::{datetime, length},
@@ -126,6 +127,23 @@ impl PyEstate {
             async move { journal.start(&estate, approved).await },
             |py, run| Ok(Py::new(py, PyRun::of(run))?.into_any()),
         )
+    }
+
+    fn run_rolling(
+        &self,
+        approved: &Bound<'_, PyApprovedPlan>,
+        rolls: Vec<Rolled<'_>>,
+        journal: &Bound<'_, PyJournal>,
+    ) -> PyResult<Call> {
+        let estate = Arc::clone(&self.estate);
+        let approved = approved.get().approved.clone();
+        let rolls = rolls.into_iter().map(of_cluster);
+        let rolls: Vec<_> = rolls.collect::<PyResult<_>>()?;
+        let journal = journal.get().handle().clone();
+        Ok(Call::changing(
+            async move { journal.start_rolling(&estate, approved, rolls).await },
+            |py, run| Ok(Py::new(py, PyRun::of(run))?.into_any()),
+        ))
     }
 
     fn reopen(&self, journal: &Bound<'_, PyJournal>) -> Call {

@@ -17,6 +17,7 @@ mod roll;
 mod run;
 mod sim;
 mod testing;
+mod vsphere;
 mod words;
 
 /// The half of the package that is written in Rust.
@@ -36,10 +37,13 @@ mod _native {
         journal::{PyHolder, PyJournal},
         plan::{PyPlan, PyPolicy},
         report::PyReport,
-        roll::{PyRollPlan, check_cluster, plan_roll, roll_schemas, roll_what_if},
+        roll::{
+            PyRollPlan, check_cluster, cluster_for_plan, plan_roll, roll_schemas, roll_what_if,
+        },
         run::{PyLines, PyRun, operate, unfinished},
         sim::{PyScript, PySim},
         testing::{conformance_check, conformance_checks},
+        vsphere::{PyVCenter, PyVsphereCluster},
     };
 
     /// The words of every kind of error.

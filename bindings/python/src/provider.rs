@@ -22,6 +22,7 @@ use crate::{
     errors::raise,
     foreign::Joined,
     sim::PySim,
+    vsphere::PyVsphereCluster,
 };
 
 /// What `patchcore._joined` says of a provider.
@@ -60,6 +61,9 @@ pub(crate) fn provider(object: &Bound<'_, PyAny>) -> PyResult<AnyProvider> {
     }
     if let Ok(http) = object.cast::<PyHttp>() {
         return Ok(AnyProvider(Box::new(http.get().probe.clone())));
+    }
+    if let Ok(vsphere) = object.cast::<PyVsphereCluster>() {
+        return Ok(AnyProvider(Box::new(vsphere.get().cluster.clone())));
     }
     if let Ok(sim) = object.cast::<PySim>() {
         return Ok(AnyProvider(Box::new(sim.get().sim.provider())));

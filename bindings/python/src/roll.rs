@@ -1,14 +1,43 @@
 //! The roll of a whole cluster.
 
-use patchcore::plan::roll::{Cluster, RollPlan};
+use patchcore::{
+    ClusterRoll, Error, ErrorKind,
+    plan::roll::{Cluster, RollPlan},
+    provider::ClusterSetting,
+};
 use patchcore_bridge::roll;
 use pyo3::prelude::*;
 
-use crate::{call::Call, errors::raise};
+use crate::{call::Call, errors::raise, plan::PyPlan};
 
 /// A planned roll; what Python sees of it is `patchcore.roll.RollPlan`.
 #[pyclass(frozen, name = "RollPlan", module = "patchcore._native")]
 pub(crate) struct PyRollPlan(RollPlan);
+
+/// A roll as Python hands it over: whose cluster, by which provider, what was planned, and what is held meanwhile.
+pub(crate) type Rolled<'py> = (String, String, Bound<'py, PyRollPlan>, Vec<String>);
+
+/// The same for the core.
+pub(crate) fn of_cluster((name, by, plan, holding): Rolled<'_>) -> PyResult<ClusterRoll> {
+    let plan = &plan.get().0;
+    let held = holding.iter().map(|word| {
+        let known = ClusterSetting::ALL.into_iter().find(|s| s.slug() == word);
+        known.ok_or_else(|| {
+            let words = ClusterSetting::ALL.map(ClusterSetting::slug).join(", ");
+            raise(
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    "this setting of a cluster is not known",
+                )
+                .expected(words)
+                .found(format!("{word:?}")),
+            )
+        })
+    });
+    let held: Vec<ClusterSetting> = held.collect::<PyResult<_>>()?;
+    let roll = ClusterRoll::new(name, by, plan.cluster().clone(), plan.roll().clone());
+    Ok(roll.with_objective(plan.objective()).holding(held))
+}
 
 #[pymethods]
 impl PyRollPlan {
@@ -47,6 +76,14 @@ impl PyRollPlan {
 pub(crate) fn check_cluster(py: Python<'_>, text: &str) -> PyResult<()> {
     let read = py.detach(|| Cluster::from_json(text));
     read.map(|_| ()).map_err(|faults| raise(faults.into()))
+}
+
+/// A cluster in its stored form, of which only the hosts of a plan are patched.
+#[pyfunction]
+pub(crate) fn cluster_for_plan(cluster: &str, plan: &Bound<'_, PyPlan>) -> PyResult<String> {
+    let cluster = Cluster::from_json(cluster).map_err(|faults| raise(faults.into()))?;
+    let cluster = cluster.for_plan(&plan.get().plan);
+    Ok(serde_json::to_string(&cluster).unwrap_or_default())
 }
 
 /// Plans a cluster in its stored form. The answer is the roll, or a pair of texts: why there is none, for people and as

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 import patchcore as pc
+
+# What the examples have beside them is used by the tests too.
+sys.path.append(str(Path(__file__).resolve().parents[3] / "examples/python"))
 
 POLICY = """
 name = "any"

@@ -7,9 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+
+from vcenter_stand import PASSWORD, USER, Stand
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples/python"
@@ -36,6 +39,23 @@ pc.Linux = Linux
 """
 
 
+def stand_for(code: str, folder: Path) -> AbstractContextManager[object]:
+    """The vCenter of a page that has one."""
+    if "pc.VCenter.from_file" not in code:
+        return nullcontext()
+    try:
+        stand = Stand(3, 6)
+    except FileNotFoundError as error:
+        pytest.skip(f"missing: {error}")
+    stand.furnish(20)
+    (folder / "password").write_text(PASSWORD)
+    (folder / "vsphere.toml").write_text(
+        f'server = "{stand.server}"\nuser = "{USER}"\npassword_file = "password"\nca_file = "{stand.ca}"\n'
+    )
+    shutil.copy(ROOT / "examples/policies/hosts.toml", folder)
+    return stand
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/guide/python.md", "docs/guide/python-provider.md", "docs/guide/python-daily.md", "bindings/python/README.md"])
 def test_every_block_of_a_page_runs(page: str, tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text(
@@ -43,7 +63,9 @@ def test_every_block_of_a_page_runs(page: str, tmp_path: Path) -> None:
     )
     found = blocks(page)
     assert found, page
-    done = run("\n".join([STANDS_IN, *found]), tmp_path)
+    code = "\n".join([STANDS_IN, *found])
+    with stand_for(code, tmp_path):
+        done = run(code, tmp_path)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     said = ("1 found = 1 planned", "the run is done · 2 of 2 done", "2 found = 2 planned", "1 planned = 1 done")
     assert any(words in done.stdout for words in said), done.stdout
@@ -73,8 +95,9 @@ def test_the_example_runs(tmp_path: Path) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    # linux_fleet.py: test_lab.py; plan_a_roll.py: test_roll.py
-    names = ["linux_fleet.py", "plan_a_roll.py", "rolling_patch.py", "this_machine.py"]
+    # linux_fleet.py: test_lab.py; plan_a_roll.py: test_roll.py; vsphere_….py: test_vsphere.py
+    names = ["linux_fleet.py", "plan_a_roll.py", "rolling_patch.py", "this_machine.py", "vcenter_stand.py"]
+    names += ["vsphere_doctor.py", "vsphere_roll.py"]
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == names
 
 

@@ -101,7 +101,7 @@ def test_the_pages_are_built(tmp_path: Path) -> None:
     for said in ("Start a run of an approved plan", "One person's approval of one plan", "The one honest question"):
         assert said.replace("'", "&#39;") in text or said in text, said
     assert sorted(path.stem for path in (pages / "patchcore").glob("*.html")) == [
-        "events", "exceptions", "provider", "roll", "testing", "values", "words"
+        "events", "exceptions", "provider", "roll", "testing", "values", "vsphere", "words"
     ]
 
 

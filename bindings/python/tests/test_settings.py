@@ -153,6 +153,8 @@ def test_http_checks_by_keywords_file_and_environment(
         (lambda: pc.Linux.fleet([]), "names no machine"),
         (lambda: pc.Linux.from_env("BAD_"), 'BAD_NMAE: unknown key "nmae"'),
         (lambda: pc.Http.from_env("BAD_"), 'BAD_NMAE: unknown key "nmae"'),
+        (lambda: pc.VCenter.from_env("BAD_"), 'BAD_NMAE: unknown key "nmae"'),
+        (lambda: pc.VCenter(server="vc/ui", user="u"), "2 mistakes"),
     ],
 )
 def test_a_mistake_is_answered_before_anything_is_read(
@@ -165,17 +167,19 @@ def test_a_mistake_is_answered_before_anything_is_read(
 
 
 @pytest.mark.parametrize(
-    ("provider", "way", "prefix"),
+    ("provider", "way", "prefix", "needed"),
     [
-        (pc.Linux, pc.Linux.from_env, "PATCHCORE_LINUX_"),
-        (pc.Http, pc.Http.from_env, "PATCHCORE_HTTP_"),
+        (pc.Linux, pc.Linux.from_env, "PATCHCORE_LINUX_", ()),
+        (pc.Http, pc.Http.from_env, "PATCHCORE_HTTP_", ()),
+        (pc.VCenter, pc.VCenter.from_env, "PATCHCORE_VSPHERE_", ("SERVER", "USER", "PASSWORD")),
     ],
 )
 def test_keywords_are_the_words_of_the_core(
-    provider: type[object], way: object, prefix: str, monkeypatch: pytest.MonkeyPatch
+    provider: type[object], way: object, prefix: str, needed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The core names all its words where one is unknown; the keyword arguments are these and no others."""
-    monkeypatch.setenv(f"{prefix}XXXXXX", "1")
+    for word in ("XXXXXX", *needed):
+        monkeypatch.setenv(f"{prefix}{word}", "1")
     with pytest.raises(pc.exceptions.InvalidInput) as error:
         way()  # type: ignore[operator]
     (line,) = [line for line in str(error.value).splitlines() if "expected one of: " in line]

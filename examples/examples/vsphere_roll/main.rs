@@ -28,9 +28,6 @@ const USAGE: &str =
 --journal FILE  what a run is resumed from; without it nothing is kept
 --vcenter FILE  a server that somebody else started, as written down by them";
 
-/// How many hosts may be down at once: what the ring of the policy lets go.
-const AT_ONCE: u32 = 2;
-
 #[tokio::main]
 pub(crate) async fn main() -> ExitCode {
     let done = match Arguments::of_this_process(USAGE) {
@@ -109,17 +106,14 @@ async fn connected(stand: &Stand) -> Result<VsphereCluster> {
 
 /// The roll of the hosts that the plan patches.
 async fn rolled(cluster: &VsphereCluster, wanted: &Plan) -> Result<RollPlan> {
-    let mut read = cluster.read().await?;
+    let read = cluster.read().await?;
     for pinned in &read.pinned {
         println!("{}: stays on {}: {}", pinned.vm, pinned.host, pinned.why);
     }
-    read.cluster.limits.max_hosts_down = Some(AT_ONCE);
-    for host in &mut read.cluster.hosts {
-        host.needs_patch = wanted.envelope.target(&host.id).is_some();
-    }
+    let hosts = read.cluster.for_plan(wanted);
     let wish = Wish::new(Objective::Knee);
-    match plan(&read.cluster, &wish, &|| false)? {
-        Answer::Planned(planned) => RollPlan::of(read.cluster, wish.objective, *planned),
+    match plan(&hosts, &wish, &|| false)? {
+        Answer::Planned(planned) => RollPlan::of(hosts, wish.objective, *planned),
         Answer::Infeasible(why) => Err(no_roll(why.to_string())),
         Answer::NotFound(why) => Err(no_roll(why.to_string())),
     }

@@ -17,7 +17,7 @@ mod walk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fmt, fs,
     io::Read as _,
     path::Path,
 };
@@ -50,7 +50,6 @@ pub struct Form {
 }
 
 /// A document that was read: what it says, where, and what is wrong.
-#[derive(Debug)]
 pub struct Document {
     form: Form,
     content: Json,
@@ -59,6 +58,17 @@ pub struct Document {
     /// The pointers of values that are stand-ins.
     damaged: BTreeSet<String>,
     places: Places,
+}
+
+impl fmt::Debug for Document {
+    /// Without its content, which may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("form", &self.form.noun)
+            .field("at", &self.at)
+            .field("mistakes", &self.mistakes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Form {

@@ -25,7 +25,7 @@ pub(super) fn read(
             key,
             key_at: at.clone(),
             node: Node {
-                value: value(kind, text.trim(), &at),
+                value: value(kind, &text, &at),
                 at,
             },
         }
@@ -46,6 +46,11 @@ fn place(name: &str) -> Place {
 
 /// What a text stands for where such a value is wanted. What is no such value stays text, and is a mistake later.
 fn value(kind: Option<&Kind>, text: &str, at: &Place) -> Value {
+    if matches!(kind, Some(Kind::Secret)) {
+        // A blank at its end is part of it.
+        return Value::Text(text.to_owned());
+    }
+    let text = text.trim();
     match kind {
         Some(Kind::Flag) => match text {
             "true" => Value::Flag(true),

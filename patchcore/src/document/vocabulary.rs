@@ -101,6 +101,8 @@ pub enum Kind {
     Name,
     /// Text of one or several lines.
     Prose,
+    /// One line of text that no mistake shows, whatever it is.
+    Secret,
     /// Text, or what TOML itself takes for a date or time, that a parser reads.
     Word(Word),
     /// One of some words.

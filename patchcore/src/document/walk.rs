@@ -236,6 +236,9 @@ impl Walk {
                 }
             }
             (Kind::Name, Value::Text(text)) if is_name(text) => return Json::from(text.as_str()),
+            (Kind::Secret, Value::Text(text)) if is_secret(text) => {
+                return Json::from(text.as_str());
+            }
             (Kind::Prose, Value::Text(text)) if is_prose(text) => return Json::from(text.as_str()),
             (Kind::Choice(words), Value::Text(text)) if words.contains(&text.as_str()) => {
                 return Json::from(text.as_str());
@@ -338,7 +341,7 @@ impl Walk {
             Kind::Version | Kind::Count { .. } => Json::from(1),
             Kind::Flag => Json::Bool(false),
             // The pointer is a name that no other item has.
-            Kind::Name | Kind::Prose => Json::from(pointer),
+            Kind::Name | Kind::Prose | Kind::Secret => Json::from(pointer),
             Kind::Word(word) => Json::from(word.example),
             Kind::Choice(words) => Json::from(words.first().copied().unwrap_or_default()),
             Kind::List(inner) => Json::Array(vec![self.stand_in(inner, &under(pointer, "0"))]),
@@ -368,6 +371,11 @@ impl Walk {
 /// Text of one line: names go into listings and logs.
 fn is_name(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+/// One line, of whatever characters: a secret may be a blank.
+fn is_secret(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
 }
 
 fn is_prose(text: &str) -> bool {
@@ -414,6 +422,12 @@ fn wrong_value(kind: &Kind, key: &str, node: &Node, called: &Called, noun: &str)
             ),
             _ => plain("text in quotes"),
         },
+        Kind::Secret => Mistake::new(
+            at.clone(),
+            format!(
+                "{subject}{key} cannot be used, expected one line of text in quotes; it is not shown here"
+            ),
+        ),
         Kind::Word(word) => wrong_word(word, key, node, called),
         Kind::Choice(words) => match &node.value {
             Value::Text(text) => plain("a word that is known here")

@@ -339,6 +339,9 @@ impl Driver {
             // Parking pauses without a word in the journal: it concerns this process only.
             state.to_mut().paused = Some((PersonId::from("patchcore"), "parking".to_owned()));
         }
+        let coming = self.rolling.iter();
+        let coming = coming.filter_map(|(by, task)| Some((by.clone(), task.takes_away()?.clone())));
+        let coming = coming.collect();
         let moment = Moment {
             run_id: story.run,
             envelope: &story.plan.envelope,
@@ -346,6 +349,7 @@ impl Driver {
             calendar: &self.calendar,
             run: &state,
             components: &story.components,
+            coming: &coming,
             now: self.clock.now(),
         };
         ask(moment, &mut self.index)

@@ -172,6 +172,7 @@ impl Rolling {
                     open: from.open,
                     may_begin: true,
                     ending: false,
+                    run: None,
                     now: ctx.now(),
                 };
                 Ok(replan(&moment, &view, &|| ctx.is_cancelled()))

@@ -85,8 +85,9 @@ async fn one(
     }
     let names: Vec<ComponentId> = listing
         .iter()
-        .flat_map(|l| &l.sightings)
-        .map(|s| s.component.clone())
+        .flat_map(|l| l.sightings.iter().map(move |s| (l, &s.component)))
+        .filter(|(l, component)| !l.seen_only.contains(*component))
+        .map(|(_, component)| component.clone())
         .collect();
     // What was read together with the list is not read a second time.
     if let Ok(listing) = &mut listing {

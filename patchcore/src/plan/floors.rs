@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    estate::{Component, Inventory},
+    estate::{Component, Inventory, Relation, RelationKind},
     id::{ComponentId, GroupName},
     policy::{Limit, Policy},
 };
@@ -66,7 +66,7 @@ fn groups(
     all
 }
 
-/// The floors of all groups that the plan touches. A target that no floor lets go is left out.
+/// The floors of all groups that the plan touches, by a member or by the host that one runs on. A target that no floor lets go is left out.
 pub(super) fn floors(
     inventory: &Inventory,
     policy: &Policy,
@@ -101,8 +101,15 @@ pub(super) fn floors(
         sorted.left_out.insert(component, why);
     }
     let touched: BTreeSet<&GroupName> = sorted.targets.values().flat_map(|t| &t.groups).collect();
+    // Whoever runs on a host that is patched moves or stops for it.
+    let runs_there =
+        |r: &&Relation| r.kind == RelationKind::RunsOn && sorted.targets.contains_key(&r.to);
+    let guests = inventory.relations.iter().filter(runs_there);
+    let guests: BTreeSet<&ComponentId> = guests.map(|relation| &relation.from).collect();
     all.into_iter()
-        .filter(|(name, _)| touched.contains(name))
+        .filter(|(name, floor)| {
+            touched.contains(name) || floor.members.iter().any(|m| guests.contains(m))
+        })
         .collect()
 }
 

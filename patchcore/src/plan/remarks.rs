@@ -9,7 +9,7 @@ use super::{
     text::{Times, count, duration, names},
 };
 use crate::{
-    estate::Inventory,
+    estate::{Inventory, RelationKind},
     id::{ComponentId, PatchId, PersonId},
     policy::Policy,
 };
@@ -30,6 +30,7 @@ pub(super) fn remarks(
     lint.approvers();
     lint.listings(inventory);
     lint.other_patchers(inventory);
+    lint.supports(inventory);
     if !policy.windows.is_empty() {
         lint.windows(schedule);
     }
@@ -37,6 +38,19 @@ pub(super) fn remarks(
         lint.exceptions(ends);
     }
     lint.remarks
+}
+
+/// For what one component relies on another; none where that is said elsewhere.
+const fn relies(kind: RelationKind) -> Option<&'static str> {
+    match kind {
+        RelationKind::ResolvesBy => Some("names"),
+        RelationKind::AuthenticatesBy => Some("logins"),
+        RelationKind::ReachedBy => Some("its network"),
+        RelationKind::ManagedBy => Some("its management"),
+        RelationKind::StoredOn | RelationKind::BackedBy => Some("storage"),
+        RelationKind::DependsOn => Some("its work"),
+        RelationKind::RunsOn | RelationKind::MemberOf => None,
+    }
 }
 
 struct Lint<'a> {
@@ -103,6 +117,30 @@ impl Lint<'_> {
             })
             .collect();
         for text in texts {
+            self.say(Severity::Warning, text);
+        }
+    }
+
+    /// Whom the components of a plan rely on, where no tool covers it: nobody else says that it needs patches too.
+    fn supports(&mut self, inventory: &Inventory) {
+        let mut found: BTreeMap<(&ComponentId, &str), BTreeSet<&ComponentId>> = BTreeMap::new();
+        for relation in &inventory.relations {
+            let Some(how) = relies(relation.kind) else {
+                continue;
+            };
+            let covered = inventory.findings.contains_key(&relation.to);
+            let of_plan = self.envelope.target(&relation.from).is_some();
+            if of_plan && !covered {
+                let who = found.entry((&relation.to, how)).or_default();
+                who.insert(&relation.from);
+            }
+        }
+        for ((support, how), who) in found {
+            let verb = if who.len() == 1 { "relies" } else { "rely" };
+            let text = format!(
+                "{} {verb} on {support} for {how}, which no tool covers: patch it by hand, and not while this plan runs",
+                names(who, 6)
+            );
             self.say(Severity::Warning, text);
         }
     }

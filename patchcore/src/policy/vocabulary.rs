@@ -610,7 +610,7 @@ mod tests {
                 assert_eq!(schema["minimum"], 1, "{at}");
             }
             Kind::Flag => is("boolean"),
-            Kind::Name | Kind::Prose | Kind::Word(_) => is("string"),
+            Kind::Name | Kind::Prose | Kind::Secret | Kind::Word(_) => is("string"),
             Kind::Choice(words) => assert_eq!(words_of(schema), *words, "{at}"),
             Kind::List(inner) => {
                 is("array");

@@ -1,6 +1,9 @@
 //! What is there.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -27,6 +30,10 @@ pub struct Listing {
     /// time. The failure where one could not be read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scans: BTreeMap<ComponentId, std::result::Result<Scan, Failure>>,
+    /// Those that it only sees, such as machines on a host that it patches: it is not asked what is installed on them or
+    /// on offer for them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub seen_only: BTreeSet<ComponentId>,
 }
 
 impl Listing {

@@ -71,6 +71,7 @@ impl Rolled {
             open: true,
             may_begin: true,
             ending: false,
+            run: None,
             now,
         }
     }

@@ -114,6 +114,7 @@ impl Process<'_> {
     }
 
     fn moment<'m>(&'m self, story: &'m Story) -> Moment<'m> {
+        static NOBODY: BTreeSet<(ComponentId, ComponentId)> = BTreeSet::new();
         Moment {
             run_id: RunId(1),
             envelope: &self.case.plan.envelope,
@@ -121,6 +122,7 @@ impl Process<'_> {
             calendar: &self.case.calendar,
             run: &story.run,
             components: &story.components,
+            coming: &NOBODY,
             now: context(&self.book.of).now(),
         }
     }

@@ -74,6 +74,7 @@ impl Walk {
     /// What follows, as three say it: the index that was told of every change, one that is made anew, and a kernel
     /// that looks at everybody.
     fn advance(&mut self) -> Decision {
+        let coming = BTreeSet::new();
         let moment = Moment {
             run_id: RunId(1),
             envelope: &self.plan.envelope,
@@ -81,6 +82,7 @@ impl Walk {
             calendar: &self.calendar,
             run: &self.run,
             components: &self.components,
+            coming: &coming,
             now: self.now,
         };
         let Moment {

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod crash;
+mod groups;
 mod report;
 mod reserve;
 mod seeds;

@@ -39,6 +39,7 @@ from ._native import (
     Script,
     Sim,
     VirtualClock,
+    VsphereCluster,
     __version__,
 )
 from ._provider import SimpleProvider
@@ -69,16 +70,19 @@ from .words import (
 )
 
 if TYPE_CHECKING:
-    from . import events, provider, roll
+    from . import events, provider, roll, vsphere
     from .events import ComponentEvent, Damaged, Event, Other, RunEvent
-    from .roll import Cluster, RollPlan, async_plan_roll, plan_roll
+    from .roll import Cluster, ClusterRoll, RollPlan, async_plan_roll, plan_roll
+    from .vsphere import AsyncVCenter, VCenter
 
 __all__ = [
     "Approval",
     "ApprovedPlan",
     "AsyncEstate",
     "AsyncRun",
+    "AsyncVCenter",
     "Cluster",
+    "ClusterRoll",
     "Component",
     "ComponentEvent",
     "ComponentKind",
@@ -116,8 +120,10 @@ __all__ = [
     "Standing",
     "StandingState",
     "Step",
+    "VCenter",
     "Verdict",
     "VirtualClock",
+    "VsphereCluster",
     "__version__",
     "async_plan_roll",
     "events",
@@ -126,19 +132,25 @@ __all__ = [
     "plan_roll",
     "provider",
     "roll",
+    "vsphere",
 ]
 
 _OF_EVENTS = frozenset(("ComponentEvent", "Damaged", "Event", "Other", "RunEvent"))
-_OF_ROLLS = frozenset(("Cluster", "RollPlan", "async_plan_roll", "plan_roll"))
+_OF_ROLLS = frozenset(("Cluster", "ClusterRoll", "RollPlan", "async_plan_roll", "plan_roll"))
+_OF_VSPHERE = frozenset(("AsyncVCenter", "VCenter"))
 
 
 def __getattr__(name: str) -> Any:
-    """The classes of events, of ports and of rolls, when one is first used: making them costs more than all the rest."""
-    if name in ("provider", "roll"):
+    """The classes of events, of ports, of rolls and of vSphere, when one is first used: making them costs more than all the rest."""
+    if name in ("provider", "roll", "vsphere"):
         from importlib import import_module
 
         return import_module(f".{name}", __name__)
-    known, of = (_OF_ROLLS, "roll") if name in _OF_ROLLS else (_OF_EVENTS, "events")
+    known, of = _OF_EVENTS, "events"
+    if name in _OF_ROLLS:
+        known, of = _OF_ROLLS, "roll"
+    elif name in _OF_VSPHERE:
+        known, of = _OF_VSPHERE, "vsphere"
     if name != "events" and name not in known:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
+from . import _native
 from ._decode import convert, thaw
 from ._wire import Value, variant
 from .words import _Word
@@ -366,8 +367,6 @@ class Cluster(Value):
     @classmethod
     def from_json(cls, text: str) -> Cluster:
         """Read it from JSON. All its mistakes are answered at once, each with its place."""
-        from . import _native
-
         _native.check_cluster(text)
         read: Cluster = convert(cls, json.loads(text))
         return read
@@ -381,11 +380,17 @@ class Cluster(Value):
         """The same as text."""
         return json.dumps(self.to_dict())
 
+    def for_plan(self, plan: _native.Plan) -> Cluster:
+        """As a plan patches it.
+
+        The hosts in the plan need the patch and no others do, and no more of them are down at once than their ring
+        lets go, nor than the cluster allows by itself.
+        """
+        return convert(Cluster, json.loads(_native.cluster_for_plan(self.to_json(), plan)))  # type: ignore[no-any-return]
+
     @staticmethod
     def json_schema() -> dict[str, Any]:
         """The JSON Schema of ``to_dict``."""
-        from . import _native
-
         schema: dict[str, Any] = json.loads(_native.roll_schemas())["Cluster"]
         return schema
 

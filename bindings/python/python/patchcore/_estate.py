@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn, Union
+from typing import TYPE_CHECKING, Any, NoReturn, Union
 
 from . import _native
 from ._calls import wait
@@ -18,8 +18,11 @@ from .values import Inventory
 
 if TYPE_CHECKING:
     from . import provider as ports
+    from .roll import ClusterRoll
 
-Provider = Union[_native.Linux, _native.Http, _native.Sim, SimpleProvider, "ports.Provider"]
+Provider = Union[
+    _native.Linux, _native.Http, _native.VsphereCluster, _native.Sim, SimpleProvider, "ports.Provider"
+]
 """What an estate is made of."""
 
 
@@ -97,6 +100,18 @@ class Estate(_EstateFace):
         """Start a run of an approved plan. It goes on whether or not anybody holds its handle."""
         return Run(self._native.run(_approved(approved), _native_of(journal)).wait())
 
+    def run_rolling(
+        self, approved: _native.ApprovedPlan, rolls: Iterable[ClusterRoll], journal: Journal
+    ) -> Run:
+        """Start a run of an approved plan in which clusters are rolled.
+
+        Their hosts are emptied by checked rolls, patched in maintenance mode, and taken back. A roll that does not fit
+        the plan is refused before anything is changed.
+        """
+        return Run(
+            self._native.run_rolling(_approved(approved), _rolls(rolls), _native_of(journal)).wait()
+        )
+
     def reopen(self, journal: Journal) -> Run | None:
         """Go on with the run that is open in a journal: what a crash left, or what was parked."""
         run = self._native.reopen(_native_of(journal)).wait()
@@ -130,6 +145,14 @@ class AsyncEstate(_EstateFace):
         """Start a run of an approved plan. It goes on although the awaiting task is cancelled: reopen finds it."""
         return AsyncRun(await wait(self._native.run(_approved(approved), _native_of(journal))))
 
+    async def run_rolling(
+        self, approved: _native.ApprovedPlan, rolls: Iterable[ClusterRoll], journal: Journal
+    ) -> AsyncRun:
+        """Start a run of an approved plan in which clusters are rolled. As ``Estate.run_rolling``."""
+        return AsyncRun(
+            await wait(self._native.run_rolling(_approved(approved), _rolls(rolls), _native_of(journal)))
+        )
+
     async def reopen(self, journal: Journal) -> AsyncRun | None:
         """Go on with the run that is open in a journal: what a crash left, or what was parked."""
         run = await wait(self._native.reopen(_native_of(journal)))
@@ -143,6 +166,19 @@ def _approved(plan: _native.ApprovedPlan) -> _native.ApprovedPlan:
         f"expected a plan that was approved but found {plan!r:.100}; "
         'plan.approve(plan.approval("maria")) makes one of a plan'
     )
+
+
+def _rolls(rolls: Iterable[ClusterRoll]) -> list[Any]:
+    from .roll import ClusterRoll
+
+    given = list(rolls)
+    for roll in given:
+        if not isinstance(roll, ClusterRoll):
+            raise TypeError(
+                f"expected rolls of clusters but found {roll!r:.100}; "
+                "patchcore.ClusterRoll.of(cluster, plan) makes one of a planned roll"
+            )
+    return [roll._handed_over() for roll in given]
 
 
 def _native_of(journal: Journal) -> _native.Journal:

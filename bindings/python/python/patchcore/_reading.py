@@ -189,9 +189,12 @@ class Listing(Value):
     groups: tuple[RedundancyGroup, ...] = ()
     scans: Mapping[str, Scan | Error] = field(default_factory=lambda: Json({}))
     """What was read of components along the way; they are not scanned a second time."""
+    seen_only: tuple[str, ...] = ()
+    """Those that it only sees: it is not asked what is installed on them or on offer for them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sightings", tuple(self.sightings))
+        object.__setattr__(self, "seen_only", tuple(self.seen_only))
 
 
 @variant("http")

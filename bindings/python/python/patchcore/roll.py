@@ -7,7 +7,7 @@ here touches a machine.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Union
@@ -115,6 +115,8 @@ __all__ = [
     "Certificate",
     "Close",
     "Cluster",
+    "ClusterRoll",
+    "ClusterSetting",
     "Costs",
     "Dedicated",
     "DomainLimit",
@@ -185,6 +187,15 @@ __all__ = [
     "plan_roll",
     "what_if",
 ]
+
+
+class ClusterSetting(_Word):
+    """What a cluster does by itself that a roll can hold and give back."""
+
+    PLACEMENT = "placement"
+    """It moves machines from host to host."""
+    ADMISSION = "admission"
+    """It refuses to start machines where its reserve for failures would be touched."""
 
 
 class Objective(_Word):
@@ -380,6 +391,34 @@ class RollPlan:
         from . import _pydantic
 
         return _pydantic.schema(cls)
+
+
+@dataclass(frozen=True)
+class ClusterRoll:
+    """A planned roll, to be carried out by ``Estate.run_rolling``."""
+
+    name: str
+    """Whose roll it is: the name of the cluster in the estate."""
+    by: str
+    """The provider that moves its machines."""
+    plan: RollPlan
+    """What was planned. Its objective holds also where it must be planned anew."""
+    holding: tuple[ClusterSetting, ...] = (ClusterSetting.PLACEMENT,)
+    """What is held while it runs."""
+
+    @classmethod
+    def of(
+        cls,
+        cluster: _native.VsphereCluster,
+        plan: RollPlan,
+        *,
+        holding: Iterable[ClusterSetting | str] = tuple(ClusterSetting),
+    ) -> ClusterRoll:
+        """Of a cluster of a vCenter, with all settings held that it has."""
+        return cls(cluster.name, cluster.provider, plan, tuple(map(ClusterSetting, holding)))
+
+    def _handed_over(self) -> tuple[str, str, _native.RollPlan, list[str]]:
+        return self.name, self.by, self.plan._native, [str(setting) for setting in self.holding]
 
 
 def _asked(

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Driver, Message};
 use crate::{
     execute::{
-        kernel::{RollEffect, RollEvent, RunEvent},
+        kernel::{self, RollEffect, RollEvent, RunEvent},
         rolling::{self, RollRecorder, Rolling},
         supervise,
     },
@@ -25,14 +25,24 @@ impl Driver {
             return;
         };
         let (journal, run) = (self.journal.uid().to_owned(), self.story.run);
-        let rolling = std::mem::take(&mut self.rolling);
+        let rolling = self.rolling.clone();
         let wanted = self.advance(|moment, _| {
             let mut wanted = Vec::new();
-            for roll in moment.rolls() {
-                let cluster = roll.cluster;
+            let mut coming = moment.coming.clone();
+            for (cluster, state) in &moment.run.rolls {
                 let of_it = rolling.iter().filter(|(c, _)| c == cluster);
                 let of_it = of_it.map(|(_, task)| task.clone()).collect();
+                let before = coming.clone();
+                // What one roll takes away now the next one must know.
+                let roll = kernel::Moment {
+                    coming: &before,
+                    ..moment
+                }
+                .roll(cluster, state);
                 for task in roll.begins(&of_it) {
+                    if let Some(vm) = task.takes_away() {
+                        coming.insert((cluster.clone(), vm.clone()));
+                    }
                     let Some(effect) = roll.effect(&task, &journal, run) else {
                         continue;
                     };
@@ -43,7 +53,6 @@ impl Driver {
             }
             wanted
         });
-        self.rolling = rolling;
         for (cluster, task, effect, by, from) in wanted {
             let ctx =
                 OpContext::reading(Arc::clone(&self.clock), Timestamp::MAX, self.cancel.clone())

@@ -44,6 +44,8 @@ pub struct Moment<'a> {
     pub run: &'a RunState,
     /// Its components.
     pub components: &'a Components,
+    /// Machines that rolls are about to take away, before the journal says so, each after its cluster.
+    pub coming: &'a BTreeSet<(ComponentId, ComponentId)>,
     /// The time now.
     pub now: Timestamp,
 }
@@ -60,6 +62,7 @@ pub fn advance(
     components: &Components,
     now: Timestamp,
 ) -> Decision {
+    let coming = BTreeSet::new();
     let moment = Moment {
         run_id,
         envelope,
@@ -67,6 +70,7 @@ pub fn advance(
         calendar,
         run,
         components,
+        coming: &coming,
         now,
     };
     moment.advance(&mut Index::new(envelope, schedule, components))
@@ -510,6 +514,13 @@ impl<'a> Context<'a, '_> {
                 continue;
             }
             if self.index.waits_for_others(at) {
+                continue;
+            }
+            if let Some(cluster) = self.moment.rolled_by(&target.component) {
+                self.waits(decision, || Wait::Slot {
+                    component: target.component.clone(),
+                    held_by: vec![cluster.clone()],
+                });
                 continue;
             }
             match self.moment.calendar.gate(

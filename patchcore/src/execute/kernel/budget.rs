@@ -1,10 +1,9 @@
 //! Who may go down now: the disruption budget, and the floors of redundancy groups.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{advance::Moment, index::Index, run::Wait};
+use super::{advance::Moment, floors::at_its_floor, index::Index, run::Wait};
 use crate::{
-    id::ComponentId,
     mutant::{self, Mutant},
     plan::Target,
 };
@@ -60,7 +59,8 @@ impl<'a> Slots<'a> {
                 return false;
             };
             let held = self.index.down.get(*place).copied().unwrap_or(0);
-            let down = held + self.down.get(place).copied().unwrap_or(0);
+            let taken = self.down.get(place).copied().unwrap_or(0);
+            let down = held + taken + self.moment.rolled_of(group);
             down >= group.members.len().saturating_sub(group.keep_up)
         })
     }
@@ -79,19 +79,15 @@ impl<'a> Slots<'a> {
                 held_by: holders.cloned().collect(),
             };
         };
-        let down: BTreeSet<&ComponentId> = holders
+        let members = group.members.iter();
+        let rolled = members.filter(|m| self.moment.rolled_by(m).is_some());
+        let down = holders
             .filter(|holder| group.members.contains(holder))
             .chain(&group.down_already)
-            .collect();
-        let down: Vec<&str> = down.iter().map(|d| d.as_str()).collect();
+            .chain(rolled);
         Wait::Floor {
             component,
-            group: format!(
-                "{} keeps {} up, and {} is down",
-                group.name,
-                group.keep_up,
-                down.join(", ")
-            ),
+            group: at_its_floor(group, down),
         }
     }
 }

@@ -9,6 +9,7 @@ mod budget;
 mod component;
 mod decide;
 mod event;
+mod floors;
 mod index;
 mod phase;
 mod roll;

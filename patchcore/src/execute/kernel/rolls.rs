@@ -39,6 +39,7 @@ impl<'a> Moment<'a> {
                 self.run.status,
                 RunStatus::Ending { .. } | RunStatus::Ended { .. }
             ),
+            run: Some(self),
             now: self.now,
         }
     }
@@ -89,6 +90,9 @@ impl<'a> Moment<'a> {
                 _ => {}
             }
             self.window_of(moment, tells, decision);
+            if tells {
+                decision.waits.extend(moment.held_up());
+            }
         }
     }
 
@@ -148,6 +152,6 @@ impl<'a> Moment<'a> {
     /// Whether a component may be worked on, as far as the roll of its cluster is concerned.
     pub(super) fn roll_lets_in(self, component: &ComponentId) -> bool {
         let roll = self.run.roll_of(component);
-        roll.is_none_or(|roll| roll.lets_in(component))
+        roll.is_none_or(|roll| roll.lets_in(component)) && self.rolled_by(component).is_none()
     }
 }

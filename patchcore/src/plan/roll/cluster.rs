@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{limits::Limits, rule::Rule};
-use crate::id::ComponentId;
+use crate::{id::ComponentId, plan::Plan};
 
 /// One amount for each of the cluster's resources, in their order; `None` is *unknown*, which is refused.
 pub type Amounts = Vec<Option<u64>>;
@@ -67,6 +67,25 @@ impl Cluster {
     #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).into()
+    }
+
+    /// As a plan patches it: the hosts in the plan need the patch and no others do, and no more of them are down at once
+    /// than their ring lets go, nor than the cluster allows by itself.
+    #[must_use]
+    pub fn for_plan(mut self, plan: &Plan) -> Self {
+        let envelope = &plan.envelope;
+        let mut most = self.limits.max_hosts_down;
+        for host in &mut self.hosts {
+            let target = envelope.target(&host.id);
+            host.needs_patch = target.is_some();
+            let ring = target.and_then(|t| envelope.rings.iter().find(|r| r.name == t.ring));
+            if let Some(ring) = ring {
+                let goes = u32::try_from(ring.at_once).unwrap_or(u32::MAX);
+                most = Some(most.map_or(goes, |most| most.min(goes)));
+            }
+        }
+        self.limits.max_hosts_down = most;
+        self
     }
 }
 

@@ -221,7 +221,7 @@ fn paths(units: &Element) -> Paths {
     Paths { all, down, single }
 }
 
-fn relies_on(found: &Found) -> Vec<(SupportKind, String)> {
+pub(crate) fn relies_on(found: &Found) -> Vec<(SupportKind, String)> {
     let mut all = Vec::new();
     for (kind, path) in [
         (SupportKind::Dns, "config.network.dnsConfig.address"),

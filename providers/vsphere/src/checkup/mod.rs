@@ -9,6 +9,7 @@ mod show;
 use patchcore::{Result, Timestamp, id::ComponentId};
 use serde::Serialize;
 
+pub(crate) use self::facts::relies_on;
 pub use self::loss::MayLose;
 use self::{
     facts::{Cluster, Names},
@@ -36,6 +37,8 @@ pub struct Checkup {
     pub api_version: String,
     /// When it was looked at, by its own clock.
     pub at: Timestamp,
+    /// Whether every cluster can do without each of its hosts, and nobody lacks a right.
+    pub in_order: bool,
     /// Its clusters, in the order of their names.
     pub clusters: Vec<ClusterCheckup>,
     /// What the hosts rely on.
@@ -163,6 +166,12 @@ pub struct Scheduled {
     pub calls: String,
 }
 
+impl ClusterCheckup {
+    fn is_in_order(&self) -> bool {
+        matches!(self.may_lose, MayLose::Each { .. }) && self.missing_rights.is_empty()
+    }
+}
+
 impl VCenter {
     /// Looks through everything that bears on a roll, and changes nothing.
     ///
@@ -187,6 +196,7 @@ impl VCenter {
             vcenter: self.full_name().to_owned(),
             api_version: self.api_version().to_owned(),
             at,
+            in_order: clusters.iter().all(ClusterCheckup::is_in_order),
             clusters,
             supports: seen.supports(),
             scheduled,

@@ -2,6 +2,7 @@
 
 mod follow;
 mod history;
+mod outside;
 mod properties;
 mod rest;
 pub(crate) mod soap;
@@ -19,6 +20,7 @@ use tokio::sync::Mutex;
 pub use self::transcript::Transcript;
 pub(crate) use self::{
     follow::{Follower, HOST_OF, News, POWER},
+    outside::{objects_of, tree_of, value_of},
     properties::{Found, Of, Wanted},
     rest::{ApiFault, Rest, typed},
     tasks::{Task, TaskState, open},
@@ -240,7 +242,10 @@ impl VCenter {
         let config = &self.0.config;
         let call = Call::new("Login", &self.0.service.sessions)
             .with(Node::text("userName", config.user.clone()))
-            .with(Node::text("password", config.password.expose().to_owned()));
+            .with(Node::text(
+                "password",
+                config.password()?.expose().to_owned(),
+            ));
         let answer = self.wire()?.send(&call, None).await?;
         let us = answer.outcome.map_err(|fault| {
             fault

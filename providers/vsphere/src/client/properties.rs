@@ -347,7 +347,7 @@ fn next(collector: &MoRef, token: String) -> Call {
 }
 
 /// Hands each object of a page to `take`; the token of the next page, where there is one.
-fn token_of(
+pub(super) fn token_of(
     page: Option<Element>,
     mut take: impl FnMut(Found) -> Result<(), Broken>,
 ) -> Result<Option<String>, Broken> {

@@ -226,7 +226,11 @@ impl VCenter {
 }
 
 /// An answer by its status: a value, an error of the API, or something that stands before the vCenter.
-fn answer(call: &Rest, status: StatusCode, body: &[u8]) -> Result<Result<Value, ApiFault>> {
+pub(super) fn answer(
+    call: &Rest,
+    status: StatusCode,
+    body: &[u8],
+) -> Result<Result<Value, ApiFault>> {
     let read = serde_json::from_slice::<Value>(body);
     if status.is_success() {
         return match read {
@@ -254,7 +258,7 @@ pub(crate) fn typed<T: DeserializeOwned>(what: &str, value: Value) -> Result<T> 
     serde_json::from_value(value).map_err(|error| broken(what, error))
 }
 
-fn broken(what: &str, error: serde_json::Error) -> Error {
+pub(super) fn broken(what: &str, error: serde_json::Error) -> Error {
     Error::new(
         ErrorKind::ProviderFault,
         format!("{what}: the answer cannot be read: {error}"),

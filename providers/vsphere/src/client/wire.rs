@@ -135,8 +135,9 @@ impl Wire {
     ) -> Result<(StatusCode, Vec<u8>)> {
         let mut url = self.url.clone();
         url.set_path("/api/session");
-        let password = Some(config.password.expose());
-        let request = self.client.post(url).basic_auth(&config.user, password);
+        let password = config.password()?;
+        let request = self.client.post(url);
+        let request = request.basic_auth(&config.user, Some(password.expose()));
         self.exchange("POST /api/session", request).await
     }
 

@@ -21,6 +21,22 @@ pub(super) struct Settings {
     pub(super) groups: Vec<Element>,
 }
 
+impl Settings {
+    pub(super) fn of(found: &Found) -> Self {
+        let list = |path: &str| {
+            found
+                .get(path)
+                .map(|list| list.children.clone())
+                .unwrap_or_default()
+        };
+        Self {
+            ha: found.get("configurationEx.dasConfig").cloned(),
+            rules: list("configurationEx.rule"),
+            groups: list("configurationEx.group"),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct HostFacts {
     pub(super) object: MoRef,
@@ -97,6 +113,18 @@ pub(crate) fn is_agent(managed_by: Option<&str>) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Datastores(pub(super) HashMap<Box<str>, Datastore>);
 
+impl Datastores {
+    pub(super) fn take(&mut self, found: Found) -> Result<(), Broken> {
+        let store = Datastore {
+            name: found.text("name").unwrap_or(&found.object.id).to_owned(),
+            // What nobody says is shared counts as not shared.
+            shared: found.truth("summary.multipleHostAccess")?.unwrap_or(false),
+        };
+        self.0.insert(found.object.id, store);
+        Ok(())
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Datastore {
     pub(super) name: String,
@@ -148,17 +176,7 @@ impl VCenter {
             "configurationEx.group",
         ];
         let found = self.properties_of(cluster, PATHS).await?;
-        let list = |path: &str| {
-            found
-                .get(path)
-                .map(|list| list.children.clone())
-                .unwrap_or_default()
-        };
-        Ok(Settings {
-            ha: found.get("configurationEx.dasConfig").cloned(),
-            rules: list("configurationEx.rule"),
-            groups: list("configurationEx.group"),
-        })
+        Ok(Settings::of(&found))
     }
 
     pub(super) async fn hosts_of(&self, cluster: &MoRef) -> Result<Vec<HostFacts>> {
@@ -210,13 +228,7 @@ impl VCenter {
             paths: &["name", "summary.multipleHostAccess"],
         };
         self.collect(root, WANTED, Datastores::default, |all, found| {
-            let store = Datastore {
-                name: found.text("name").unwrap_or(&found.object.id).to_owned(),
-                // What nobody says is shared counts as not shared.
-                shared: found.truth("summary.multipleHostAccess")?.unwrap_or(false),
-            };
-            all.0.insert(found.object.id, store);
-            Ok(())
+            all.take(found)
         })
         .await
     }

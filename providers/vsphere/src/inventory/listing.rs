@@ -1,4 +1,4 @@
-//! The hosts of a cluster as components.
+//! The hosts of a cluster as components, and what is around them.
 
 use std::net::IpAddr;
 
@@ -6,23 +6,27 @@ use async_trait::async_trait;
 use patchcore::{
     Result,
     error::Failure,
-    estate::{ComponentKind, IdentityKind, Sighting},
+    estate::{ComponentKind, IdentityKind, Relation, RelationKind, Sighting},
+    id::ComponentId,
     provider::{InventorySource, Listing, OpContext},
 };
 
-use crate::{deployer::scan, drainer::VsphereCluster};
+use super::{Roster, around::Around};
+use crate::{checkup::SupportKind, deployer::scan, drainer::VsphereCluster};
 
 #[async_trait]
 impl InventorySource for VsphereCluster {
-    /// The hosts of the cluster, each with what it runs and what the image has for it. Its machines are known to the
-    /// roll, and are components of who patches them.
+    /// The hosts of the cluster, each with what it runs and what the image has for it; and what is only seen: the
+    /// machines on them, which whoever patches their systems may know by their UUID, and whom the hosts rely on.
     async fn list(&self, ctx: &OpContext) -> Result<Listing> {
         ctx.check()?;
-        let roster = self.inner.vcenter.roster(&self.inner.object).await?;
+        let (vcenter, object) = (&self.inner.vcenter, &self.inner.object);
+        let roster = vcenter.roster(object).await?;
         let hosts = roster.hosts.values().cloned().collect();
         self.inner.names.learn(&roster).await;
         let (seen, _) = self.hosts_now(&hosts, false).await?;
         let image = self.image_now().await?;
+        let around = vcenter.around(object).await?;
         let mut listing = Listing::default();
         for (id, host) in seen {
             let mut sighting = Sighting::new(id.clone(), ComponentKind::Host, ctx.now())
@@ -39,6 +43,63 @@ impl InventorySource for VsphereCluster {
             listing.sightings.push(sighting);
             listing.scans.insert(id, scanned);
         }
+        let seen_only = only_seen(&around, &roster, &mut listing.relations);
+        for (id, kind, uuid) in seen_only {
+            let mut sighting = Sighting::new(id.clone(), kind, ctx.now());
+            if kind == ComponentKind::Guest {
+                sighting = sighting.with_label("cluster", self.inner.cluster.name.clone());
+            }
+            if let Some(uuid) = uuid {
+                sighting = sighting.with_identity(IdentityKind::BiosUuid, &uuid);
+            }
+            listing.sightings.push(sighting);
+            listing.seen_only.insert(id);
+        }
+        listing.relations.sort();
         Ok(listing)
     }
+}
+
+/// Machines, and whom hosts rely on that is none of them, each with its UUID; and how they depend on each other.
+fn only_seen(
+    around: &Around,
+    roster: &Roster,
+    relations: &mut Vec<Relation>,
+) -> Vec<(ComponentId, ComponentKind, Option<String>)> {
+    let mut all = Vec::new();
+    for machine in &around.machines {
+        let Some(id) = roster.machines.get(&machine.object) else {
+            continue;
+        };
+        let uuid = machine.bios_uuid.as_ref().map(|uuid| uuid.value.clone());
+        all.push((id.clone(), ComponentKind::Guest, uuid));
+        if let Some(host) = machine.host.as_ref().and_then(|h| roster.hosts.get(h)) {
+            relations.push(Relation::new(
+                id.clone(),
+                RelationKind::RunsOn,
+                host.clone(),
+            ));
+        }
+    }
+    for ((kind, name), hosts) in &around.relies {
+        let kind = match kind {
+            SupportKind::Dns => RelationKind::ResolvesBy,
+            SupportKind::Domain => RelationKind::AuthenticatesBy,
+            SupportKind::Ntp => continue,
+        };
+        let is_it = around.machines.iter().filter(|m| m.known_as.contains(name));
+        let mut machines = is_it.filter_map(|machine| roster.machines.get(&machine.object));
+        let support = machines.next().cloned().unwrap_or_else(|| {
+            let id = ComponentId::from(name.as_str());
+            if !all.iter().any(|(known, ..)| *known == id) {
+                all.push((id.clone(), ComponentKind::RoleService, None));
+            }
+            id
+        });
+        for host in hosts.iter().filter_map(|host| roster.hosts.get(host)) {
+            relations.push(Relation::new(host.clone(), kind, support.clone()));
+        }
+    }
+    all.sort();
+    all
 }

@@ -1,5 +1,6 @@
 //! A cluster of a vCenter as the roll planner sees it.
 
+mod around;
 mod facts;
 mod glance;
 mod listing;
@@ -19,7 +20,7 @@ pub use self::pins::{Pinned, WhyPinned};
 pub(crate) use self::{facts::is_agent, glance::Roster};
 use crate::{
     client::{
-        VCenter, Wanted,
+        Found, VCenter, Wanted,
         soap::{Broken, MoRef},
         unreadable,
     },
@@ -144,6 +145,28 @@ struct Seen {
     stores: Datastores,
     levels: HashMap<String, u32>,
     memory: WhatCounts,
+}
+
+/// A cluster from the objects of one answer, whatever they are: what [`VCenter::read_cluster`] makes of several.
+pub(crate) fn of_objects(found: Vec<Found>) -> Result<ClusterRead, Broken> {
+    let mut seen = Seen {
+        settings: Settings::default(),
+        hosts: Vec::new(),
+        vms: Vec::new(),
+        stores: Datastores::default(),
+        levels: HashMap::new(),
+        memory: WhatCounts::default(),
+    };
+    for object in found {
+        match &*object.object.kind {
+            "ClusterComputeResource" => seen.settings = Settings::of(&object),
+            "HostSystem" => seen.hosts.push(facts::host(&object)?),
+            "VirtualMachine" => seen.vms.push(facts::machine(&object)?),
+            "Datastore" => seen.stores.take(object)?,
+            _ => {}
+        }
+    }
+    build(seen)
 }
 
 fn build(seen: Seen) -> Result<ClusterRead, Broken> {

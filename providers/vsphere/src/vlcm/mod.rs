@@ -169,22 +169,38 @@ impl VCenter {
     /// What a cluster is to run; none where it is not managed by an image.
     pub(crate) async fn image(&self, cluster: &MoRef) -> Result<Option<Image>> {
         let call = Rest::get(below(cluster, &["software"]));
-        let body = match self.try_rest(&call).await? {
-            Ok(body) => typed::<SoftwareBody>(&call.named(), body)?,
+        match self.try_rest(&call).await? {
+            Ok(body) => Image::of(typed::<SoftwareBody>(&call.named(), body)?).map(Some),
             Err(fault) if fault.kind == "NOT_FOUND" && !self.is_image_managed(cluster).await? => {
-                return Ok(None);
+                Ok(None)
             }
-            Err(fault) => return Err(fault.into_error(&call.named())),
-        };
-        Ok(Some(Image {
-            version: of_base_image(&body.base_image.version)?,
-        }))
+            Err(fault) => Err(fault.into_error(&call.named())),
+        }
     }
 
     /// How its hosts compared to it when that was looked at last. Asks nobody to look.
     pub(crate) async fn compliance(&self, cluster: &MoRef) -> Result<Compliance> {
         let call = Rest::get(below(cluster, &["software", "compliance"]));
-        let body = self.rest::<ComplianceBody>(&call).await?;
+        Compliance::of(self.rest(&call).await?)
+    }
+
+    /// What vLCM does by itself around a host.
+    pub(crate) async fn policies(&self, cluster: &MoRef) -> Result<Policies> {
+        let call = Rest::get(below(cluster, &["policies", "apply", "effective"]));
+        Ok(Policies::of(self.rest(&call).await?))
+    }
+}
+
+impl Image {
+    fn of(body: SoftwareBody) -> Result<Self> {
+        Ok(Self {
+            version: of_base_image(&body.base_image.version)?,
+        })
+    }
+}
+
+impl Compliance {
+    fn of(body: ComplianceBody) -> Result<Self> {
         let hosts = body.hosts.into_iter().map(|(host, body)| {
             Ok((
                 host,
@@ -197,24 +213,66 @@ impl VCenter {
                 },
             ))
         });
-        Ok(Compliance {
+        Ok(Self {
             commit: body.commit,
             at: body.scan_time,
             hosts: hosts.collect::<Result<_>>()?,
         })
     }
+}
 
-    /// What vLCM does by itself around a host.
-    pub(crate) async fn policies(&self, cluster: &MoRef) -> Result<Policies> {
-        let call = Rest::get(below(cluster, &["policies", "apply", "effective"]));
-        let body = self.rest::<PoliciesBody>(&call).await?;
-        Ok(Policies {
+impl Policies {
+    fn of(body: PoliciesBody) -> Self {
+        Self {
             on_failure: body.failure_action.action,
             power_action: body.pre_remediation_power_action,
             quick_boot: body.enable_quick_boot,
             moves_offline: body.evacuate_offline_vms,
             holds_admission: body.disable_hac,
-        })
+        }
+    }
+}
+
+/// What is read of one body, as everything that a body may be.
+#[derive(Debug, Default)]
+pub(crate) struct AnyBody {
+    /// As how many of them it was taken.
+    pub(crate) kinds: usize,
+    /// How many hosts it names.
+    pub(crate) hosts: usize,
+    pub(crate) percent: Option<u8>,
+    /// All of it in words.
+    pub(crate) said: String,
+}
+
+impl AnyBody {
+    pub(crate) fn of(body: &Value) -> Self {
+        let mut read = Self::default();
+        let what = "an answer";
+        let mut take = |said: Option<String>| {
+            read.kinds += usize::from(said.is_some());
+            read.said.push_str(&said.unwrap_or_default());
+        };
+        let enabled = typed::<EnablementBody>(what, body.clone()).ok();
+        take(enabled.map(|body| body.enabled.to_string()));
+        let image = typed(what, body.clone()).and_then(Image::of).ok();
+        take(image.map(|image| format!("{image:?}")));
+        let policies = typed(what, body.clone()).map(Policies::of).ok();
+        take(policies.map(|policies| format!("{policies:?}")));
+        let compliance = typed(what, body.clone()).and_then(Compliance::of).ok();
+        take(
+            compliance
+                .as_ref()
+                .map(|compliance| format!("{compliance:?}")),
+        );
+        let task = ApiTask::of("t", body.clone()).ok();
+        take(task.as_ref().map(|task| format!("{task:?}")));
+        read.percent = task.as_ref().and_then(|task| task.percent);
+        let of_task = task
+            .and_then(|task| task.hosts)
+            .map_or(0, |hosts| hosts.len());
+        read.hosts = compliance.map_or(0, |c| c.hosts.len()).max(of_task);
+        read
     }
 }
 

@@ -96,7 +96,7 @@ struct StatusBody {
 }
 
 impl ApiTask {
-    fn of(id: &str, info: Value) -> Result<Self> {
+    pub(super) fn of(id: &str, info: Value) -> Result<Self> {
         let what = format!("task {id}");
         let info: InfoBody = typed(&what, info)?;
         // `apply$task`, with or without the name of the service before it.

@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 import sys
+from uuid import UUID
 
 from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import vim, vmodl
@@ -53,9 +54,18 @@ def main():
                 "version": f"{is_['config.product.version']}-{is_['config.product.build']}",
             }
         machines = {}
-        for vm, is_ in collect(content, vim.VirtualMachine, ["name", "runtime.host", "runtime.powerState"]):
+        paths = ["name", "runtime.host", "runtime.powerState", "config.uuid", "config.version"]
+        for vm, is_ in collect(content, vim.VirtualMachine, paths):
             machines[vm] = is_["name"]
-            vms[is_["name"]] = {"host": names[is_["runtime.host"]], "power": str(is_["runtime.powerState"])}
+            uuid = UUID(is_["config.uuid"])
+            if int(is_["config.version"].removeprefix("vmx-")) >= 13:
+                # As its system reads it by SMBIOS 2.7.
+                uuid = UUID(bytes=uuid.bytes_le)
+            vms[is_["name"]] = {
+                "host": names[is_["runtime.host"]],
+                "power": str(is_["runtime.powerState"]),
+                "uuid": str(uuid),
+            }
         config = [
             "name",
             "configurationEx.drsConfig.enabled",

@@ -2,12 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use super::next::RollMoment;
+use super::{event::Task, next::RollMoment, state::RollState};
 use crate::{
     id::ComponentId,
     plan::roll::{Cluster, Host, Level, Rule},
     provider::{ClusterView, DrainRequest, PortCall, VmPower, VmView},
 };
+
+impl RollState {
+    /// Machines that it has away now: on the move, stopped, or not yet started again.
+    pub(in crate::execute::kernel) fn away(&self) -> impl Iterator<Item = &ComponentId> {
+        let moving = self.ops.keys().filter_map(Task::takes_away);
+        let owed = self.owed.iter().filter_map(|owed| match &owed.give_back {
+            PortCall::Drain {
+                request: DrainRequest::Start { vm, .. },
+                ..
+            } => Some(vm),
+            _ => None,
+        });
+        moving.chain(owed)
+    }
+}
 
 /// Each, with the host that it starts on.
 pub(super) fn stopped<'m>(

@@ -37,6 +37,15 @@ pub enum Task {
 }
 
 impl Task {
+    /// The machine that is not where it serves meanwhile.
+    #[must_use]
+    pub const fn takes_away(&self) -> Option<&ComponentId> {
+        match self {
+            Self::Move(vm) | Self::ShutDown(vm) | Self::Start(vm) => Some(vm),
+            _ => None,
+        }
+    }
+
     /// The word in operation keys. Each setting of a cluster has one of its own: a key names one operation.
     #[must_use]
     pub const fn slug(&self) -> &'static str {

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     clock::later,
-    execute::kernel::{ComponentState, Components, End, OpState, Phase},
+    execute::kernel::{
+        ComponentState, Components, End, Moment, OpState, Phase, Wait,
+        floors::{WhyUp, at_its_floor},
+    },
     id::{ComponentId, OpKey, RunId},
     mutant::{self, Mutant},
     plan::roll::{Action, How, Migration, Step},
@@ -35,6 +38,8 @@ pub struct RollMoment<'a> {
     pub may_begin: bool,
     /// Whether the run is brought to an end.
     pub ending: bool,
+    /// The run that it is part of; none where what is left is planned anew.
+    pub run: Option<Moment<'a>>,
     /// The time now.
     pub now: Timestamp,
 }
@@ -313,18 +318,27 @@ impl<'a> RollMoment<'a> {
             return;
         }
         let mut slots = Slots::of(self);
+        let mut taken = BTreeSet::new();
         for (_, step) in roll.pending().filter(|(_, step)| self.may(step)) {
             let task = match &step.action {
                 Action::Close { host } => Task::Close(host.clone()),
                 Action::Migrate { vm, from, to, .. } => {
                     let task = Task::Move(vm.clone());
-                    if roll.ops.contains_key(&task) || !slots.take(from, to) {
+                    let stays = self.keeps_up(vm, false, &taken).is_some();
+                    if stays || roll.ops.contains_key(&task) || !slots.take(from, to) {
                         continue;
                     }
+                    taken.insert(vm);
                     task
                 }
                 Action::AwaitEnd { vm, .. } => Task::AwaitEnd(vm.clone()),
-                Action::Stop { vm, .. } => Task::ShutDown(vm.clone()),
+                Action::Stop { vm, .. } => {
+                    if self.keeps_up(vm, true, &taken).is_some() {
+                        continue;
+                    }
+                    taken.insert(vm);
+                    Task::ShutDown(vm.clone())
+                }
                 Action::Patch { host } if !roll.entered.contains(host) => {
                     // A loan of a try that came to nothing goes back first.
                     let exit = Task::Exit(host.clone());
@@ -340,6 +354,41 @@ impl<'a> RollMoment<'a> {
                 tasks.push(task);
             }
         }
+    }
+
+    fn keeps_up(
+        &self,
+        vm: &ComponentId,
+        stops: bool,
+        taken: &BTreeSet<&ComponentId>,
+    ) -> Option<WhyUp<'a>> {
+        self.run?.keeps_up(vm, stops, taken)
+    }
+
+    /// Machines that could be taken away now if their groups could spare them.
+    pub(in crate::execute::kernel) fn held_up(&self) -> Vec<Wait> {
+        if self.roll.phase != RollPhase::Rolling || !self.may_begin || self.is_finished() {
+            return Vec::new();
+        }
+        let steps = self.roll.pending().filter(|(_, step)| self.may(step));
+        let held = steps.filter_map(|(_, step)| {
+            let (vm, task, stops) = match &step.action {
+                Action::Migrate { vm, .. } => (vm, Task::Move(vm.clone()), false),
+                Action::Stop { vm, .. } => (vm, Task::ShutDown(vm.clone()), true),
+                _ => return None,
+            };
+            if self.roll.ops.contains_key(&task) {
+                return None;
+            }
+            match self.keeps_up(vm, stops, &BTreeSet::new())? {
+                WhyUp::WorkedOn => None,
+                WhyUp::Floor { group, down } => Some(Wait::Floor {
+                    component: vm.clone(),
+                    group: at_its_floor(group, down),
+                }),
+            }
+        });
+        held.collect()
     }
 
     fn may(&self, step: &Step) -> bool {

@@ -11,6 +11,4 @@ mod read;
 pub(crate) use call::{Call, Node};
 pub(crate) use element::{Element, MoRef};
 pub(crate) use fault::Fault;
-#[cfg(test)]
-pub(crate) use read::tree;
-pub(crate) use read::{Broken, answer};
+pub(crate) use read::{Broken, answer, tree};

@@ -124,8 +124,15 @@ fn close(
 }
 
 fn element(start: &BytesStart<'_>) -> Result<Element, Broken> {
+    let name = start.local_name();
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.as_ref().is_empty() || !name.as_ref().chars().all(is_name) {
+        return Err(Broken::NotXml(
+            "an element without a proper name".to_owned(),
+        ));
+    }
     let mut element = Element {
-        name: start.local_name().as_ref().into(),
+        name: name.as_ref().into(),
         ..Element::default()
     };
     for attribute in start.attributes() {
@@ -212,6 +219,8 @@ mod tests {
             ("<a><b></a>", "XML"),
             ("<a><b>", "breaks off"),
             ("<a/><b/>", "two roots"),
+            ("<a//>", "proper name"),
+            ("<>x</>", "name"),
             (
                 "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>",
                 "document type",

@@ -1,11 +1,15 @@
 //! Which vCenter, as whom, and whom to believe.
 
-use std::time::Duration;
+mod password;
+mod settings;
+
+use std::{path::PathBuf, time::Duration};
 
 use patchcore::{Error, ErrorKind, Result, Secret};
 use patchcore_https::Trust;
 use reqwest::Url;
 
+use self::password::Password;
 use crate::client::Transcript;
 
 /// What of a virtual machine's memory a host must have.
@@ -21,6 +25,10 @@ pub enum WhatCounts {
 
 /// How a vCenter is reached. The default believes the certificates that this machine trusts.
 ///
+/// It is made by [`new`](Self::new), or read from a file, from variables such as `PATCHCORE_VSPHERE_SERVER`, or from a map
+/// by [`Settings`](patchcore::document::Settings); the words are `server`, `user`, one of `password` and `password_file`,
+/// at most one of `ca_file` and `fingerprint`, `deadline` such as `60s`, and `memory`, which is `configured` or `held`.
+///
 /// ```
 /// use patchcore::Secret;
 /// use patchcore_vsphere::VsphereConfig;
@@ -33,7 +41,7 @@ pub enum WhatCounts {
 pub struct VsphereConfig {
     pub(crate) url: Url,
     pub(crate) user: String,
-    pub(crate) password: Secret,
+    password: Password,
     pub(crate) trust: Trust,
     pub(crate) deadline: Duration,
     pub(crate) memory: WhatCounts,
@@ -49,45 +57,39 @@ impl VsphereConfig {
     /// # Errors
     /// `InvalidInput` for what is no host, such as a URL with a path or with a user in it.
     pub fn new(server: impl AsRef<str>, user: impl Into<String>, password: Secret) -> Result<Self> {
-        let server = server.as_ref();
-        let url = Url::parse(&format!("https://{server}/sdk"))
-            .ok()
-            .filter(|url| {
-                url.path() == "/sdk"
-                    && url.username().is_empty()
-                    && url.password().is_none()
-                    && url.query().is_none()
-                    && url.fragment().is_none()
-                    && url.host_str().is_some_and(|host| !host.is_empty())
-            })
-            .ok_or_else(|| {
-                // It is not shown: it may hold a password.
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    "the vCenter's address cannot be used",
-                )
-                .expected("a host, with a port where that is not 443")
-                .found(if server.contains("://") {
-                    "a URL"
-                } else {
-                    "something else"
-                })
-                .hint("write it like vcenter.example.org or [2001:db8::1]:8443")
-            })?;
-        Ok(Self {
+        Ok(Self::at(address(server.as_ref())?, user, password))
+    }
+
+    fn at(url: Url, user: impl Into<String>, password: Secret) -> Self {
+        Self {
             url,
             user: user.into(),
-            password,
+            password: Password::Given(password),
             trust: Trust::Machine,
             deadline: Self::DEADLINE,
             memory: WhatCounts::default(),
             transcript: None,
-        })
+        }
+    }
+
+    /// The same with the password that stands in the first line of a file, which is read at each login.
+    #[must_use]
+    pub fn with_password_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.password = Password::File(file.into());
+        self
+    }
+
+    /// The password, now.
+    ///
+    /// # Errors
+    /// `NotFound`, `Io` or `InvalidInput` for a file that cannot be used.
+    pub(crate) fn password(&self) -> Result<Secret> {
+        self.password.now()
     }
 
     /// The same that also trusts the certificates of a PEM file.
     #[must_use]
-    pub fn with_ca_file(self, file: impl Into<std::path::PathBuf>) -> Self {
+    pub fn with_ca_file(self, file: impl Into<PathBuf>) -> Self {
         self.with_trust(Trust::CaFile(file.into()))
     }
 
@@ -124,6 +126,34 @@ impl VsphereConfig {
     pub fn address(&self) -> &str {
         self.url.as_str()
     }
+}
+
+/// Where the calls for a vCenter go.
+fn address(server: &str) -> Result<Url> {
+    Url::parse(&format!("https://{server}/sdk"))
+        .ok()
+        .filter(|url| {
+            url.path() == "/sdk"
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.host_str().is_some_and(|host| !host.is_empty())
+        })
+        .ok_or_else(|| {
+            // It is not shown: it may hold a password.
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the vCenter's address cannot be used",
+            )
+            .expected("a host, with a port where that is not 443")
+            .found(if server.contains("://") {
+                "a URL"
+            } else {
+                "something else"
+            })
+            .hint("write it like vcenter.example.org or [2001:db8::1]:8443")
+        })
 }
 
 #[cfg(test)]

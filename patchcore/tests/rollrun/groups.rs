@@ -1,0 +1,180 @@
+//! Guests that are patched by the run that rolls their cluster: a redundancy group never has two members away, judged by
+//! the world's own log. Away is who is out of service, stopped, or on the move.
+
+use std::collections::BTreeMap;
+
+use patchcore::{
+    ClusterRoll, Journal, Timestamp,
+    estate::{Impact, Patch, PatchClass, RedundancyGroup, RelationKind, Role},
+    sim::{ClusterChange, Script, Sim},
+};
+
+use super::cluster::{
+    Setup, all_are_patched, all_is_back, estate, is_done, rolled, start, started, told,
+};
+
+/// Two members of a group on two hosts, as guests with a patch that restarts them.
+const DNS: [&str; 2] = ["h01-vm1", "h02-vm1"];
+
+fn with_guests(sim: Sim, guests: &[&str]) -> Sim {
+    sim.guests(guests.iter().copied(), |guest| {
+        guest.package("bind9", "9.18-1")
+    })
+    .group(RedundancyGroup::all_but_one("dns", Role::Dns, DNS))
+    .publish(Patch::new("bind9", None, "9.18-2", PatchClass::Security).with_impact(Impact::Reboot))
+}
+
+/// From when until when each was away, and why.
+fn away(sim: &Sim, vms: &[&str]) -> BTreeMap<String, Vec<(Timestamp, Timestamp, String)>> {
+    let mut found = BTreeMap::new();
+    for vm in vms {
+        let mut spans = Vec::new();
+        for outage in sim.history(vm).unwrap().outages {
+            let until = outage.until.unwrap_or(Timestamp::MAX);
+            spans.push((outage.from, until, format!("{:?}", outage.why)));
+        }
+        sim.world(|world| {
+            let mut since = None;
+            for entry in world.cluster_log("c1").unwrap() {
+                match &entry.change {
+                    ClusterChange::Moving { vm: of, .. } | ClusterChange::Stopped { vm: of }
+                        if of == *vm =>
+                    {
+                        since = Some((entry.at, format!("{:?}", entry.change)));
+                    }
+                    ClusterChange::Moved { vm: of, .. }
+                    | ClusterChange::MoveFailed { vm: of, .. }
+                    | ClusterChange::Started { vm: of }
+                        if of == *vm =>
+                    {
+                        let (from, why) = since.take().unwrap();
+                        spans.push((from, entry.at, why));
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(since, None, "{vm} is still away");
+        });
+        found.insert((*vm).to_owned(), spans);
+    }
+    found
+}
+
+/// Moments at which both were away.
+fn clashes(sim: &Sim) -> Vec<String> {
+    let away = away(sim, &DNS);
+    let mut clashes = Vec::new();
+    for (from, until, why) in &away[DNS[0]] {
+        for (other_from, other_until, other_why) in &away[DNS[1]] {
+            if from < other_until && other_from < until {
+                clashes.push(format!(
+                    "{} {from}..{until}: {why}, and {} {other_from}..{other_until}: {other_why}",
+                    DNS[0], DNS[1]
+                ));
+            }
+        }
+    }
+    clashes
+}
+
+async fn a_group_is_kept(setup: Setup, guests: &[&str], what: &str) -> String {
+    let sim = with_guests(setup.sim(), guests);
+    let (standing, story, run) = rolled(&sim, setup.roll()).await;
+    let lines = told(&run).await;
+    assert!(is_done(&standing), "{what}: {standing:?}\n{lines}");
+    all_is_back(&sim, &story, &lines);
+    all_are_patched(&sim, &setup, &lines);
+    for guest in guests {
+        assert_eq!(
+            sim.version(guest, "bind9"),
+            Some("9.18-2".into()),
+            "{lines}"
+        );
+    }
+    assert_eq!(clashes(&sim), Vec::<String>::new(), "{what}\n{lines}");
+    let away = away(&sim, &DNS);
+    // Each was away for its host and for its own patch, so that there was something to keep apart.
+    assert!(away.values().all(|spans| spans.len() >= 2), "{away:?}");
+    lines
+}
+
+#[tokio::test]
+async fn one_plan_patches_hosts_and_guests_and_never_has_a_whole_group_away() {
+    for seed in 1..=12 {
+        for pinned in [&[][..], &DNS[..1], &DNS[1..], &DNS[..]] {
+            let mut setup = Setup::of(6).pinned(pinned);
+            setup.seed = seed;
+            let what = format!("seed {seed}, {pinned:?} cannot move");
+            a_group_is_kept(setup, &DNS, &what).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_guests_go_on_meanwhile() {
+    let guests = [DNS[0], DNS[1], "h03-vm1", "h03-vm2", "h04-vm1"];
+    a_group_is_kept(Setup::of(6).pinned(&DNS), &guests, "five guests").await;
+}
+
+/// Members that have no patch themselves, on hosts that have one.
+fn without_patches(sim: Sim) -> Sim {
+    sim.guests(DNS, |guest| guest.package("bind9", "9.18-2"))
+        .group(RedundancyGroup::all_but_one("dns", Role::Dns, DNS))
+        .relation(DNS[0], RelationKind::RunsOn, "h01")
+        .relation(DNS[1], RelationKind::RunsOn, "h02")
+}
+
+#[tokio::test]
+async fn a_group_is_kept_although_none_of_it_has_a_patch() {
+    for seed in 1..=12 {
+        let mut setup = Setup::of(6).pinned(&DNS);
+        setup.seed = seed;
+        let sim = without_patches(setup.sim());
+        let (standing, _, run) = rolled(&sim, setup.roll()).await;
+        let lines = told(&run).await;
+        assert!(is_done(&standing), "{standing:?}\n{lines}");
+        all_are_patched(&sim, &setup, &lines);
+        assert_eq!(clashes(&sim), Vec::<String>::new(), "{lines}");
+    }
+}
+
+/// A member that was down before the run does not keep its cluster from being rolled: the other one moves, and stays up.
+#[tokio::test]
+async fn a_machine_moves_although_another_was_down_before() {
+    let setup = Setup::of(6);
+    let gone = Script::unreachable(start(), Timestamp::MAX).on(DNS[1]);
+    let sim = without_patches(setup.sim()).script(gone);
+    let (standing, story, run) = rolled(&sim, setup.roll()).await;
+    let lines = told(&run).await;
+    assert!(is_done(&standing), "{standing:?}\n{lines}");
+    assert_eq!(story.plan.envelope.groups[0].down_already, [DNS[1]]);
+    all_are_patched(&sim, &setup, &lines);
+}
+
+/// Who opens the run anew in its middle keeps the group as well.
+#[tokio::test]
+async fn a_group_is_kept_over_a_restart() {
+    for stops in [3_u64, 8, 15, 25] {
+        let setup = Setup::of(6).pinned(&DNS);
+        let sim = with_guests(setup.sim(), &DNS);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.db");
+        let roll: ClusterRoll = setup.roll();
+        {
+            let journal = Journal::open(&path).unwrap();
+            let run = started(&sim, roll, &journal).await;
+            let mut events = run.events();
+            for _ in 0..stops {
+                events.next().await;
+            }
+            run.park().await.unwrap();
+            journal.close().await.unwrap();
+        }
+        let journal = Journal::open(&path).unwrap();
+        let run = estate(&sim).reopen(&journal).await.unwrap().unwrap();
+        let standing = run.finished().await.unwrap();
+        let lines = told(&run).await;
+        assert!(is_done(&standing), "{stops}: {standing:?}\n{lines}");
+        assert_eq!(clashes(&sim), Vec::<String>::new(), "{stops}\n{lines}");
+    }
+}
