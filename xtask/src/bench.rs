@@ -1,5 +1,6 @@
 //! `cargo xtask bench linux`: what patchcore costs on real guests, beside other tools. `cargo xtask bench engine`:
-//! what its engine costs without any guest. `cargo xtask bench roll`: what its roll planner makes.
+//! what its engine costs without any guest. `cargo xtask bench roll`: what its roll planner makes. `cargo xtask bench
+//! vsphere`: what reading and rolling a vCenter costs, on a simulator.
 //!
 //! It brings the other tools in their pinned versions, builds our side as it is released, and starts the measuring,
 //! which is a program of its own in `bench/`.
@@ -13,7 +14,7 @@ use std::{
 use crate::{
     install::{self, prints},
     outcome::Outcome,
-    shell,
+    peers, shell,
     step::{now, say, seconds},
     venv::{Venv, Wanted},
     workspace::Workspace,
@@ -22,6 +23,7 @@ use crate::{
 const PAGE: &str = "docs/evidence/bench-linux.md";
 const ENGINE_PAGE: &str = "docs/evidence/bench-engine.md";
 const ROLL_PAGE: &str = "docs/evidence/bench-roll.md";
+const VSPHERE_PAGE: &str = "docs/evidence/bench-vsphere.md";
 const REQUIREMENTS: &str = "bench/requirements.txt";
 /// What asks CP-SAT. No tool of the other benches may change with it, so that it has an environment of its own.
 const ORACLE: &str = "bench/requirements-stages.txt";
@@ -78,6 +80,36 @@ pub(crate) fn roll(workspace: &Workspace, words: &[String]) -> ExitCode {
         }
     }
     alone(workspace, "bench-roll", &words, ROLL_PAGE)
+}
+
+/// Measures the provider of a vCenter; `words` go to the program that does it, but for `--write`.
+pub(crate) fn vsphere(workspace: &Workspace, words: &[String]) -> ExitCode {
+    let prepared = vcenter(workspace).and_then(|found| Ok((found, programs(workspace)?)));
+    let ((python, govc), (measures, _)) = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            eprintln!("{reason}\n   nothing was measured");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut measure = workspace.program(measures.with_file_name("bench-vsphere"));
+    measure.arg("--python").arg(python).arg("--govc").arg(govc);
+    measure.args(["--govc-version", peers::GOVC]);
+    tell(workspace, &mut measure, words, VSPHERE_PAGE);
+    code_of(&mut measure)
+}
+
+/// The server that stands for a vCenter, and its other clients: a Python that has one, and govc.
+fn vcenter(workspace: &Workspace) -> Result<(PathBuf, PathBuf), String> {
+    match peers::build(workspace) {
+        Outcome::Failed { output, .. } | Outcome::Skipped(output) => return Err(output),
+        Outcome::Passed(_) => {}
+    }
+    let govc = peers::govc(workspace).map_err(|outcome| match outcome {
+        Outcome::Failed { output, .. } | Outcome::Skipped(output) => output,
+        Outcome::Passed(passed) => passed.detail,
+    })?;
+    Ok((peers::witness_python(workspace), govc))
 }
 
 /// A Python that has OR-tools.

@@ -49,6 +49,8 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
                                          measures what the engine itself costs
        cargo xtask bench roll [--data DIR] [--seed N] [--only rolls|small|stages|work|public] [--write]
                                          measures the roll planner beside models of other tools and its bounds
+       cargo xtask bench vsphere [--rounds N] [--only inventory|calls] [--write]
+                                         measures what reading and rolling a vCenter costs, beside pyVmomi and govc
        cargo xtask bench python [--guests N] [--rounds N] [--write]
                                          measures what Python programs pay, with the wheel that users install
        cargo xtask fuzz [TARGET] [--minutes N] [--write]
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Bench(words) => bench::linux(&workspace, &words),
         Command::BenchEngine { write } => bench::engine(&workspace, write),
         Command::BenchRoll(words) => bench::roll(&workspace, &words),
+        Command::BenchVsphere(words) => bench::vsphere(&workspace, &words),
         Command::BenchPython(words) => python::bench(&workspace, &words),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
         Command::Trouble => demo::trouble(&workspace),
@@ -110,6 +113,8 @@ enum Command {
     },
     /// What the measuring program is told.
     BenchRoll(Vec<String>),
+    /// What the measuring program is told.
+    BenchVsphere(Vec<String>),
     /// What the measuring program is told.
     BenchPython(Vec<String>),
     Crash(crash::Wish),
@@ -146,6 +151,9 @@ impl Command {
             ["bench", "engine"] => Ok(Self::BenchEngine { write: false }),
             ["bench", "engine", "--write"] => Ok(Self::BenchEngine { write: true }),
             ["bench", "roll", words @ ..] => Ok(Self::BenchRoll(
+                words.iter().map(|&word| word.to_owned()).collect(),
+            )),
+            ["bench", "vsphere", words @ ..] => Ok(Self::BenchVsphere(
                 words.iter().map(|&word| word.to_owned()).collect(),
             )),
             ["bench", "python", words @ ..] => Ok(Self::BenchPython(
@@ -281,6 +289,7 @@ mod tests {
                 "7".to_owned(),
             ])),
         );
+        check("bench vsphere", Some(Command::BenchVsphere(Vec::new())));
         check("bench python", Some(Command::BenchPython(Vec::new())));
         check("bench engine --fast", None);
         check("bench", None);

