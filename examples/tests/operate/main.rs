@@ -72,15 +72,22 @@ impl Desk {
     /// Asks until the answer holds these words.
     #[track_caller]
     fn until(&self, words: &[&str], parts: &[&str]) -> Said {
+        self.until_without(words, parts, &[])
+    }
+
+    /// Asks until the answer holds the first words and none of the others.
+    #[track_caller]
+    fn until_without(&self, words: &[&str], parts: &[&str], others: &[&str]) -> Said {
         let end = SystemClock.now() + PATIENCE;
         loop {
             let said = self.operate(words);
-            if parts.iter().all(|part| said.text.contains(part)) {
+            let has = |part: &&str| said.text.contains(part);
+            if parts.iter().all(has) && !others.iter().any(has) {
                 return said;
             }
             assert!(
                 SystemClock.now() < end,
-                "{parts:?} never came:\n{}",
+                "{parts:?} never came, or {others:?} never went:\n{}",
                 said.text
             );
             std::thread::sleep(Duration::from_millis(50));
@@ -352,10 +359,13 @@ fn a_run_whose_process_was_killed_is_read_and_its_commands_wait_for_the_next() {
     // Resuming is no unpausing: the next process takes the pause first.
     desk.operate(&["resume"]).is(2, &["a paused run: unpause"]);
     let mut next = Driver::start(&desk.journal(), began);
-    let status = desk.until(&["status"], &["paused by nightshift: wait for jon"]);
-    status
-        .is(4, &[&format!("driven by process {} on ", next.pid())])
-        .without(&["in the inbox"]);
+    // It takes one after the other.
+    desk.until_without(
+        &["status"],
+        &["paused by nightshift: wait for jon"],
+        &["in the inbox"],
+    )
+    .is(4, &[&format!("driven by process {} on ", next.pid())]);
     desk.operate(&["cancel", "--because", "the night is over"])
         .is(0, &["brought to an end by nightshift: the night is over"]);
     assert!(next.succeeds());
