@@ -66,11 +66,8 @@ pub(crate) async fn roll(vcenter: &Vcenter, cluster: &str) -> Result<(), Box<dyn
     let journal = Journal::in_memory()?;
     let policy = Policy::from_toml(POLICY, "hosts.toml")?;
     let planned = estate.plan(&policy).requested_by("bench").await?;
-    let mut read = cluster.read().await?.cluster;
+    let mut read = cluster.read().await?.cluster.for_plan(&planned);
     read.limits.max_hosts_down = Some(AT_ONCE);
-    for host in &mut read.hosts {
-        host.needs_patch = planned.envelope.target(&host.id).is_some();
-    }
     let wish = Wish::new(Objective::FewestMoves);
     let Answer::Planned(best) = plan(&read, &wish, &|| false)? else {
         return Err("no roll patches every host".into());
