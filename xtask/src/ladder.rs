@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::ExitCode};
 use crate::{
     crash, evidence, examples, install, light,
     outcome::{Outcome, Passed},
-    peers, python, shell,
+    peers, programs, python, shell,
     step::{self, Tally},
     tidy,
     workspace::{self, Workspace},
@@ -227,27 +227,30 @@ fn deny(workspace: &Workspace) -> Outcome {
     }
 }
 
+/// So many test programs run side by side, each with a thread for each processor: most of their time is waiting.
+const AT_ONCE: usize = 3;
+
 fn tests(workspace: &Workspace, full: bool) -> Outcome {
-    // The output of passing tests is read for what they skipped; `--no-fail-fast` shows all failures at once.
-    let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
-    if full {
-        // What is long there is long by what it computes.
-        command.args(["--profile", "crash"]);
-        command.env("PATCHCORE_FULL", "1");
-    }
-    command.args(["--", "--show-output"]);
-    let finished = match shell::run(workspace, "tests", &mut command, None) {
+    // What is long in the full tier is long by what it computes.
+    let (words, env): (&[&str], &[_]) = match full {
+        true => (&["--profile", "crash"], &[("PATCHCORE_FULL", "1")]),
+        false => (&[], &[]),
+    };
+    let (well, mut output) = match programs::run(workspace, words, env, AT_ONCE) {
+        Ok(ran) => ran,
+        Err(outcome) => return outcome,
+    };
+    // rustdoc builds and runs the examples of the documentation in one.
+    let mut examples = workspace.cargo(["test", "--workspace", "--no-fail-fast", "--doc"]);
+    examples.args(words).envs(env.iter().copied());
+    examples.args(["--", "--show-output"]);
+    let finished = match shell::run(workspace, "tests-doc", &mut examples, None) {
         Ok(finished) => finished,
         Err(outcome) => return outcome,
     };
-    let success = finished.is_success();
-    match TestOutput::read(&finished.output).outcome(success, finished.output) {
-        Outcome::Failed { output, left_out } => Outcome::Failed {
-            output: format!("{output}\nthe whole output: {}", finished.log.display()),
-            left_out,
-        },
-        other => other,
-    }
+    output.push_str(&finished.output);
+    let success = well && finished.is_success();
+    TestOutput::read(&output).outcome(success, output)
 }
 
 /// What the test harness printed, over all test programs.

@@ -10,6 +10,7 @@
 //! - [`ladder`] lists the steps of `cargo xtask test`; [`step`] runs them and counts.
 //! - [`mutants`] plants small faults that tests must catch.
 //! - [`install`] brings the tools that the steps need.
+//! - [`programs`] runs test programs side by side.
 //! - [`python`] builds and tests the Python package.
 //! - [`tidy`] holds the rules that no compiler checks.
 
@@ -26,6 +27,7 @@ mod light;
 mod mutants;
 mod outcome;
 mod peers;
+mod programs;
 mod python;
 mod shell;
 mod step;
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Err(mistake) => return refuse(&mistake),
     };
     match command {
+        Command::Note(words) => programs::note(&words),
         Command::Demo => demo::demo(&workspace),
         Command::Picture => demo::picture(&workspace),
         Command::Bench(words) => bench::linux(&workspace, &words),
@@ -118,6 +121,8 @@ enum Command {
     /// What the measuring program is told.
     BenchPython(Vec<String>),
     Crash(crash::Wish),
+    /// How cargo would start a test program.
+    Note(Vec<String>),
     Demo,
     Picture,
     Fuzz(fuzz::Wish),
@@ -140,6 +145,8 @@ impl Command {
         match words.as_slice() {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["demo"] => Ok(Self::Demo),
+            // Not among what people are told: cargo asks for it.
+            [programs::NOTE, ..] => Ok(Self::Note(arguments[1..].to_vec())),
             ["lab", ..] => Ok(Self::Lab {
                 arguments: arguments[1..].to_vec(),
             }),

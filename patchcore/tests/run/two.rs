@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use patchcore::{
-    ErrorKind, Estate, Journal, Result, Run, Standing,
+    ErrorKind, Estate, Journal, Result, Run, Standing, SystemClock,
     clock::Clock as _,
     execute::kernel::{ComponentEvent, Event, RunVerdict, Step},
     id::ComponentId,
@@ -89,6 +89,26 @@ fn each_is_patched_once(sim: &Sim) {
     }
 }
 
+/// Until a component of one of the runs waits for its lock.
+async fn one_waits_of(runs: &[&Run]) {
+    for _ in 0..2_400 {
+        for run in runs {
+            let story = run.story().await.unwrap();
+            if story
+                .components
+                .values()
+                .any(|state| state.stalled.is_some())
+            {
+                return;
+            }
+        }
+        SystemClock
+            .sleep_until(SystemClock.now() + Duration::from_millis(25))
+            .await;
+    }
+    panic!("nobody waits for a lock");
+}
+
 #[tokio::test]
 async fn one_decides_and_the_other_waits_and_says_for_whom() {
     let sim = sim();
@@ -100,8 +120,12 @@ async fn one_decides_and_the_other_waits_and_says_for_whom() {
         plan(&estate, &policy(&[]), &two).await,
     ];
     let [first, second] = plans.map(|plan| approved(&estate, plan));
+    // Time stands still until both are there: one that begins late would find everything done.
+    let still = sim.clock().at_work();
     let first = estate.run(first, &one).await.unwrap();
     let second = estate.run(second, &two).await.unwrap();
+    one_waits_of(&[&first, &second]).await;
+    drop(still);
     let done = Standing::Ended {
         verdict: RunVerdict::Done,
     };
