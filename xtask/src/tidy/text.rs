@@ -80,6 +80,11 @@ const TERMS: &[(&str, &[&str], &str)] = &[
     ("providers/redfish/", SESSIONS, "a login at a BMC"),
     ("providers/vsphere/", SESSIONS, "a login at vCenter"),
     ("providers/winrm/", SESSIONS, "a WinRM shell"),
+    (
+        "docs/evidence/bench-vsphere.md",
+        &["session"],
+        "part of the name of a call of vCenter's API",
+    ),
 ];
 
 const SESSIONS: &[&str] = &["session", "sessions"];
