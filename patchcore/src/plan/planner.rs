@@ -222,6 +222,10 @@ fn consider(
     };
 
     let selection = select::select(component, finding, offer, policy, denials, now);
+        // What else is wrong with it is told at once.
+        let scans = findings.iter().map(|finding| &finding.scan);
+        let faults = scans.flat_map(|scan| aim::unhealthy(&component.id, scan));
+        let reasons = reasons.chain(faults.map(|fault| Failure::from(&fault)));
     let nothing = select::why_nothing(&selection.left);
     sorted.patches_left_out.extend(selection.left);
     if selection.taken.is_empty() {
