@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::ExitCode};
 use crate::{
     crash, evidence, examples, install, light,
     outcome::{Outcome, Passed},
-    peers, python, shell,
+    peers, proven, python, shell,
     step::{self, Tally},
     tidy,
     workspace::{self, Workspace},
@@ -241,7 +241,13 @@ fn tests(workspace: &Workspace, full: bool) -> Outcome {
         Err(outcome) => return outcome,
     };
     let success = finished.is_success();
-    match TestOutput::read(&finished.output).outcome(success, finished.output) {
+    let read = TestOutput::read(&finished.output);
+    if success
+        && let Err(fault) = proven::check(workspace, &finished.output, read.missing.is_empty())
+    {
+        return Outcome::failed(fault);
+    }
+    match read.outcome(success, finished.output) {
         Outcome::Failed { output, left_out } => Outcome::Failed {
             output: format!("{output}\nthe whole output: {}", finished.log.display()),
             left_out,
