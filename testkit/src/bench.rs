@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,12 +16,13 @@ use patchcore::{
     id::{ComponentId, OpKey, RunId, Version},
     provider::{
         Bracket, CancelToken, Change, ClusterDrainer, Deployer, HealthProbe, InventorySource,
-        OpContext, PatchSource, PerComponent, Ports, Provider, TargetLock,
+        OpContext, PatchSource, PerComponent, Ports, Provider, ProviderInfo, TargetLock,
     },
 };
 
 use crate::{
     check::{Checked, Verdict, fault},
+    evidence,
     fixture::{Fixture, Made, Seen, Stock, Trouble},
 };
 
@@ -41,6 +42,10 @@ pub(crate) struct Bench {
     started: Timestamp,
     generation: AtomicU32,
     fence: AtomicU64,
+    /// Verbs that the provider carried out, each with the provider's name.
+    carried_out: Mutex<BTreeSet<(String, &'static str)>>,
+    /// What the providers said of themselves.
+    known: Mutex<Vec<ProviderInfo>>,
 }
 
 /// One process that uses a provider.
@@ -97,6 +102,33 @@ impl Bench {
             check,
             generation: AtomicU32::new(0),
             fence: AtomicU64::new(0),
+            carried_out: Mutex::default(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Notes that the provider carried a verb out.
+    pub(crate) fn carried_out(&self, on: &Connection, verb: &'static str) {
+        let name = on.provider.info().name.to_string();
+        let mut all = self
+            .carried_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.insert((name, verb));
+    }
+
+    /// Says what this check has earned, and what the providers say of themselves.
+    pub(crate) fn tell_evidence(&self) {
+        let all = self
+            .carried_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (provider, verb) in &*all {
+            evidence::earned(provider, verb, self.fixture.evidence(verb));
+        }
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for info in &*known {
+            evidence::claimed(info);
         }
     }
 
@@ -104,6 +136,11 @@ impl Bench {
     pub(crate) async fn connect(&self) -> Checked<Connection> {
         let provider = self.fixture.connect().await?;
         let ports = provider.ports();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(provider.info()) {
+            known.push(provider.info().clone());
+        }
+        drop(known);
         let fence = self.fence.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Connection {
             provider,
@@ -271,11 +308,13 @@ impl Bench {
     pub(crate) async fn scan(&self, on: &Connection, component: &ComponentId) -> Checked<Scan> {
         let asked = std::slice::from_ref(component);
         let answers = on.deployer()?.scan(&self.reading(), asked).await;
-        one_answer(
+        let scan = one_answer(
             answers,
             component,
             "deployer_scan_answers_every_component_asked",
-        )
+        )?;
+        self.carried_out(on, "scan");
+        Ok(scan)
     }
 }
 

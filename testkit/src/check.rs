@@ -128,8 +128,11 @@ const PATIENCE: Duration = Duration::from_secs(600);
 impl Check {
     /// Runs it on a fresh outside. Needs a tokio runtime with time enabled.
     pub async fn run(&self, fixture: Arc<dyn Fixture>) -> Verdict {
-        let bench = Bench::new(fixture, self.name);
-        match tokio::time::timeout(PATIENCE, (self.run)(&bench)).await {
+        self.run_on(&Bench::new(fixture, self.name)).await
+    }
+
+    async fn run_on(&self, bench: &Bench) -> Verdict {
+        match tokio::time::timeout(PATIENCE, (self.run)(bench)).await {
             Ok(Ok(())) => Verdict::Holds,
             Ok(Err(verdict)) => verdict,
             Err(_) => Verdict::Fault(format!("hung for {} s", PATIENCE.as_secs())),
@@ -185,7 +188,14 @@ where
         .map_err(|e| failed(format!("no runtime: {e}")))?;
     let verdict = runtime.block_on(async {
         match make().await {
-            Ok(fixture) => check.run(Arc::new(fixture)).await,
+            Ok(fixture) => {
+                let bench = Bench::new(Arc::new(fixture), check.name);
+                let verdict = check.run_on(&bench).await;
+                if verdict == Verdict::Holds {
+                    bench.tell_evidence();
+                }
+                verdict
+            }
             Err(NoFixture::PeerMissing(missing)) => {
                 let what = missing.to_string();
                 need(Err::<(), _>(missing));

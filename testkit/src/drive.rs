@@ -177,10 +177,17 @@ impl Bench {
 
     /// Begins and observes until the end.
     pub(crate) async fn carry_out(&self, on: &Connection, op: Op<DeployRequest>) -> Outcome {
-        match self.begin(on, op).await {
+        let outcome = match self.begin(on, op).await {
             Ok(started) => self.finish(on, started).await,
             Err(outcome) => outcome,
+        };
+        if let Outcome::Settled(op, settled) = &outcome
+            && !settled.subjects.is_empty()
+            && results(settled).all(|(_, told)| told.is_ok())
+        {
+            self.carried_out(on, op.request.verb());
         }
+        outcome
     }
 
     /// The request that puts changes in, staged first where the provider stages.

@@ -8,7 +8,9 @@ use patchcore::{
     Error, ErrorKind, Result,
     clock::SharedClock,
     id::{ComponentId, PatchId, Version},
-    provider::{BracketKind, Change, ClusterSetting, ClusterView, ProbeRequest, Provider},
+    provider::{
+        BracketKind, Change, ClusterSetting, ClusterView, EvidenceLabel, ProbeRequest, Provider,
+    },
     sim::Sim,
 };
 use serde_json::Value;
@@ -55,6 +57,12 @@ pub trait Fixture: Debug + Send + Sync + 'static {
     /// # Errors
     /// It should have worked and did not; the check is reported as not run.
     async fn trouble(&self, trouble: &Trouble) -> Result<Made>;
+
+    /// What kind of other side a verb of the provider meets here, in the words of `docs/evidence`. A test that passes earns
+    /// this label for each verb that was carried out in it. Without an answer it is a program of ours.
+    fn evidence(&self, _verb: &str) -> EvidenceLabel {
+        EvidenceLabel::OwnFake
+    }
 
     /// How many hold something of this kind around a component in truth, read past the provider. Asked only where the
     /// bracket port has a suite.

@@ -17,6 +17,7 @@ mod bench;
 mod check;
 mod conformance;
 mod drive;
+pub mod evidence;
 mod fixture;
 pub mod peers;
 pub mod reference;

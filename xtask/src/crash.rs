@@ -1,19 +1,20 @@
 //! `cargo xtask test crash`: production code in a world that it may be crashed in at every point.
 //!
 //! The matrix and its judge are `patchcore/tests/crash`; this builds it with its feature, runs it and keeps its table.
-//! Before it the suites of the journal and of the killed engine run with that feature too: only then they plant faults
+//! Beside it the suites of the journal and of the killed engine run with that feature too: only then they plant faults
 //! into the journal.
 
 use std::{
     fmt::Write as _,
     fs,
     process::{Command, ExitCode},
+    thread,
 };
 
 use crate::{
     install::prints,
     outcome::Outcome,
-    shell,
+    shell::{self, Finished},
     step::{now, say, seconds},
     workspace::Workspace,
 };
@@ -57,24 +58,12 @@ impl Wish {
 /// Runs the matrix and shows its table.
 pub(crate) fn command(workspace: &Workspace, wish: Wish) -> ExitCode {
     let started = now();
-    match shell::run(
-        workspace,
-        "crash-disk",
-        &mut disk(workspace, wish.full),
-        None,
-    ) {
-        Ok(finished) if finished.is_success() => {}
-        Ok(finished) => {
-            say(&finished.output);
+    let finished = match run(workspace, wish.full) {
+        Ok((disk, _)) if !disk.is_success() => {
+            say(&disk.output);
             return ExitCode::FAILURE;
         }
-        Err(_) => {
-            eprintln!("cargo cannot be started");
-            return ExitCode::from(crate::BAD_INPUT);
-        }
-    }
-    let finished = match shell::run(workspace, "crash", &mut cargo(workspace, wish.full), None) {
-        Ok(finished) => finished,
+        Ok((_, matrix)) => matrix,
         Err(_) => {
             eprintln!("cargo cannot be started");
             return ExitCode::from(crate::BAD_INPUT);
@@ -100,22 +89,31 @@ pub(crate) fn command(workspace: &Workspace, wish: Wish) -> ExitCode {
 
 /// The step of the ladder; the full one keeps its table.
 pub(crate) fn check(workspace: &Workspace, full: bool) -> Outcome {
-    match shell::run(workspace, "crash-disk", &mut disk(workspace, full), None) {
-        Ok(finished) if finished.is_success() => {}
-        Ok(finished) => return Outcome::failed(finished.output),
-        Err(outcome) => return outcome,
-    }
-    match shell::run(workspace, "crash", &mut cargo(workspace, full), None) {
-        Ok(finished) if finished.is_success() => {
+    match run(workspace, full) {
+        Ok((disk, _)) if !disk.is_success() => Outcome::failed(disk.output),
+        Ok((_, finished)) if finished.is_success() => {
             let table = table(&finished.output);
             match full.then(|| write(workspace, "test --full", &table)) {
                 Some(Err(mistake)) => Outcome::failed(mistake),
                 Some(Ok(())) | None => Outcome::passed(counts(&finished.output)),
             }
         }
-        Ok(finished) => Outcome::failed(finished.output),
+        Ok((_, finished)) => Outcome::failed(finished.output),
         Err(outcome) => outcome,
     }
+}
+
+/// The suites of the journal, and beside them the matrix: those wait for the disk, and it computes on one thread.
+fn run(workspace: &Workspace, full: bool) -> Result<(Finished, Finished), Outcome> {
+    let one = |name: &str, mut command: Command| shell::run(workspace, name, &mut command, None);
+    thread::scope(|scope| {
+        let beside = scope.spawn(|| one("crash-disk", disk(workspace, full)));
+        let matrix = one("crash", cargo(workspace, full));
+        let disk = beside
+            .join()
+            .map_err(|_| Outcome::failed("the suites of the journal were lost"))?;
+        Ok((disk?, matrix?))
+    })
 }
 
 fn cargo(workspace: &Workspace, full: bool) -> Command {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{BAD_INPUT, examples, lab, workspace::Workspace};
+use crate::{BAD_INPUT, examples, lab, outcome::Outcome, peers, workspace::Workspace};
 
 /// The picture that the README shows.
 const PICTURE: &str = "docs/pictures/run.svg";
@@ -80,10 +80,19 @@ fn build(workspace: &Workspace) -> Result<(), ExitCode> {
 
 /// Shows what patchcore says when things go wrong.
 pub(crate) fn trouble(workspace: &Workspace) -> ExitCode {
+    // Without it the cases that need it say so.
+    let missing = match peers::vcenter(workspace) {
+        Ok(_) | Err(Outcome::Passed(_)) => None,
+        Err(Outcome::Skipped(why)) => Some(why),
+        Err(Outcome::Failed { output, .. }) => Some(output),
+    };
+    if let Some(why) = missing {
+        println!("the server that stands for a vCenter was not built: {why}");
+    }
     show(
         workspace,
         "trouble",
-        "this shows the simulated estate with faults planted in it, and as root throw-away Debian machines in memory: no machine of yours is touched",
+        "this shows the simulated estate with faults planted in it, a server that stands for a vCenter, and as root throw-away Debian machines in memory: no machine of yours is touched",
     )
 }
 

@@ -1,11 +1,11 @@
 //! The steps of `cargo xtask test`, cheapest and most telling first.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, fs, process::ExitCode};
 
 use crate::{
     crash, evidence, examples, install, light,
     outcome::{Outcome, Passed},
-    peers, programs, python, shell,
+    peers, programs, proven, python, shell,
     step::{self, Tally},
     tidy,
     workspace::{self, Workspace},
@@ -249,8 +249,15 @@ fn tests(workspace: &Workspace, full: bool) -> Outcome {
         Err(outcome) => return outcome,
     };
     output.push_str(&finished.output);
+    if let Err(error) = fs::write(programs::log(workspace), &output) {
+        return Outcome::failed(format!("what the tests said cannot be kept: {error}"));
+    }
     let success = well && finished.is_success();
-    TestOutput::read(&output).outcome(success, output)
+    let read = TestOutput::read(&output);
+    if success && let Err(fault) = proven::check(workspace, &output, read.missing.is_empty()) {
+        return Outcome::failed(fault);
+    }
+    read.outcome(success, output)
 }
 
 /// What the test harness printed, over all test programs.

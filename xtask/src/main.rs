@@ -11,6 +11,7 @@
 //! - [`mutants`] plants small faults that tests must catch.
 //! - [`install`] brings the tools that the steps need.
 //! - [`programs`] runs test programs side by side.
+//! - [`proven`] holds what is said of providers against what the tests earned.
 //! - [`python`] builds and tests the Python package.
 //! - [`tidy`] holds the rules that no compiler checks.
 
@@ -28,6 +29,7 @@ mod mutants;
 mod outcome;
 mod peers;
 mod programs;
+mod proven;
 mod python;
 mod shell;
 mod step;
@@ -59,6 +61,7 @@ usage: cargo xtask demo                  shows patchcore at work, and says on wh
                                          tries inputs on every parser of what comes from outside
        cargo xtask mutants [engine|checker] [--seed N] [--sample N] [--list]
                                          plants small faults into the engine, or the checker of rolls, each of which a test must catch
+       cargo xtask evidence [--write]    holds the table of what is proven of each provider against the last run of all tests
        cargo xtask tidy                  checks the rules that no compiler checks
        cargo xtask lab up [N]            starts throw-away Debian machines that are reached by SSH
        cargo xtask lab status | down     says how they are, or ends them
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::BenchVsphere(words) => bench::vsphere(&workspace, &words),
         Command::BenchPython(words) => python::bench(&workspace, &words),
         Command::Fuzz(wish) => fuzz::command(&workspace, &wish),
+        Command::Evidence { write } => proven::command(&workspace, write),
         Command::Trouble => demo::trouble(&workspace),
         Command::Lab { arguments } => lab::command(&workspace, &arguments),
         Command::Tidy => tidy::command(&workspace),
@@ -124,6 +128,9 @@ enum Command {
     /// How cargo would start a test program.
     Note(Vec<String>),
     Demo,
+    Evidence {
+        write: bool,
+    },
     Picture,
     Fuzz(fuzz::Wish),
     Mutants(mutants::Wish),
@@ -150,6 +157,8 @@ impl Command {
             ["lab", ..] => Ok(Self::Lab {
                 arguments: arguments[1..].to_vec(),
             }),
+            ["evidence"] => Ok(Self::Evidence { write: false }),
+            ["evidence", "--write"] => Ok(Self::Evidence { write: true }),
             ["picture"] => Ok(Self::Picture),
             ["tidy"] => Ok(Self::Tidy),
             ["bench", "linux", words @ ..] => Ok(Self::Bench(
@@ -258,6 +267,8 @@ mod tests {
                 arguments: ["enter", "web-t1", "--", "id"].map(str::to_owned).into(),
             }),
         );
+        check("evidence", Some(Command::Evidence { write: false }));
+        check("evidence --wirte", None);
         check("test trouble", Some(Command::Trouble));
         check(
             "test crash --full",

@@ -25,10 +25,16 @@ pub(crate) const GOVC: &str = "v0.46.0";
 
 /// Builds them, and brings the compiler that they need.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
-    let (go, how) = match go(workspace) {
-        Ok(found) => found,
-        Err(outcome) => return outcome,
-    };
+    let built = vcenter(workspace).and_then(|how| {
+        witness(workspace)?;
+        Ok(format!("{how}; the vendor's clients to read it back"))
+    });
+    built.map_or_else(|outcome| outcome, Outcome::passed)
+}
+
+/// Builds the program that stands for a vCenter, and says by what.
+pub(crate) fn vcenter(workspace: &Workspace) -> Result<String, Outcome> {
+    let (go, how) = go(workspace)?;
     let program = workspace.target().join("peers/vcpeer");
     let mut build = workspace.program(go);
     build
@@ -37,13 +43,9 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
         .args(["build", "-trimpath", "-buildvcs=false", "-o"])
         .arg(&program)
         .arg(".");
-    match shell::run(workspace, "peers", &mut build, None) {
-        Ok(finished) if finished.is_success() => match witness(workspace) {
-            Ok(()) => finished.outcome(&format!("{how}; the vendor's clients to read it back")),
-            Err(outcome) => outcome,
-        },
-        Ok(finished) => finished.outcome(&how),
-        Err(outcome) => outcome,
+    match shell::run(workspace, "peers", &mut build, None)? {
+        finished if finished.is_success() => Ok(how),
+        finished => Err(finished.outcome(&how)),
     }
 }
 

@@ -114,6 +114,11 @@ pub(crate) fn note(words: &[String]) -> ExitCode {
     }
 }
 
+/// Where all that the tests of the last run printed is kept, one program after the other.
+pub(crate) fn log(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("xtask/tests.log")
+}
+
 /// Builds the test programs of the workspace and runs them, so many side by side. `words` go to cargo, `env` to the
 /// programs.
 ///

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use patchcore::{Error, ErrorKind, Result, document::Settings as _, policy::duration_words};
-use patchcore_vsphere::{VCenter, VsphereCluster, VsphereConfig};
+use patchcore_vsphere::{Transcript, VCenter, VsphereCluster, VsphereConfig};
 use pyo3::{
     prelude::*,
     types::{PyString, PyType},
@@ -133,14 +133,27 @@ impl PyVCenter {
         )
     }
 
-    /// The text for people, and the whole as JSON.
-    fn checkup(&self) -> Call {
+    /// The text for people, the whole as JSON, and what the vCenter answered where that is asked for: by a login of its own,
+    /// since a transcript begins with what the vCenter says of itself.
+    fn checkup(&self, with_transcript: bool) -> Call {
         let inner = Arc::clone(&self.inner);
         Call::reading(
             async move {
-                let found = inner.vcenter().await?.checkup().await?;
+                let mut answered = None;
+                let found = match with_transcript {
+                    false => inner.vcenter().await?.checkup().await?,
+                    true => {
+                        let transcript = Transcript::new();
+                        let config = inner.config.clone().with_transcript(transcript.clone());
+                        let vcenter = VCenter::connect(config).await?;
+                        let found = vcenter.checkup().await?;
+                        vcenter.log_out().await?;
+                        answered = Some(transcript.to_string());
+                        found
+                    }
+                };
                 let json = serde_json::to_string(&found).map_err(unwritten)?;
-                Ok((found.to_string(), json))
+                Ok((found.to_string(), json, answered))
             },
             |py, said| Ok(said.into_pyobject(py)?.into_any().unbind()),
         )

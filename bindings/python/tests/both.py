@@ -23,6 +23,8 @@ def main() -> None:
     inventory, policy = sys.argv[1:]
     with Stand(4, 8) as stand:
         stand.furnish(500)
+        # In the vCenter it has another name than its system has of itself, and a greater one.
+        stand.tell("machine", {"name": "DC0_C0-vm0002", "rename": "name-server-2"})
         vcenter = pc.VCenter(server=stand.server, user=USER, password=pc.Secret(PASSWORD), ca_file=stand.ca)
         cluster = vcenter.cluster(CLUSTER)
         estate = pc.Estate("both", [pc.Linux.from_file(inventory), cluster])

@@ -123,6 +123,35 @@ def test_rust_and_python_look_through_with_the_same_words() -> None:
         found.in_order = True  # type: ignore[misc]
 
 
+#: What is the estate's own: its names, addresses, users and texts.
+OWN = ("DC0", "vm0001", "vmhba", "10.0.0", "example.org", "nightly", "hours old", "administrator", USER, PASSWORD)
+
+
+def test_a_transcript_says_nothing_of_the_estate(tmp_path: Path) -> None:
+    needed()
+    file, other, of_both = tmp_path / "sync.jsonl", tmp_path / "rust.jsonl", tmp_path / "async.jsonl"
+    with Stand(4, 24) as stand:
+        stand.plant_trouble()
+        keywords = {"server": stand.server, "user": USER, "password": PASSWORD, "ca_file": stand.ca}
+        found = pc.VCenter(**keywords).checkup(transcript=file)
+        asyncio.run(pc.AsyncVCenter(**keywords).checkup(transcript=of_both))
+        own = (*OWN, stand.server)
+        # The estate has them, so that their absence says something.
+        assert all(text in json.dumps(found.to_dict()) for text in ("DC0", "vm0001", "vmhba", "10.0.0", "nightly"))
+        written = file.read_text()
+        assert [text for text in own if text in written] == []
+        assert "RetrievePropertiesEx" in written and "poweredOn" in written
+        said = pc.VCenter(**keywords).checkup()
+        assert str(said).splitlines()[0] == str(found).splitlines()[0]
+        words = ("--server", stand.server, "--user", USER, "--ca", stand.ca, "--transcript", other)
+        of_rust("examples/vsphere_doctor", *words, code=3)
+
+    def calls(path: Path) -> list[str]:
+        return [line.get("answer", {}).get("call", "") for line in map(json.loads, path.read_text().splitlines())]
+
+    assert calls(file) == calls(other) == calls(of_both) and len(calls(file)) > 8
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -17,6 +17,7 @@ mod policies;
 mod seen;
 mod stage;
 mod tools;
+mod vcenter;
 
 use std::{
     future::{Future, poll_fn},
@@ -119,6 +120,21 @@ fn cases() -> impl Iterator<Item = Case> {
         "Guests: unattended-upgrades at work" => guests::others::unattended,
         "Guests: a power cut in the middle of dpkg" => guests::others::power_cut,
     };
+    let vcenter = cases! {
+        "vCenter: a wrong password" => vcenter::reaching::wrong_password,
+        "vCenter: rights that are missing" => vcenter::reaching::missing_rights,
+        "vCenter: no right even to read" => vcenter::reaching::nothing_may_be_read,
+        "vCenter: a login that ended" => vcenter::reaching::login_that_ended,
+        "vCenter: a login that ended and cannot be renewed" => vcenter::reaching::login_that_cannot_be_renewed,
+        "vCenter: hosts that do not respond" => vcenter::reaching::host_that_does_not_respond,
+        "vCenter: hosts that somebody else put into maintenance mode" => vcenter::reaching::held_by_another,
+        "vCenter: machines that wait for the answer to a question" => vcenter::cluster::question,
+        "vCenter: a datastore that is not shared" => vcenter::cluster::datastore,
+        "vCenter: no network for migrations" => vcenter::cluster::no_vmotion,
+        "vCenter: a cluster that is not managed by an image" => vcenter::cluster::no_image,
+        "vCenter: a cluster that VMware Cloud Foundation manages" => vcenter::cluster::cloud_foundation,
+        "vCenter: everything at once" => vcenter::cluster::all_at_once,
+    };
     approving
         .into_iter()
         .chain(rules)
@@ -128,10 +144,12 @@ fn cases() -> impl Iterator<Item = Case> {
         .chain(tools)
         .chain(files)
         .chain(machine)
+        .chain(vcenter)
         .chain(guests)
 }
 
-/// Cases on guests of their own mostly wait for them; more at once would wait for the processors of a small machine.
+/// Cases on guests or a vCenter of their own mostly wait for them; more at once would wait for the processors of a small
+/// machine.
 const AT_ONCE: usize = 4;
 
 /// Provokes these cases at once; the answers in their order.
@@ -165,10 +183,13 @@ async fn main() -> ExitCode {
     let skipping_fails = std::env::var("CI").is_ok_and(|ci| !matches!(&*ci, "" | "0" | "false"));
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let chosen: Vec<Case> = cases().filter(|c| c.title.contains(&wanted)).collect();
-    let (guests, alone): (Vec<Case>, Vec<Case>) = chosen
-        .into_iter()
-        .partition(|c| c.title.starts_with("Guests:"));
-    let turns = alone.chunks(1).chain(guests.chunks(AT_ONCE));
+    let waits = |case: &Case| {
+        ["Guests:", "vCenter:"]
+            .iter()
+            .any(|own| case.title.starts_with(own))
+    };
+    let (waiting, alone): (Vec<Case>, Vec<Case>) = chosen.into_iter().partition(waits);
+    let turns = alone.chunks(1).chain(waiting.chunks(AT_ONCE));
     for cases in turns {
         for (case, answer) in cases.iter().zip(together(cases).await) {
             println!("── {}", case.title);

@@ -89,6 +89,13 @@ impl Seen {
         self
     }
 
+    /// With what was seen besides, below it.
+    pub(crate) fn and(mut self, more: Self) -> Self {
+        self.said = format!("{}\n{}", self.said.trim_end(), more.said.trim());
+        self.checks.extend(more.checks);
+        self
+    }
+
     /// One more thing that must hold, shown with the answer.
     pub(crate) fn proves(mut self, what: impl Into<String>, holds: bool) -> Self {
         self.checks.push((what.into(), holds));

@@ -175,6 +175,9 @@ fn merged<'a>(
                 }
             }
         }
+        if sighting.component != component.id {
+            component.also_known_as.insert(sighting.component.clone());
+        }
         component.address = component.address.or_else(|| sighting.address.clone());
         component.owner = component.owner.or_else(|| sighting.owner.clone());
         for (key, value) in &sighting.labels {

@@ -191,6 +191,9 @@ impl Sighting {
 pub struct Component {
     /// Its name in the estate.
     pub id: ComponentId,
+    /// Other names under which providers know it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub also_known_as: BTreeSet<ComponentId>,
     /// What sort of thing it is.
     pub kind: ComponentKind,
     /// Where it is reached, if it is reached.
@@ -215,6 +218,7 @@ impl Component {
     pub fn new(id: ComponentId, kind: ComponentKind) -> Self {
         Self {
             id,
+            also_known_as: BTreeSet::new(),
             kind,
             address: None,
             labels: BTreeMap::new(),

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{PlanInput, PlannedBracket, PlannedCheck, RebootRule, Target, floors::limited_by};
 use crate::{
     error::{Error, ErrorKind},
-    estate::{Component, Estimate, Finding, Impact, Inventory, Patch, WayBack},
-    id::{GroupName, Version},
+    estate::{Component, Estimate, Finding, Impact, Inventory, Patch, Scan, WayBack},
+    id::{ComponentId, GroupName, Version},
     policy::{Around, CheckKind, PendingReboot, Policy, RebootWhen, Ring},
     provider::{BracketKind, ProbeKind},
 };
@@ -21,6 +21,16 @@ const RESTART: Estimate = Estimate::new(Duration::from_secs(3 * 60), Duration::f
 /// What is held around a change is held this much longer than a slow change takes: others are waited for in between,
 /// and what lets go by itself should not do so before it is given back.
 const GIVING_BACK: Duration = Duration::from_secs(3600);
+
+/// What was wrong with a component before anybody came.
+pub(super) fn unhealthy<'a>(
+    id: &'a ComponentId,
+    scan: &'a Scan,
+) -> impl Iterator<Item = Error> + 'a {
+    scan.unhealthy.iter().map(move |fault| {
+        Error::new(ErrorKind::Unhealthy, format!("{id}: {}", fault.what)).hint(fault.remedy.clone())
+    })
+}
 
 /// A component's target, or everything that is in its way at once.
 pub(super) fn target(
@@ -41,14 +51,7 @@ pub(super) fn target(
             .get(&finding.tool)
             .is_some_and(|tool| tool.can.contains(verb))
     };
-    let mut errors: Vec<Error> = scan
-        .unhealthy
-        .iter()
-        .map(|fault| {
-            Error::new(ErrorKind::Unhealthy, format!("{id}: {}", fault.what))
-                .hint(fault.remedy.clone())
-        })
-        .collect();
+    let mut errors: Vec<Error> = unhealthy(id, scan).collect();
 
     contradictions(component, &patches, finding, &mut errors);
     let impact = patches

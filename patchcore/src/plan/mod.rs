@@ -142,6 +142,10 @@ pub struct Envelope {
     pub blackouts: Vec<Blackout>,
     /// Floors that hold at every instant.
     pub groups: Vec<GroupFloor>,
+    /// Other names under which providers know the targets and the members of the groups, each with the name that it has
+    /// here: who drains a cluster may call a machine otherwise than who patches its system.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<ComponentId, ComponentId>,
     /// What happens when a component fails.
     pub on_fail: OnFail,
     /// Findings left unpatched under an exception.
@@ -157,6 +161,12 @@ impl Envelope {
             .binary_search_by(|t| t.component.cmp(component))
             .ok()?;
         self.targets.get(at)
+    }
+
+    /// The name that a component has here, by any that a provider has for it.
+    #[must_use]
+    pub fn named<'a>(&'a self, known_as: &'a ComponentId) -> &'a ComponentId {
+        self.names.get(known_as).unwrap_or(known_as)
     }
 
     /// The digest that approvals are bound to.

@@ -1,6 +1,8 @@
 //! A plan as text in pieces: its targets one by one, and everything else. An estate may have a million targets; so
 //! nothing that writes, digests or reads a plan needs all of its text at once.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{
@@ -11,7 +13,7 @@ use crate::{
     digest::{self, Digesting},
     error::{Error, ErrorKind, Result},
     estate::Patch,
-    id::{ProviderName, RingName},
+    id::{ComponentId, ProviderName, RingName},
     plan::PlannedCheck,
 };
 
@@ -86,6 +88,8 @@ struct EnvelopeFrame<'a> {
     windows: &'a [crate::policy::Window],
     blackouts: &'a [crate::policy::Blackout],
     groups: &'a [super::GroupFloor],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: &'a BTreeMap<ComponentId, ComponentId>,
     on_fail: &'a crate::policy::OnFail,
     exceptions: &'a [super::PatchLeftOut],
 }
@@ -107,6 +111,7 @@ impl<'a> From<&'a Envelope> for EnvelopeFrame<'a> {
             windows,
             blackouts,
             groups,
+            names,
             on_fail,
             exceptions,
         } = envelope;
@@ -124,6 +129,7 @@ impl<'a> From<&'a Envelope> for EnvelopeFrame<'a> {
             windows,
             blackouts,
             groups,
+            names,
             on_fail,
             exceptions,
         }
@@ -139,10 +145,10 @@ struct PlanFrame<'a> {
     left_out: &'a [super::LeftOut],
     patches_left_out: &'a [super::PatchLeftOut],
     order: &'a [super::Chain],
-    busy: &'a std::collections::BTreeMap<crate::id::ComponentId, crate::estate::Busy>,
+    busy: &'a BTreeMap<ComponentId, crate::estate::Busy>,
     scanned: &'a Option<jiff::Timestamp>,
-    catalogue_as_of: &'a std::collections::BTreeMap<ProviderName, jiff::Timestamp>,
-    tools: &'a std::collections::BTreeMap<ProviderName, crate::estate::Tool>,
+    catalogue_as_of: &'a BTreeMap<ProviderName, jiff::Timestamp>,
+    tools: &'a BTreeMap<ProviderName, crate::estate::Tool>,
     remarks: &'a [super::Remark],
     found: usize,
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Denial, Envelope, LeftOut, Plan, Reference, RingRules, Target, WhyLeftOut, WhyPatchLeftOut,
-    aim,
+    Denial, Envelope, GroupFloor, LeftOut, Plan, Reference, RingRules, Target, WhyLeftOut,
+    WhyPatchLeftOut, aim,
     floors::floors,
     order, refuse, remarks, select,
     sorted::{Sorted, blocked},
@@ -16,7 +16,7 @@ use crate::{
     clock::later,
     error::{Error, ErrorKind, Failure, Result},
     estate::{Component, Finding, Inventory},
-    id::{ComponentId, PersonId, ProviderName},
+    id::{ComponentId, GroupName, PersonId, ProviderName},
     policy::{Policy, Ring},
 };
 
@@ -88,6 +88,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
         .collect();
     refuse::refuse_rings_that_never_start(policy, &ring_rules, &sorted)?;
 
+    let names = other_names(inventory, &sorted, &groups);
     let envelope = Envelope {
         estate: inventory.estate.clone(),
         requested_by: input.requested_by.clone(),
@@ -102,6 +103,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
         windows: policy.windows.clone(),
         blackouts: policy.blackouts.clone(),
         groups: groups.into_values().collect(),
+        names,
         on_fail: policy.on_fail.clone(),
         exceptions: sorted
             .patches_left_out
@@ -147,6 +149,25 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan> {
         remarks,
         found: inventory.components.len(),
     })
+}
+
+/// By which other names a run may meet its targets and the members of its groups.
+fn other_names(
+    inventory: &Inventory,
+    sorted: &Sorted,
+    groups: &BTreeMap<GroupName, GroupFloor>,
+) -> BTreeMap<ComponentId, ComponentId> {
+    let counts = |id: &ComponentId| {
+        sorted.targets.contains_key(id) || groups.values().any(|group| group.members.contains(id))
+    };
+    let components = inventory.components.values();
+    components
+        .filter(|component| !component.also_known_as.is_empty() && counts(&component.id))
+        .flat_map(|component| {
+            let others = component.also_known_as.iter();
+            others.map(|other| (other.clone(), component.id.clone()))
+        })
+        .collect()
 }
 
 fn sort_out(input: &PlanInput<'_>, rings: &[Ring]) -> Sorted {
@@ -201,6 +222,10 @@ fn consider(
     }
     if !gaps.is_empty() {
         let reasons = gaps.into_iter().map(|(_, failure)| failure.clone());
+        // What else is wrong with it is told at once.
+        let scans = findings.iter().map(|finding| &finding.scan);
+        let faults = scans.flat_map(|scan| aim::unhealthy(&component.id, scan));
+        let reasons = reasons.chain(faults.map(|fault| Failure::from(&fault)));
         return Err(WhyLeftOut::Blocked {
             reasons: reasons.collect(),
         });

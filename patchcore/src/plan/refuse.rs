@@ -13,17 +13,9 @@ use crate::{
 /// An estate without components, and a policy that selects none of them.
 pub(super) fn refuse_empty(inventory: &Inventory, policy: &Policy, rings: &[Ring]) -> Result<()> {
     if inventory.components.is_empty() {
-        let mut error = Error::new(
-            ErrorKind::InvalidInput,
-            format!("estate {} has no components", inventory.estate),
-        )
-        .operation("plan")
-        .consequence("nothing was planned")
-        .hint("add a provider that lists some");
-        if let Some(gap) = inventory.gaps.first() {
-            error = error.found(format!("{}: {}", gap.provider, gap.failure));
-        }
-        return Err(error);
+        return Err(nothing_seen(inventory)
+            .operation("plan")
+            .consequence("nothing was planned"));
     }
     let selects = |component: &Component| {
         rings
@@ -54,6 +46,26 @@ pub(super) fn refuse_empty(inventory: &Inventory, policy: &Policy, rings: &[Ring
         .hint("correct the selectors, or end with a ring that selects \"*\""));
     }
     Ok(())
+}
+
+/// An estate that could not be read is another one than an estate that is empty.
+fn nothing_seen(inventory: &Inventory) -> Error {
+    let estate = &inventory.estate;
+    let Some(first) = inventory.gaps.first() else {
+        let what = format!("estate {estate} has no components");
+        return Error::new(ErrorKind::InvalidInput, what).hint("add a provider that lists some");
+    };
+    let gaps = inventory.gaps.iter();
+    let said: Vec<String> = gaps
+        .map(|gap| format!("{}: {}", gap.provider, gap.failure))
+        .collect();
+    let hint = first.failure.hint.as_deref();
+    Error::new(
+        first.failure.kind,
+        format!("no component of estate {estate} could be read"),
+    )
+    .found(said.join("; "))
+    .hint(hint.unwrap_or("look at what each provider says of it"))
 }
 
 /// An order that asks for a later ring first.

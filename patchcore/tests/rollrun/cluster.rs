@@ -169,7 +169,18 @@ pub(crate) async fn try_start(
     roll: ClusterRoll,
     journal: &Journal,
 ) -> patchcore::Result<Run> {
-    let estate = estate(sim);
+    try_start_in(&estate(sim), roll, journal).await
+}
+
+pub(crate) async fn started_in(estate: &Estate, roll: ClusterRoll, journal: &Journal) -> Run {
+    try_start_in(estate, roll, journal).await.unwrap()
+}
+
+async fn try_start_in(
+    estate: &Estate,
+    roll: ClusterRoll,
+    journal: &Journal,
+) -> patchcore::Result<Run> {
     let policy = Policy::from_toml(POLICY, "policy.toml").unwrap();
     let plan = estate.plan(&policy).requested_by("sam").await.unwrap();
     let approval = estate.approval(&plan, "maria").unwrap();

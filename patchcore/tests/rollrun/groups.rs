@@ -3,14 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use patchcore::{
-    ClusterRoll, Journal, Timestamp,
-    estate::{Impact, Patch, PatchClass, RedundancyGroup, RelationKind, Role},
+    ClusterRoll, Journal, Result, Timestamp,
+    estate::{
+        ComponentKind, IdentityKind, Impact, Patch, PatchClass, RedundancyGroup, RelationKind,
+        Role, Sighting,
+    },
+    id::ComponentId,
+    provider::{InventorySource, Listing, OpContext, Ports, Provider, ProviderInfo},
     sim::{ClusterChange, Script, Sim},
 };
 
 use super::cluster::{
-    Setup, all_are_patched, all_is_back, estate, is_done, rolled, start, started, told,
+    Setup, all_are_patched, all_is_back, estate, is_done, rolled, start, started, started_in, told,
 };
 
 /// Two members of a group on two hosts.
@@ -187,5 +195,78 @@ async fn a_group_is_kept_over_a_restart() {
         let lines = told(&run).await;
         assert!(is_done(&standing), "{stops}: {standing:?}\n{lines}");
         assert_eq!(clashes(&sim, DNS), Vec::<String>::new(), "{stops}\n{lines}");
+    }
+}
+
+/// Who knows the machines by names of their own, which are smaller, and by the UUID of their firmware.
+#[derive(Debug)]
+struct OtherNames(ProviderInfo);
+
+/// The name that a machine has elsewhere.
+fn elsewhere(vm: &str) -> String {
+    format!("a-{vm}")
+}
+
+#[async_trait]
+impl InventorySource for OtherNames {
+    async fn list(&self, ctx: &OpContext) -> Result<Listing> {
+        let seen = |vm: &str| {
+            Sighting::new(elsewhere(vm), ComponentKind::Guest, ctx.now())
+                .with_identity(IdentityKind::BiosUuid, vm)
+        };
+        let mut listing = Listing::of(DNS.map(seen).to_vec());
+        listing.seen_only = DNS.map(|vm| elsewhere(vm).into()).into();
+        Ok(listing)
+    }
+}
+
+impl Provider for OtherNames {
+    fn info(&self) -> &ProviderInfo {
+        &self.0
+    }
+
+    fn ports(&self) -> Ports {
+        let same = Self(self.0.clone());
+        Ports::none().with_inventory(Arc::new(same))
+    }
+}
+
+/// A machine that another provider knows by another name is one component by its UUID, and counts for its group whether its
+/// own patch takes it away or the roll, which calls it by the cluster's name.
+#[tokio::test]
+async fn a_group_is_kept_although_its_members_have_other_names_elsewhere() {
+    for pinned in [&[][..], &DNS[..1], &DNS[..]] {
+        let setup = Setup::of(6).pinned(pinned);
+        let sim = DNS.into_iter().fold(setup.sim(), |sim, vm| {
+            sim.guests([vm], |guest| {
+                guest
+                    .package("bind9", "9.18-1")
+                    .identity(IdentityKind::BiosUuid, vm)
+            })
+        });
+        let bind9 = Patch::new("bind9", None, "9.18-2", PatchClass::Security);
+        let sim = sim
+            .group(RedundancyGroup::all_but_one("dns", Role::Dns, DNS))
+            .publish(bind9.with_impact(Impact::Reboot));
+        let both = estate(&sim).with(OtherNames(ProviderInfo::new("elsewhere", "1")));
+        let journal = Journal::in_memory().unwrap();
+        let run = started_in(&both, setup.roll(), &journal).await;
+        let standing = run.finished().await.unwrap();
+        let lines = told(&run).await;
+        assert!(is_done(&standing), "{standing:?}\n{lines}");
+        let envelope = run.story().await.unwrap().plan.envelope.clone();
+        let members = DNS.map(|vm| ComponentId::from(elsewhere(vm)));
+        assert_eq!(envelope.groups[0].members, members);
+        for vm in DNS {
+            assert_eq!(*envelope.named(&vm.into()), *elsewhere(vm));
+            assert_eq!(sim.version(vm, "bind9"), Some("9.18-2".into()), "{lines}");
+        }
+        assert_eq!(
+            clashes(&sim, DNS),
+            Vec::<String>::new(),
+            "{pinned:?}\n{lines}"
+        );
+        let away = away(&sim, &DNS);
+        assert!(away.values().all(|spans| spans.len() >= 2), "{away:?}");
     }
 }

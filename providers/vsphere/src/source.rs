@@ -23,7 +23,13 @@ impl PatchSource for VsphereCluster {
             .await?;
         let image = self.image_now().await?;
         let offers = hosts.into_iter().map(|(id, host)| {
-            let offer = host.map(|host| scan::offer(&host, image.as_ref(), ctx.now()));
+            let offer = host.and_then(|host| match &image {
+                Some(image) => Ok(scan::offer(&host, image, ctx.now())),
+                None => Err(
+                    scan::no_image(&format!("cluster {}", self.inner.cluster.name))
+                        .operation("available"),
+                ),
+            });
             (id, offer)
         });
         Ok(offers.collect())

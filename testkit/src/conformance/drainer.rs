@@ -153,7 +153,10 @@ impl<'a> Place<'a> {
         self.ready(on, op).await?;
         let settled = self.settles(on, op).await?;
         match settled.subjects.get(op.request.subject()) {
-            Some(SubjectResult::Done(_)) => Ok(()),
+            Some(SubjectResult::Done(_)) => {
+                self.bench.carried_out(on, op.request.verb());
+                Ok(())
+            }
             other => fault(format!("{} came out as {other:?}", op.request.verb())),
         }
     }

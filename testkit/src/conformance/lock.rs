@@ -45,12 +45,16 @@ impl<'a> Place<'a> {
     }
 
     async fn take(&self, claim: &Claim) -> Checked<Taken> {
-        let lock = self.lock().await?;
-        match lock
+        let on = self.bench.connect().await?;
+        match on
+            .lock()?
             .take(&self.bench.reading(), &self.component, claim)
             .await
         {
-            Ok(taken) => Ok(taken),
+            Ok(taken) => {
+                self.bench.carried_out(&on, "lock");
+                Ok(taken)
+            }
             Err(error) => fault(format!("take failed: {}", error.chain())),
         }
     }

@@ -24,7 +24,11 @@ fn every_kind() -> [ProbeKind; 2] {
 
 async fn run(bench: &Bench, request: &ProbeRequest) -> Checked<patchcore::Result<ProbeAnswer>> {
     let on = bench.connect().await?;
-    Ok(on.probe()?.probe(&bench.reading(), request).await)
+    let answer = on.probe()?.probe(&bench.reading(), request).await;
+    if answer.is_ok() {
+        bench.carried_out(&on, "probe");
+    }
+    Ok(answer)
 }
 
 async fn demand_verdict(bench: &Bench, request: &ProbeRequest, wanted: ProbeVerdict) -> Checked {

@@ -68,6 +68,11 @@ const TERMS: &[(&str, &[&str], &str)] = &[
         "a login at a BMC or hypervisor manager",
     ),
     (
+        "examples/examples/trouble/vcenter/",
+        SESSIONS,
+        "a login at vCenter",
+    ),
+    (
         "providers/hyperv/",
         SESSIONS,
         "a PowerShell or CIM connection",

@@ -315,9 +315,13 @@ class VCenter(_VCenterFace):
         """What a roll of a cluster is planned from, as it is now."""
         return _read(cluster._read().wait())
 
-    def checkup(self) -> Checkup:
-        """Look through everything that bears on a roll; nothing is changed."""
-        return _checkup(self._native.checkup().wait())
+    def checkup(self, *, transcript: str | os.PathLike[str] | None = None) -> Checkup:
+        """Look through everything that bears on a roll; nothing is changed.
+
+        ``transcript`` names a file for what the vCenter answered, with stand-ins for all names, addresses and texts:
+        look through it, and who gets it has a test. It is read by a login of its own.
+        """
+        return _checkup(self._native.checkup(transcript is not None).wait(), transcript)
 
     def log_out(self) -> None:
         """End the logins. A later call logs in again."""
@@ -347,9 +351,13 @@ class AsyncVCenter(_VCenterFace):
         """What a roll of a cluster is planned from, as it is now."""
         return _read(await wait(cluster._read()))
 
-    async def checkup(self) -> Checkup:
-        """Look through everything that bears on a roll; nothing is changed."""
-        return _checkup(await wait(self._native.checkup()))
+    async def checkup(self, *, transcript: str | os.PathLike[str] | None = None) -> Checkup:
+        """Look through everything that bears on a roll; nothing is changed.
+
+        ``transcript`` names a file for what the vCenter answered, with stand-ins for all names, addresses and texts:
+        look through it, and who gets it has a test. It is read by a login of its own.
+        """
+        return _checkup(await wait(self._native.checkup(transcript is not None)), transcript)
 
     async def log_out(self) -> None:
         """End the logins. A later call logs in again."""
@@ -361,6 +369,9 @@ def _read(text: str) -> ClusterRead:
     return read
 
 
-def _checkup(said: tuple[str, str]) -> Checkup:
-    text, plain = said
+def _checkup(said: tuple[str, str, str | None], file: str | os.PathLike[str] | None) -> Checkup:
+    text, plain, answered = said
+    if file is not None and answered is not None:
+        with open(file, "w", encoding="utf-8", newline="\n") as transcript:
+            transcript.write(answered)
     return build(Checkup, json.loads(plain), _text=text)

@@ -13,11 +13,12 @@ use crate::{
 impl<'a> Moment<'a> {
     /// The cluster whose roll has a component away: it moves, is stopped, or is about to.
     pub(super) fn rolled_by(self, component: &ComponentId) -> Option<&'a ComponentId> {
-        let away = |roll: &RollState| roll.away().any(|vm| vm == component);
+        let is = |vm: &ComponentId| self.envelope.named(vm) == component;
+        let away = |roll: &RollState| roll.away().any(is);
         let mut rolls = self.run.rolls.iter();
         let on_its_way = || {
             let coming = self.coming.iter();
-            coming.filter(|(_, vm)| vm == component).map(|(by, _)| by)
+            coming.filter(|(_, vm)| is(vm)).map(|(by, _)| by)
         };
         rolls
             .find(|(_, roll)| away(roll))
@@ -55,6 +56,10 @@ impl<'a> Moment<'a> {
         if mutant::is(Mutant::FloorIgnored) {
             return None;
         }
+        // Who drains the cluster may have another name for it.
+        let vm = self.envelope.named(vm);
+        let taken: BTreeSet<&ComponentId> =
+            taken.iter().map(|vm| self.envelope.named(vm)).collect();
         if self.works_on(vm) {
             // It counts already; but nobody pulls the plug in the middle of a patch.
             return stops.then_some(WhyUp::WorkedOn);

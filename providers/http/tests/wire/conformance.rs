@@ -12,7 +12,7 @@ use patchcore::{
     clock::SharedClock,
     estate::{PatchChange, Pin},
     id::{ComponentId, PatchId, Version},
-    provider::{Change, Provider},
+    provider::{Change, EvidenceLabel, Provider},
 };
 use patchcore_http::{HttpConfig, HttpProbe};
 use patchcore_testkit::{Fixture, Made, NoFixture, ProbeCase, Seen, Stock, Trouble, conformance};
@@ -49,6 +49,10 @@ impl Fixture for WebServer {
             unhealthy: at("status/503"),
             cannot_run: request("http://web-1.invalid/"),
         })
+    }
+
+    fn evidence(&self, _: &str) -> EvidenceLabel {
+        EvidenceLabel::IndependentPeer
     }
 
     async fn connect(&self) -> Result<Arc<dyn Provider>> {

@@ -9,7 +9,7 @@ use patchcore::{
     clock::SharedClock,
     estate::{PatchChange, Pin},
     id::{ComponentId, PatchId, Version},
-    provider::{Change, ProbeKind, ProbeRequest, Provider},
+    provider::{Change, EvidenceLabel, ProbeKind, ProbeRequest, Provider},
 };
 use patchcore_linux::{Linux, LocalConfig, transport::Transport};
 use patchcore_testkit::{
@@ -92,6 +92,11 @@ impl<P: Place> Fixture for Throwaway<P> {
             unhealthy: on(&["test", "-d", "/it's not there; true"]),
             cannot_run: on(&["no-such-program", "x"]),
         })
+    }
+
+    /// The apt, dpkg, systemd, OpenSSH and shells of a Debian.
+    fn evidence(&self, _: &str) -> EvidenceLabel {
+        EvidenceLabel::IndependentPeer
     }
 
     async fn connect(&self) -> Result<Arc<dyn Provider>> {

@@ -43,6 +43,9 @@ pub(crate) struct Service {
     pub(crate) rights: MoRef,
     /// Who begins tasks by itself, where there is one.
     pub(crate) scheduled: Option<MoRef>,
+    /// Who knows what was registered with the vCenter, where there is one.
+    #[serde(default)]
+    pub(crate) extensions: Option<MoRef>,
     sessions: MoRef,
     /// Such as `8.0.3.0`.
     pub(crate) api_version: String,
@@ -301,6 +304,10 @@ async fn describe(wire: &Wire) -> Result<Service> {
             rights: reference("authorizationManager")?,
             scheduled: content
                 .child("scheduledTaskManager")
+                .map(Element::moref)
+                .transpose()?,
+            extensions: content
+                .child("extensionManager")
                 .map(Element::moref)
                 .transpose()?,
             sessions: reference("sessionManager")?,

@@ -78,15 +78,26 @@ impl Deployer for VsphereCluster {
         components: &[ComponentId],
     ) -> Result<PerComponent<Scan>> {
         ctx.check()?;
-        let (hosts, _) = self
+        let (hosts, at) = self
             .hosts_now(&components.iter().cloned().collect(), false)
             .await?;
         let image = self.image_now().await?;
-        let scans = hosts.into_iter().map(|(id, host)| {
-            let scan = host.and_then(|host| scan::scan(&id, &host, image.as_ref(), ctx.now()));
-            (id, scan.map_err(|e| e.operation("scan")))
-        });
-        Ok(scans.collect())
+        let mut scans = PerComponent::new();
+        for (id, host) in hosts {
+            let scan = host.and_then(|host| {
+                let scan = scan::scan(&id, &host, image.as_ref(), ctx.now())?;
+                Ok((host, scan))
+            });
+            let scan = match scan {
+                Ok((host, mut scan)) => {
+                    self.foreseen(&mut scan, &id, &host, at).await?;
+                    Ok(scan)
+                }
+                Err(error) => Err(error.operation("scan")),
+            };
+            scans.insert(id, scan);
+        }
+        Ok(scans)
     }
 }
 

@@ -8,7 +8,7 @@ use patchcore::{
 
 use super::{
     now::{HostNow, Look},
-    scan::in_the_way,
+    scan::{in_the_way, no_image},
 };
 use crate::{
     drainer::ready::{all, blocker},
@@ -164,14 +164,7 @@ fn drained(subject: &ComponentId, host: &HostNow) -> Vec<Blocker> {
 
 fn managed(subject: &ComponentId, look: &Look) -> Option<Blocker> {
     look.image.is_none().then(|| {
-        blocker(
-            Error::new(
-                ErrorKind::Unsupported,
-                format!("the cluster of {subject} is not managed by an image"),
-            )
-            .consequence("nothing was begun")
-            .hint("set up an image for the cluster in the vSphere client; baselines are not supported"),
-        )
+        blocker(no_image(&format!("the cluster of {subject}")).consequence("nothing was begun"))
     })
 }
 

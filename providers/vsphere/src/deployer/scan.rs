@@ -11,6 +11,15 @@ use patchcore::{
 use super::now::{HostNow, ImageNow};
 use crate::vlcm::{PATCH, Standing};
 
+/// That there is no image to patch a host by.
+pub(crate) fn no_image(cluster: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{cluster} is not managed by an image"),
+    )
+    .hint("set up an image for the cluster in the vSphere client; baselines are not supported")
+}
+
 /// How long a host is gone for its image, until this estate's own runs say better.
 const TAKES: Estimate = Estimate::new(Duration::from_secs(1200), Duration::from_secs(2400));
 
@@ -47,16 +56,14 @@ pub(crate) fn scan(
     // It is part of the above: vLCM restarts the host itself.
     scan.restart_takes = Some(Estimate::new(Duration::ZERO, Duration::ZERO));
     scan.unhealthy = in_the_way(host, image);
-    scan.available = Some(offer(host, image, at));
+    // Without an image nobody knows what is to be had, which is said by who is asked for it.
+    scan.available = image.map(|image| offer(host, image, at));
     Ok(scan)
 }
 
 /// What the image has for a host.
-pub(crate) fn offer(host: &HostNow, image: Option<&ImageNow>, at: Timestamp) -> Available {
+pub(crate) fn offer(host: &HostNow, now: &ImageNow, at: Timestamp) -> Available {
     let mut available = Available::nothing(at);
-    let Some(now) = image else {
-        return available;
-    };
     available.catalogue_as_of = Some(now.compliance.at);
     if host.version.as_ref() == Some(&now.image.version) {
         return available;
@@ -91,10 +98,6 @@ pub(crate) fn in_the_way(host: &HostNow, image: Option<&ImageNow>) -> Vec<Unheal
         ));
     }
     let Some(now) = image else {
-        all.push(fault(
-            "its cluster is not managed by an image".to_owned(),
-            "set up an image for the cluster in the vSphere client; baselines are not supported",
-        ));
         return all;
     };
     let anew = "have the cluster's compliance checked (the deployer's refresh, or in the vSphere client), and plan again";

@@ -282,6 +282,17 @@ impl VsphereCluster {
         host: &ComponentId,
         at: Timestamp,
     ) -> Result<Option<String>> {
+        let by = self.entered_by(host, at).await?;
+        let us = self.inner.vcenter.user().await;
+        Ok(by.filter(|by| !by.eq_ignore_ascii_case(&us)))
+    }
+
+    /// Who put a host into maintenance mode last; none where the vCenter does not know any more.
+    pub(crate) async fn entered_by(
+        &self,
+        host: &ComponentId,
+        at: Timestamp,
+    ) -> Result<Option<String>> {
         let since = at.checked_sub(MEMORY).unwrap_or(Timestamp::MIN);
         let doings = self
             .inner
@@ -292,13 +303,8 @@ impl VsphereCluster {
             task.method.as_deref() == Some("EnterMaintenanceMode_Task")
                 && task.state == TaskState::Worked
         };
-        let by = doings
-            .iter()
-            .rev()
-            .find(entered)
-            .and_then(|t| t.user.clone());
-        let us = self.inner.vcenter.user().await;
-        Ok(by.filter(|by| !by.eq_ignore_ascii_case(&us)))
+        let last = doings.iter().rev().find(entered);
+        Ok(last.and_then(|task| task.user.clone()))
     }
 
     /// When to ask again: soon for the next wait, later where nothing is told.

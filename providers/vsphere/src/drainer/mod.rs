@@ -35,7 +35,7 @@ use crate::{
         unreadable,
     },
     deployer::Asked,
-    inventory::{ClusterRead, ClusterRef, RESOURCES},
+    inventory::{ClusterRead, ClusterRef, Foreseen, RESOURCES},
 };
 
 /// A cluster of a vCenter, as a provider: a roll of its hosts runs through it. A cheap clone.
@@ -64,6 +64,10 @@ pub(crate) struct Inner {
     together: Together,
     /// How often vLCM was asked for each of its tasks.
     pub(crate) asked: Asked,
+    /// What was foreseen for every host.
+    pub(crate) foreseen: Foreseen,
+    /// Hosts that were put into maintenance mode through this value.
+    pub(crate) closed: Mutex<BTreeSet<ComponentId>>,
     /// Who may ask vLCM for something: it works for one caller at a time on a cluster.
     pub(crate) turn: Mutex<()>,
 }
@@ -113,6 +117,8 @@ impl VsphereCluster {
                 fresh: Fresh::default(),
                 together: Together::default(),
                 asked: Asked::default(),
+                foreseen: Foreseen::default(),
+                closed: Mutex::default(),
                 turn: Mutex::default(),
             }),
         }

@@ -137,6 +137,15 @@ impl Operations<DrainRequest> for VsphereCluster {
                 return Ok(Begun::Refused(Failure::from(&fault.into_error(&what))));
             }
         };
+        match &op.request {
+            DrainRequest::EnterMaintenance { host } => {
+                self.inner.closed.lock().await.insert(host.clone());
+            }
+            DrainRequest::ExitMaintenance { host, .. } => {
+                self.inner.closed.lock().await.remove(host);
+            }
+            _ => {}
+        }
         if method(&op.request) == "ShutdownGuest" {
             self.inner.follower.follow(ctx, &call.this.id, false, since);
             return Ok(Begun::Started(Running::handle(None)?));

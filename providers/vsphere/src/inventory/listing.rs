@@ -24,11 +24,12 @@ impl InventorySource for VsphereCluster {
         let roster = vcenter.roster(object).await?;
         let hosts = roster.hosts.values().cloned().collect();
         self.inner.names.learn(&roster).await;
-        let (seen, _) = self.hosts_now(&hosts, false).await?;
+        let (hosts, at) = self.hosts_now(&hosts, false).await?;
         let image = self.image_now().await?;
         let around = vcenter.around(object).await?;
+        self.look_ahead().await?;
         let mut listing = Listing::default();
-        for (id, host) in seen {
+        for (id, host) in hosts {
             let mut sighting = Sighting::new(id.clone(), ComponentKind::Host, ctx.now())
                 .with_label("cluster", self.inner.cluster.name.clone());
             let name = id.as_str();
@@ -38,7 +39,16 @@ impl InventorySource for VsphereCluster {
             if let Some(uuid) = host.as_ref().ok().and_then(|host| host.uuid.as_deref()) {
                 sighting = sighting.with_identity(IdentityKind::BiosUuid, uuid);
             }
-            let scanned = host.and_then(|host| scan::scan(&id, &host, image.as_ref(), ctx.now()));
+            let scanned = match host {
+                Err(error) => Err(error),
+                Ok(host) => match scan::scan(&id, &host, image.as_ref(), ctx.now()) {
+                    Err(error) => Err(error),
+                    Ok(mut scan) => {
+                        self.foreseen(&mut scan, &id, &host, at).await?;
+                        Ok(scan)
+                    }
+                },
+            };
             let scanned = scanned.map_err(|e| Failure::from(&e.operation("scan")));
             listing.sightings.push(sighting);
             listing.scans.insert(id, scanned);

@@ -2,6 +2,7 @@
 
 mod around;
 mod facts;
+mod foreseen;
 mod glance;
 mod listing;
 mod pins;
@@ -17,7 +18,7 @@ use patchcore::{
 
 use self::facts::{Datastores, HostFacts, Settings, VmFacts};
 pub use self::pins::{Pinned, WhyPinned};
-pub(crate) use self::{facts::is_agent, glance::Roster};
+pub(crate) use self::{facts::is_agent, foreseen::Foreseen, glance::Roster};
 use crate::{
     client::{
         Found, VCenter, Wanted,
@@ -60,7 +61,8 @@ pub struct ClusterRef {
 pub struct ClusterRead {
     /// What a roll is planned from.
     pub cluster: Cluster,
-    /// Machines that cannot leave their host, and why, in the order of their names.
+    /// Machines that cannot leave their host, and why, in the order of their names; one that has several reasons stands
+    /// here for each.
     pub pinned: Vec<Pinned>,
     /// What of the cluster the planner does not know of, in words.
     pub not_modelled: Vec<String>,
@@ -215,7 +217,7 @@ fn build(seen: Seen) -> Result<ClusterRead, Broken> {
         };
         let why = pins::why(vm, host, &seen.stores);
         let at = name_of(hosts, &host.object);
-        if why.is_none() {
+        if why.is_empty() {
             let reach: BTreeSet<ComponentId> = seen
                 .hosts
                 .iter()
@@ -231,14 +233,12 @@ fn build(seen: Seen) -> Result<ClusterRead, Broken> {
         }
         cluster
             .vms
-            .push(seen.machine(vm, id.clone(), at.clone(), why.as_ref()));
-        if let Some(why) = why {
-            pinned.push(Pinned {
-                vm: id,
-                host: at,
-                why,
-            });
-        }
+            .push(seen.machine(vm, id.clone(), at.clone(), &why));
+        pinned.extend(why.into_iter().map(|why| Pinned {
+            vm: id.clone(),
+            host: at.clone(),
+            why,
+        }));
     }
     cluster.vms.sort_by(|a, b| a.id.cmp(&b.id));
     pinned.sort_by(|a, b| a.vm.cmp(&b.vm));
@@ -290,21 +290,16 @@ impl Seen {
         host
     }
 
-    fn machine(
-        &self,
-        facts: &VmFacts,
-        id: ComponentId,
-        at: ComponentId,
-        why: Option<&WhyPinned>,
-    ) -> Vm {
+    fn machine(&self, facts: &VmFacts, id: ComponentId, at: ComponentId, why: &[WhyPinned]) -> Vm {
         let mut vm = Vm::new(id, at, [], 0);
         vm.demand = facts.demand(self.memory).to_vec();
         // All its memory is copied, whatever counts on the host that it comes to.
         vm.mem_mib = facts.memory_mib;
         vm.cpu_level = self.level(facts.evc.as_deref());
-        if let Some(why) = why {
+        if !why.is_empty() {
+            let reasons: Vec<String> = why.iter().map(ToString::to_string).collect();
             vm.mobility = Mobility::Pinned(Pin {
-                reason: why.to_string(),
+                reason: reasons.join("; "),
                 policy: None,
             });
         }

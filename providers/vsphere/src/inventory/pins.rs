@@ -76,33 +76,28 @@ impl fmt::Display for WhyPinned {
     }
 }
 
-/// The first reason; none where it can move.
-pub(super) fn why(vm: &VmFacts, host: &HostFacts, stores: &Datastores) -> Option<WhyPinned> {
+/// Every reason; none where it can move.
+pub(super) fn why(vm: &VmFacts, host: &HostFacts, stores: &Datastores) -> Vec<WhyPinned> {
     const CALLS: [&str; 2] = ["MigrateVM_Task", "RelocateVM_Task"];
-    if !vm.connected {
-        return Some(WhyPinned::NotConnected);
-    }
-    if vm.question {
-        return Some(WhyPinned::Question);
-    }
-    if vm.fault_tolerant {
-        return Some(WhyPinned::FaultTolerant);
-    }
-    if vm.cpu_affinity {
-        return Some(WhyPinned::CpuAffinity);
-    }
+    let mut all = Vec::new();
+    let mut stays = |stays: bool, why: WhyPinned| {
+        if stays {
+            all.push(why);
+        }
+    };
+    stays(!vm.connected, WhyPinned::NotConnected);
+    stays(vm.question, WhyPinned::Question);
+    stays(vm.fault_tolerant, WhyPinned::FaultTolerant);
+    stays(vm.cpu_affinity, WhyPinned::CpuAffinity);
+    stays(!host.vmotion, WhyPinned::NoVmotion);
     if let Some(call) = CALLS.into_iter().find(|call| vm.disabled.contains(*call)) {
-        return Some(WhyPinned::Disabled {
+        all.push(WhyPinned::Disabled {
             call: call.to_owned(),
         });
     }
-    if let Some(reason) = vm.devices.iter().find_map(|device| held(device, stores)) {
-        return Some(reason);
-    }
-    if !host.vmotion {
-        return Some(WhyPinned::NoVmotion);
-    }
-    local(&vm.datastores, stores)
+    all.extend(vm.devices.iter().filter_map(|device| held(device, stores)));
+    all.extend(local(&vm.datastores, stores));
+    all
 }
 
 /// The first of its datastores that its host alone may have: one that is not shared, or that cannot be seen.

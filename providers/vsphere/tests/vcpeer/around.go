@@ -95,6 +95,21 @@ func (p *peer) setSnapshots(q *snapshotReq) error {
 	return nil
 }
 
+type extensionReq struct {
+	Key string `json:"key"`
+}
+
+// setExtension registers one, as a product does that works with this vCenter.
+func (p *peer) setExtension(q *extensionReq) error {
+	manager := p.reg.Get(*p.content().ExtensionManager).(*simulator.ExtensionManager)
+	extension := types.Extension{Key: q.Key, Description: &types.Description{Label: q.Key, Summary: q.Key}, Version: "1.0", LastHeartbeatTime: time.Now()}
+	ctx := p.own("vcpeer")
+	ctx.WithLock(manager, func() {
+		manager.ExtensionList = append(slices.Clone(manager.ExtensionList), extension)
+	})
+	return nil
+}
+
 type scheduleReq struct {
 	Name    string `json:"name"`
 	Enabled bool   `json:"enabled"`

@@ -121,6 +121,7 @@ func (p *peer) control() http.Handler {
 	post("around", func() any { return new(aroundReq) }, func(v any) error { return p.setAround(v.(*aroundReq)) })
 	post("snapshots", func() any { return new(snapshotReq) }, func(v any) error { return p.setSnapshots(v.(*snapshotReq)) })
 	post("scheduled", func() any { return new(scheduleReq) }, func(v any) error { return p.setScheduled(v.(*scheduleReq)) })
+	post("extension", func() any { return new(extensionReq) }, func(v any) error { return p.setExtension(v.(*extensionReq)) })
 	post("rights", func() any { return new(rightsReq) }, func(v any) error {
 		p.mu.Lock()
 		p.missing = v.(*rightsReq).Missing

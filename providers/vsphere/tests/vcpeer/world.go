@@ -285,8 +285,9 @@ func (p *peer) setCluster(q *clusterReq) error {
 // endSessions logs everybody out, as an administrator or an idle time does.
 func (p *peer) endSessions() error {
 	manager := p.reg.SessionManager()
-	for _, s := range manager.SessionList {
-		ctx := p.own("vcpeer")
+	ctx := p.own("vcpeer")
+	// The manager itself keeps no list: it is made for who asks.
+	for _, s := range ctx.Session.Get(manager.Self).(*simulator.SessionManager).SessionList {
 		manager.TerminateSession(ctx, &types.TerminateSession{This: manager.Self, SessionId: []string{s.Key}})
 	}
 	p.waiters.Range(func(_, w any) bool { w.(*waiter).ended.Store(true); return true })

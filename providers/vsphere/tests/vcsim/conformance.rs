@@ -8,7 +8,9 @@ use patchcore::{
     clock::{Clock as _, SharedClock},
     estate::{PatchChange, Pin},
     id::{ComponentId, PatchId, Version},
-    provider::{Change, ClusterSetting, ClusterView, HostView, Provider, VmPower, VmView},
+    provider::{
+        Change, ClusterSetting, ClusterView, EvidenceLabel, HostView, Provider, VmPower, VmView,
+    },
 };
 use patchcore_testkit::{
     ClusterStock, ClusterTruth, Fixture, Made, NoFixture, Seen, Stock, Trouble, conformance,
@@ -61,6 +63,14 @@ impl Fixture for Outside {
             pin: Pin::Version,
         };
         Stock::of(vec![Change::new(machine(0), vec![none])], "0")
+    }
+
+    /// A machine's own system is shut down by the simulator; all else that changes anything is the program's.
+    fn evidence(&self, verb: &str) -> EvidenceLabel {
+        match verb {
+            "shut_down" => EvidenceLabel::IndependentPeer,
+            _ => EvidenceLabel::OwnFake,
+        }
     }
 
     async fn connect(&self) -> Result<Arc<dyn Provider>> {

@@ -7,10 +7,11 @@ use patchcore::{
     clock::Clock as _,
     id::OpKey,
     provider::{
-        Begun, CancelToken, Change, DeployRequest, Deployer, InventorySource, Located, Observed,
-        Op, OpContext, Operations, Readiness, SubjectResult,
+        Begun, CancelToken, Change, DeployRequest, Deployer, EvidenceLabel, InventorySource,
+        Located, Observed, Op, OpContext, Operations, Readiness, SubjectResult,
     },
 };
+use patchcore_testkit::evidence::earned;
 use patchcore_vsphere::VsphereCluster;
 use serde_json::json;
 
@@ -123,6 +124,7 @@ async fn several_hosts_are_one_operation_with_a_result_each() {
         [boots(0), boots(1), boots(2)],
         [json!(1), json!(0), json!(1)]
     );
+    earned("vsphere", "restart_with_apply", EvidenceLabel::OwnFake);
 }
 
 #[tokio::test]

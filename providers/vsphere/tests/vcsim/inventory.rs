@@ -143,19 +143,30 @@ async fn each_reason_to_stay_is_seen() {
 
     peer.tell("store", &json!({"name": "LocalDS_0", "shared": false}));
     let local = read(&vcenter).await;
-    assert_eq!(local.pinned.len(), 10);
+    let of = |n: u32| -> Vec<&WhyPinned> {
+        let it = local.pinned.iter().filter(|pinned| pinned.vm == *vm(n));
+        it.map(|pinned| &pinned.why).collect()
+    };
+    let store = WhyPinned::LocalStorage {
+        datastore: label("LocalDS_0"),
+    };
+    assert_eq!(of(10), [&store]);
+    // All reasons at once; the medium lies on storage of its host now.
+    assert_eq!(of(1), [&WhyPinned::Question, &store]);
+    let medium = WhyPinned::Connected {
+        device: label("CD/DVD drive 1"),
+    };
+    assert_eq!(of(7), [&medium, &store]);
+    let mut machines: Vec<&str> = local.pinned.iter().map(|p| p.vm.as_str()).collect();
+    machines.dedup();
+    assert_eq!(machines.len(), 10);
+    let asks = local.cluster.vms.iter().find(|it| it.id == *vm(1));
+    let Some(Mobility::Pinned(pin)) = asks.map(|it| &it.mobility) else {
+        panic!("{asks:?}");
+    };
     assert_eq!(
-        local.pinned[9].why,
-        WhyPinned::LocalStorage {
-            datastore: label("LocalDS_0")
-        }
-    );
-    // The medium lies on storage of its host now.
-    assert_eq!(
-        local.pinned[7].why,
-        WhyPinned::Connected {
-            device: label("CD/DVD drive 1")
-        }
+        pin.reason,
+        "it waits for the answer to a question; no other host has its datastore LocalDS_0"
     );
 }
 

@@ -16,6 +16,7 @@ mod conformance;
 mod connection;
 mod deployer;
 mod drainer;
+mod foreseen;
 mod identities;
 mod image;
 mod inventory;

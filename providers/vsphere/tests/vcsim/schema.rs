@@ -2,10 +2,13 @@
 
 use std::process::Command;
 
-use patchcore::provider::DeployRequest;
-use patchcore_testkit::peers::{
-    need,
-    vcenter::{Vcenter, program, witness},
+use patchcore::provider::{DeployRequest, EvidenceLabel};
+use patchcore_testkit::{
+    evidence::earned,
+    peers::{
+        need,
+        vcenter::{Vcenter, program, witness},
+    },
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -80,4 +83,7 @@ async fn every_call_and_answer_is_of_the_vendors_types() {
         String::from_utf8_lossy(&judged.stderr)
     );
     println!("{said}");
+    for verb in ["scan", "refresh", "stage", "apply"] {
+        earned("vsphere", verb, EvidenceLabel::VendorSchema);
+    }
 }

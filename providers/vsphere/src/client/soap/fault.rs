@@ -67,6 +67,9 @@ impl Fault {
         if again {
             error = error.retryable(None);
         }
+        if kind == ErrorKind::AuthzDenied {
+            error = error.consequence("nothing was done by this call");
+        }
         if let Some(privilege) = privilege {
             return error.context("privilege", privilege.clone()).hint(format!(
                 "give patchcore's user the privilege {privilege} on this object"
