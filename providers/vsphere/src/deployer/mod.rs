@@ -1,6 +1,7 @@
 //! The image of the cluster, put into its hosts by vSphere Lifecycle Manager.
 
 mod asked;
+mod check;
 mod doing;
 pub(crate) mod now;
 mod over;
@@ -21,8 +22,8 @@ use patchcore::{
     },
 };
 
-pub(crate) use self::asked::Asked;
 use self::doing::{Before, V};
+pub(crate) use self::{asked::Asked, check::LastCheck};
 use crate::drainer::VsphereCluster;
 
 /// A call that was sent is a task within this time, or never one.
@@ -81,7 +82,7 @@ impl Deployer for VsphereCluster {
         let (hosts, _) = self
             .hosts_now(&components.iter().cloned().collect(), false)
             .await?;
-        let image = self.image_now().await?;
+        let image = self.image_for(&hosts).await?;
         let scans = hosts.into_iter().map(|(id, host)| {
             let scan = host.and_then(|host| scan::scan(&id, &host, image.as_ref(), ctx.now()));
             (id, scan.map_err(|e| e.operation("scan")))

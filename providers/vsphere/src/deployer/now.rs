@@ -16,7 +16,7 @@ use crate::{
     },
     drainer::VsphereCluster,
     inventory::is_agent,
-    vlcm::{ApiTask, Compliance, HostCompliance, Image, Policies, of_host},
+    vlcm::{ApiTask, Checked, Compliance, HostCompliance, Image, Policies, of_host},
 };
 
 /// A host.
@@ -40,6 +40,8 @@ pub(crate) struct HostNow {
 pub(crate) struct ImageNow {
     pub(crate) image: Image,
     pub(crate) compliance: Compliance,
+    /// What was found when hosts were checked last; none where nobody ever had them checked, and where it was not read.
+    pub(crate) checked: Option<Checked>,
 }
 
 /// Everything that a request is decided from.
@@ -112,7 +114,23 @@ impl VsphereCluster {
         Ok(Some(ImageNow {
             image,
             compliance: vcenter.compliance(object).await?,
+            checked: None,
         }))
+    }
+
+    /// The same, with what was found when hosts were checked last, where one of these runs something else.
+    pub(crate) async fn image_for(
+        &self,
+        hosts: &BTreeMap<ComponentId, Result<HostNow>>,
+    ) -> Result<Option<ImageNow>> {
+        let mut image = self.image_now().await?;
+        if let Some(now) = &mut image {
+            let mut hosts = hosts.values().flatten();
+            if hosts.any(|host| host.version.as_ref() != Some(&now.image.version)) {
+                now.checked = self.inner.vcenter.last_checked(&self.inner.object).await?;
+            }
+        }
+        Ok(image)
     }
 
     /// Hosts as they are now, in one call, and the vCenter's clock; with the machines on them where that is asked.

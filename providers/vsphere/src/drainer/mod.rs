@@ -34,7 +34,7 @@ use crate::{
         soap::{Broken, MoRef},
         unreadable,
     },
-    deployer::Asked,
+    deployer::{Asked, LastCheck},
     inventory::{ClusterRead, ClusterRef, RESOURCES},
 };
 
@@ -66,6 +66,7 @@ pub(crate) struct Inner {
     pub(crate) asked: Asked,
     /// Who may ask vLCM for something: it works for one caller at a time on a cluster.
     pub(crate) turn: Mutex<()>,
+    pub(crate) last_check: Mutex<LastCheck>,
 }
 
 impl fmt::Debug for VsphereCluster {
@@ -114,6 +115,7 @@ impl VsphereCluster {
                 together: Together::default(),
                 asked: Asked::default(),
                 turn: Mutex::default(),
+                last_check: Mutex::default(),
             }),
         }
     }

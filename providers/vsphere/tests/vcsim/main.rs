@@ -1,8 +1,8 @@
 //! The provider against govmomi's vCenter simulator, a server that this project did not write.
 //!
 //! It evidences: trust, logins, what becomes of a connection's login, pages, faults, each reason for which a machine
-//! stays, the drainer's and the deployer's conformance, what waiting for a task takes, and what becomes of an image that is
-//! put into hosts.
+//! stays, the drainer's and the deployer's conformance, what waiting for a task takes, what becomes of an image that is put into
+//! hosts, and what its own check of them says before that.
 
 #![expect(
     clippy::panic,
@@ -11,6 +11,7 @@
     reason = "the functions around the tests are tests too"
 )]
 
+mod check;
 mod checkup;
 mod conformance;
 mod connection;

@@ -199,6 +199,7 @@ async fn hosts_and_settings_are_followed_too() {
     let hold = DrainRequest::HoldSetting {
         cluster: CLUSTER.into(),
         setting,
+        hosts: vec![host(1)],
     };
     let began = SystemClock.now();
     done(&cluster, "run-1/cluster/hold/1", hold).await;
