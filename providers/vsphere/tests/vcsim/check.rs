@@ -41,8 +41,8 @@ soak = "1s"
 "#;
 
 /// Hosts that run the old image, some machines, and the new image.
-fn stand(hosts: u32) -> Option<Peer> {
-    let peer = Peer::start(hosts, 6)?;
+pub(crate) fn stand(hosts: u32, machines: u32) -> Option<Peer> {
+    let peer = Peer::start(hosts, machines)?;
     quick(&peer);
     commit(&peer, NEW_IMAGE);
     Some(peer)
@@ -66,7 +66,7 @@ fn told(failures: &[Failure]) -> Vec<(ErrorKind, String)> {
 
 #[tokio::test]
 async fn all_that_a_check_refuses_is_told_at_once_with_its_remedy() {
-    let Some(peer) = stand(4) else { return };
+    let Some(peer) = stand(4, 6) else { return };
     let full = json!({"check": "Boot bank", "what": "It has 2 MB left.", "remedy": "Free 200 MB."});
     let slow = json!({"check": "vSAN", "what": "It does not answer.", "status": "TIMEOUT"});
     let warned = json!({"check": "Time", "what": "It is off by 1 s.", "status": "WARNING"});
@@ -106,7 +106,7 @@ async fn all_that_a_check_refuses_is_told_at_once_with_its_remedy() {
 
 #[tokio::test]
 async fn what_a_check_does_not_say_counts_against_the_image() {
-    let Some(peer) = stand(3) else { return };
+    let Some(peer) = stand(3, 6) else { return };
     let on = cluster(&peer).await;
     let image = |set: serde_json::Value| {
         let mut image = set;
@@ -144,7 +144,7 @@ async fn what_a_check_does_not_say_counts_against_the_image() {
 
 #[tokio::test]
 async fn a_check_ends_in_the_vcenter_with_who_waits_for_it() {
-    let Some(peer) = stand(2) else { return };
+    let Some(peer) = stand(2, 6) else { return };
     peer.tell("rules", &json!({"method": "vlcm.check", "task_ms": 60_000}));
     let on = cluster(&peer).await;
     let stop = CancelToken::new();
@@ -158,12 +158,13 @@ async fn a_check_ends_in_the_vcenter_with_who_waits_for_it() {
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Cancelled);
     peer.behave();
     // Nothing of it is left at work.
+    assert_eq!(peer.ask("calls")["cis.cancel"], 1);
     assert_eq!(stands(&on, &[0]).await, []);
 }
 
 #[tokio::test]
 async fn one_of_an_earlier_process_is_waited_for_and_its_answer_is_nobodys() {
-    let Some(peer) = stand(2) else { return };
+    let Some(peer) = stand(2, 6) else { return };
     peer.tell(
         "rules",
         &json!({"method": "vlcm.check", "task_ms": 1500, "lose_reply": true, "count": 1}),
@@ -182,7 +183,7 @@ async fn one_of_an_earlier_process_is_waited_for_and_its_answer_is_nobodys() {
 
 #[tokio::test]
 async fn two_who_hold_settings_at_once_share_a_check() {
-    let Some(peer) = stand(2) else { return };
+    let Some(peer) = stand(2, 6) else { return };
     let on = cluster(&peer).await;
     let hold = |setting| DrainRequest::HoldSetting {
         cluster: CLUSTER.into(),
@@ -204,7 +205,7 @@ async fn two_who_hold_settings_at_once_share_a_check() {
 }
 
 /// Plans and carries out the roll of all hosts that the plan has.
-async fn rolled(on: &VsphereCluster) -> (String, Standing, String) {
+pub(crate) async fn rolled(on: &VsphereCluster) -> (String, Standing, String) {
     let estate = Estate::named("dc-south").with(on.clone());
     let journal = Journal::in_memory().unwrap();
     let policy = Policy::from_toml(POLICY, "hosts.toml").unwrap();
@@ -233,7 +234,7 @@ async fn rolled(on: &VsphereCluster) -> (String, Standing, String) {
 
 #[tokio::test]
 async fn a_refused_host_stops_the_roll_before_any_machine_and_is_left_out_of_the_next_plan() {
-    let Some(peer) = stand(3) else { return };
+    let Some(peer) = stand(3, 6) else { return };
     let bank = json!([{"check": "Boot bank", "what": "It is full.", "remedy": "Free 200 MB."}]);
     let cpu = json!([{"check": "Hardware", "what": "The controller is not certified."}]);
     finds(

@@ -22,4 +22,5 @@ mod image;
 mod inventory;
 mod peer;
 mod schema;
+mod told;
 mod updates;
