@@ -8,11 +8,15 @@ mod over;
 mod ready;
 pub(crate) mod scan;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use patchcore::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, Timestamp,
     estate::Scan,
     id::ComponentId,
     provider::{
@@ -22,9 +26,12 @@ use patchcore::{
     },
 };
 
-use self::doing::{Before, V};
 pub(crate) use self::{asked::Asked, check::LastCheck};
-use crate::drainer::VsphereCluster;
+use self::{
+    doing::{Before, V},
+    now::{HostNow, ImageNow},
+};
+use crate::drainer::{VsphereCluster, together::Together};
 
 /// A call that was sent is a task within this time, or never one.
 const CONSISTENCY: Duration = Duration::from_secs(10);
@@ -48,7 +55,25 @@ fn unsupported(request: &DeployRequest) -> Error {
     .consequence("nothing was begun")
 }
 
+/// Hosts that are scanned at the same time, and what was read for all of them.
+pub(crate) type Scans = Together<BTreeSet<ComponentId>, Scanned>;
+
+/// What is read for scans.
+#[derive(Debug)]
+pub(crate) struct Scanned {
+    hosts: BTreeMap<ComponentId, Result<HostNow>>,
+    image: Option<ImageNow>,
+    at: Timestamp,
+}
+
 impl VsphereCluster {
+    async fn scanned(&self, ctx: &OpContext, asked: &BTreeSet<ComponentId>) -> Result<Scanned> {
+        let (hosts, _) = self.hosts_now(asked, false).await?;
+        let image = self.image_for_scan(&hosts).await?;
+        let at = ctx.now();
+        Ok(Scanned { hosts, image, at })
+    }
+
     fn can(&self) -> DeployerCapabilities {
         let mut can = DeployerCapabilities::default();
         can.refresh = true;
@@ -79,13 +104,19 @@ impl Deployer for VsphereCluster {
         components: &[ComponentId],
     ) -> Result<PerComponent<Scan>> {
         ctx.check()?;
-        let (hosts, _) = self
-            .hosts_now(&components.iter().cloned().collect(), false)
-            .await?;
-        let image = self.image_for(&hosts).await?;
-        let scans = hosts.into_iter().map(|(id, host)| {
-            let scan = host.and_then(|host| scan::scan(&id, &host, image.as_ref(), ctx.now()));
-            (id, scan.map_err(|e| e.operation("scan")))
+        let asked: BTreeSet<ComponentId> = components.iter().cloned().collect();
+        let read = |asked: Vec<BTreeSet<ComponentId>>| async move {
+            let all = asked.into_iter().flatten().collect();
+            self.scanned(ctx, &all).await.map(Some)
+        };
+        let read = match self.inner.scans.look(asked.clone(), read).await? {
+            Some(read) => read,
+            None => Arc::new(self.scanned(ctx, &asked).await?),
+        };
+        let scans = asked.into_iter().filter_map(|id| {
+            let host = read.hosts.get(&id)?.clone();
+            let scan = host.and_then(|host| scan::scan(&id, &host, read.image.as_ref(), read.at));
+            Some((id, scan.map_err(|e| e.operation("scan"))))
         });
         Ok(scans.collect())
     }

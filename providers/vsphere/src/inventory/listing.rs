@@ -25,7 +25,8 @@ impl InventorySource for VsphereCluster {
         let hosts = roster.hosts.values().cloned().collect();
         self.inner.names.learn(&roster).await;
         let (seen, _) = self.hosts_now(&hosts, false).await?;
-        let image = self.image_for(&seen).await?;
+        let image = self.image_now().await?;
+        let image = self.with_last_check(image, &seen).await?;
         let around = vcenter.around(object).await?;
         let mut listing = Listing::default();
         for (id, host) in seen {

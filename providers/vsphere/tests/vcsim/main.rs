@@ -11,6 +11,7 @@
     reason = "the functions around the tests are tests too"
 )]
 
+mod calls;
 mod check;
 mod checkup;
 mod conformance;
