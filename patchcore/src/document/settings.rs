@@ -94,3 +94,90 @@ impl Form {
         Ok(read(self, &self.text_of(path)?, &name)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::document::{Key, Kind, Table};
+
+    static LOGIN: Table = Table::of(&[
+        Key::required("user", Kind::Name),
+        Key::required("token", Kind::Secret),
+    ]);
+
+    /// The token of a login.
+    #[derive(Debug, PartialEq)]
+    struct Token(String);
+
+    impl Settings for Token {
+        const FORM: Form = Form {
+            noun: "login",
+            with_article: "a login",
+            table: &LOGIN,
+        };
+        const PREFIX: &'static str = "LOGIN_";
+
+        fn read(mut document: Document, _: &Path) -> Result<Self, Mistakes> {
+            let mut content: BTreeMap<String, String> = document.content();
+            document.finish(Self(content.remove("token").unwrap_or_default()))
+        }
+    }
+
+    fn variables(token: &str) -> Result<Token> {
+        let variables = [("USER", "u"), ("TOKEN", token)];
+        let named = variables.map(|(name, value)| (format!("LOGIN_{name}"), value.to_owned()));
+        Token::from_variables(Token::PREFIX, named)
+    }
+
+    fn value(token: &Value) -> Result<Token> {
+        Token::from_value(&json!({"user": "u", "token": token}), "login")
+    }
+
+    #[test]
+    fn a_secret_is_what_stands_there_to_the_last_blank() {
+        for token in [
+            "hunter2",
+            " hunter2 ",
+            " ",
+            "12",
+            "true",
+            "a,b",
+            "k=v",
+            "ä\u{a0}",
+        ] {
+            let expected = Token(token.to_owned());
+            assert_eq!(value(&json!(token)).unwrap(), expected);
+            assert_eq!(variables(token).unwrap(), expected, "{token:?}");
+            let text = format!("user = \"u\"\ntoken = {}", json!(token));
+            let read = Token::FORM.toml(&text, "login.toml").unwrap();
+            assert_eq!(Token::read(read, Path::new("")).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_used_is_refused_and_not_shown() {
+        let refused = |read: Result<Token>| {
+            let error = read.unwrap_err();
+            let text = format!("{error:?}\n{error}");
+            assert!(text.contains("token cannot be used"), "{text}");
+            for secret in ["hunter2", "7734"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        };
+        for token in ["", "hunter2\n", "\u{7}hunter2", "hunter2\u{7f}"] {
+            refused(value(&json!(token)));
+            refused(variables(token));
+        }
+        for token in [
+            json!(7734),
+            json!(["hunter2"]),
+            json!({"hunter2": "hunter2"}),
+        ] {
+            refused(value(&token));
+        }
+    }
+}

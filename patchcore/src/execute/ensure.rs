@@ -181,7 +181,9 @@ fn owes(step: Step, request: &PortCall, undo: &Undo<PortCall>) -> Option<String>
 /// What a cluster is owed from the moment it is intended.
 fn drain_owes(request: &DrainRequest) -> Option<String> {
     Some(match request {
-        DrainRequest::HoldSetting { cluster, setting } => {
+        DrainRequest::HoldSetting {
+            cluster, setting, ..
+        } => {
             format!("{cluster} has its {} held", setting.slug())
         }
         DrainRequest::EnterMaintenance { host } => format!("{host} is in maintenance mode"),

@@ -64,6 +64,9 @@ pub enum DrainRequest {
         cluster: ComponentId,
         /// What.
         setting: ClusterSetting,
+        /// The hosts that are to be emptied and patched while it is held.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hosts: Vec<ComponentId>,
     },
     /// The setting is as it was.
     RestoreSetting {
@@ -290,6 +293,8 @@ pub struct ClusterView {
 ///   nothing to be undone. A host that somebody else put into maintenance mode is `AlreadyHolds`, and theirs.
 /// - `prepare` of what gives back answers `ChangedMeanwhile` when somebody else changed what was taken: a setting that
 ///   is neither as it was left nor as it was before. What is as it was before is given back: `AlreadyHolds`.
+/// - `HoldSetting` comes before anything is done to a machine: whoever knows why one of its hosts could not be patched
+///   after it was emptied says so there, of all of them at once.
 /// - `view` reads the target and leaves out nobody.
 ///
 /// Conformance: `drainer_*` in `patchcore-testkit`.

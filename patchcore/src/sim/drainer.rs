@@ -357,19 +357,19 @@ impl Operations<DrainRequest> for SimPorts {
     fn undo(&self, op: &Op<DrainRequest>) -> Undo<DrainRequest> {
         let taken = op.key.clone();
         match op.request.clone() {
-            DrainRequest::HoldSetting { cluster, setting } => {
-                match op.baseline.read::<Before>(V).ok().and_then(|b| b.setting) {
-                    Some(to) => Undo::By(DrainRequest::RestoreSetting {
-                        cluster,
-                        setting,
-                        to,
-                        taken,
-                    }),
-                    None => Undo::Unavailable {
-                        why: "nobody read what it was before".to_owned(),
-                    },
-                }
-            }
+            DrainRequest::HoldSetting {
+                cluster, setting, ..
+            } => match op.baseline.read::<Before>(V).ok().and_then(|b| b.setting) {
+                Some(to) => Undo::By(DrainRequest::RestoreSetting {
+                    cluster,
+                    setting,
+                    to,
+                    taken,
+                }),
+                None => Undo::Unavailable {
+                    why: "nobody read what it was before".to_owned(),
+                },
+            },
             DrainRequest::ShutDown { vm, host, .. } => {
                 Undo::By(DrainRequest::Start { vm, host, taken })
             }

@@ -58,7 +58,9 @@ impl Wanted for DrainRequest {
     fn undo(op: &Op<Self>) -> Undo<Self> {
         let taken = op.key.clone();
         match op.request.clone() {
-            Self::HoldSetting { cluster, setting } => match op.baseline.read::<Before>(1) {
+            Self::HoldSetting {
+                cluster, setting, ..
+            } => match op.baseline.read::<Before>(1) {
                 Ok(Before { setting: to, .. }) => Undo::By(Self::RestoreSetting {
                     cluster,
                     setting,

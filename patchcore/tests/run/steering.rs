@@ -7,7 +7,7 @@ use patchcore::{
     clock::Clock as _,
     estate::{Impact, Patch, PatchClass},
     execute::{
-        journal::{JournalReader, NewCommand},
+        journal::{CommandFate, JournalReader, NewCommand},
         kernel::{End, Phase, RunVerdict, Step, Wait},
     },
     sim::{Script, Sim},
@@ -253,13 +253,13 @@ async fn another_process_steers_through_the_inbox() {
         "make_coffee",
         serde_json::json!({ "reason": "tired" }),
     );
-    reader.post_command(bad).await.unwrap();
+    let bad = reader.post_command(bad).await.unwrap();
     let good = command(
         "jon",
         "approve_ring",
         serde_json::json!({ "ring": "broad", "reason": "looks good" }),
     );
-    reader.post_command(good).await.unwrap();
+    let good = reader.post_command(good).await.unwrap();
     rusqlite::Connection::open(folder.journal())
         .unwrap()
         .execute(
@@ -286,6 +286,13 @@ async fn another_process_steers_through_the_inbox() {
         "{lines:#?}"
     );
     assert!(reader.open_commands().await.unwrap().is_empty());
+    // Each by its own decision, although both were taken in one look.
+    for (id, decision) in [(bad, "command_refused"), (good, "ring_approved")] {
+        let CommandFate::Answered(event) = reader.command(id).await.unwrap() else {
+            panic!("{decision} is not answered");
+        };
+        assert_eq!(event.kind, decision);
+    }
 }
 
 #[tokio::test]

@@ -80,7 +80,11 @@ impl<'a> Place<'a> {
 
     fn hold(&self, setting: ClusterSetting) -> Op<DrainRequest> {
         let cluster = self.stock.cluster.clone();
-        self.op(DrainRequest::HoldSetting { cluster, setting })
+        self.op(DrainRequest::HoldSetting {
+            cluster,
+            setting,
+            hosts: vec![self.stock.from.clone()],
+        })
     }
 
     fn restore(&self, setting: ClusterSetting, to: &str, taken: &OpKey) -> Op<DrainRequest> {

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 pub use self::transcript::Transcript;
 pub(crate) use self::{
-    follow::{Follower, HOST_OF, News, POWER},
+    follow::{Follower, HOST_OF, MAINTENANCE, News, POWER},
     outside::{objects_of, tree_of, value_of},
     properties::{Found, Of, Wanted},
     rest::{ApiFault, Rest, typed},

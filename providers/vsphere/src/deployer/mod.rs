@@ -1,17 +1,22 @@
 //! The image of the cluster, put into its hosts by vSphere Lifecycle Manager.
 
 mod asked;
+mod check;
 mod doing;
 pub(crate) mod now;
 mod over;
 mod ready;
 pub(crate) mod scan;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use patchcore::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, Timestamp,
     estate::Scan,
     id::ComponentId,
     provider::{
@@ -21,9 +26,12 @@ use patchcore::{
     },
 };
 
-pub(crate) use self::asked::Asked;
-use self::doing::{Before, V};
-use crate::drainer::VsphereCluster;
+pub(crate) use self::{asked::Asked, check::LastCheck};
+use self::{
+    doing::{Before, V},
+    now::{HostNow, ImageNow},
+};
+use crate::drainer::{VsphereCluster, together::Together};
 
 /// A call that was sent is a task within this time, or never one.
 const CONSISTENCY: Duration = Duration::from_secs(10);
@@ -47,7 +55,32 @@ fn unsupported(request: &DeployRequest) -> Error {
     .consequence("nothing was begun")
 }
 
+/// Hosts that are scanned at the same time, and what was read for all of them.
+pub(crate) type Scans = Together<BTreeSet<ComponentId>, Scanned>;
+
+/// What is read for scans.
+#[derive(Debug)]
+pub(crate) struct Scanned {
+    hosts: BTreeMap<ComponentId, Result<HostNow>>,
+    image: Option<ImageNow>,
+    at: Timestamp,
+    /// The vCenter's clock then.
+    clock: Timestamp,
+}
+
 impl VsphereCluster {
+    async fn scanned(&self, ctx: &OpContext, asked: &BTreeSet<ComponentId>) -> Result<Scanned> {
+        let (hosts, clock) = self.hosts_now(asked, false).await?;
+        let image = self.image_for_scan(&hosts).await?;
+        let at = ctx.now();
+        Ok(Scanned {
+            hosts,
+            image,
+            at,
+            clock,
+        })
+    }
+
     fn can(&self) -> DeployerCapabilities {
         let mut can = DeployerCapabilities::default();
         can.refresh = true;
@@ -78,19 +111,27 @@ impl Deployer for VsphereCluster {
         components: &[ComponentId],
     ) -> Result<PerComponent<Scan>> {
         ctx.check()?;
-        let (hosts, at) = self
-            .hosts_now(&components.iter().cloned().collect(), false)
-            .await?;
-        let image = self.image_now().await?;
+        let asked: BTreeSet<ComponentId> = components.iter().cloned().collect();
+        let read = |asked: Vec<BTreeSet<ComponentId>>| async move {
+            let all = asked.into_iter().flatten().collect();
+            self.scanned(ctx, &all).await.map(Some)
+        };
+        let read = match self.inner.scans.look(asked.clone(), read).await? {
+            Some(read) => read,
+            None => Arc::new(self.scanned(ctx, &asked).await?),
+        };
         let mut scans = PerComponent::new();
-        for (id, host) in hosts {
+        for id in asked {
+            let Some(host) = read.hosts.get(&id).cloned() else {
+                continue;
+            };
             let scan = host.and_then(|host| {
-                let scan = scan::scan(&id, &host, image.as_ref(), ctx.now())?;
+                let scan = scan::scan(&id, &host, read.image.as_ref(), read.at)?;
                 Ok((host, scan))
             });
             let scan = match scan {
                 Ok((host, mut scan)) => {
-                    self.foreseen(&mut scan, &id, &host, at).await?;
+                    self.foreseen(&mut scan, &id, &host, read.clock).await?;
                     Ok(scan)
                 }
                 Err(error) => Err(error.operation("scan")),

@@ -16,7 +16,7 @@ use crate::{
     },
     drainer::VsphereCluster,
     inventory::is_agent,
-    vlcm::{ApiTask, Compliance, HostCompliance, Image, Policies, of_host},
+    vlcm::{ApiTask, Checked, Compliance, HostCompliance, Image, Policies, Standing, of_host},
 };
 
 /// A host.
@@ -40,6 +40,8 @@ pub(crate) struct HostNow {
 pub(crate) struct ImageNow {
     pub(crate) image: Image,
     pub(crate) compliance: Compliance,
+    /// What was found when hosts were checked last; none where nobody ever had them checked, and where it was not read.
+    pub(crate) checked: Option<Checked>,
 }
 
 /// Everything that a request is decided from.
@@ -112,7 +114,48 @@ impl VsphereCluster {
         Ok(Some(ImageNow {
             image,
             compliance: vcenter.compliance(object).await?,
+            checked: None,
         }))
+    }
+
+    /// The same for a scan of these hosts. Where each runs the image that it was compared to last, the comparison tells
+    /// all that there is to tell of them, and what somebody committed since is for the next plan.
+    pub(crate) async fn image_for_scan(
+        &self,
+        hosts: &BTreeMap<ComponentId, Result<HostNow>>,
+    ) -> Result<Option<ImageNow>> {
+        let vcenter = &self.inner.vcenter;
+        let compliance = match vcenter.compliance(&self.inner.object).await {
+            Ok(compliance) => compliance,
+            // It has no image.
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.image_now().await,
+            Err(error) => return Err(error),
+        };
+        let image = match runs_what_it_was_compared_to(hosts, &compliance) {
+            Some(version) => Some(Image { version }),
+            None => vcenter.image(&self.inner.object).await?,
+        };
+        let now = image.map(|image| ImageNow {
+            image,
+            compliance,
+            checked: None,
+        });
+        self.with_last_check(now, hosts).await
+    }
+
+    /// The same, with what was found when hosts were checked last, where one of these runs something else.
+    pub(crate) async fn with_last_check(
+        &self,
+        mut image: Option<ImageNow>,
+        hosts: &BTreeMap<ComponentId, Result<HostNow>>,
+    ) -> Result<Option<ImageNow>> {
+        if let Some(now) = &mut image {
+            let mut hosts = hosts.values().flatten();
+            if hosts.any(|host| host.version.as_ref() != Some(&now.image.version)) {
+                now.checked = self.inner.vcenter.last_checked(&self.inner.object).await?;
+            }
+        }
+        Ok(image)
     }
 
     /// Hosts as they are now, in one call, and the vCenter's clock; with the machines on them where that is asked.
@@ -165,6 +208,23 @@ impl VsphereCluster {
         )
         .hint("discover again"))
     }
+}
+
+/// The version that all of these hosts run, where each was found compliant with it.
+fn runs_what_it_was_compared_to(
+    hosts: &BTreeMap<ComponentId, Result<HostNow>>,
+    compliance: &Compliance,
+) -> Option<Version> {
+    let mut all = hosts.values().map(|host| {
+        let host = host.as_ref().ok()?;
+        let compared = compliance.hosts.get(&*host.object.id)?;
+        let runs = host.version.as_ref()?;
+        let is = compared.standing == Standing::Compliant && compared.target == *runs;
+        is.then(|| runs.clone())
+    });
+    let first = all.next()??;
+    all.all(|version| version.as_ref() == Some(&first))
+        .then_some(first)
 }
 
 fn host_now(found: &[Found], host: &MoRef) -> Result<HostNow, Broken> {

@@ -2,17 +2,18 @@
 
 use patchcore::{
     Error, ErrorKind,
+    estate::Unhealthy,
     id::{ComponentId, Version},
     provider::{Blocker, Change, DeployRequest, Evidence, Readiness},
 };
 
 use super::{
     now::{HostNow, Look},
-    scan::{in_the_way, no_image},
+    scan::{compared, no_image},
 };
 use crate::{
     drainer::ready::{all, blocker},
-    vlcm::PATCH,
+    vlcm::{ApiTask, PATCH},
 };
 
 /// The answer for one subject of a request.
@@ -114,14 +115,8 @@ fn image(
                 .hint("have the cluster's compliance checked, and plan again"),
             ));
         }
-        let faults = in_the_way(host, Some(now)).into_iter();
-        blockers.extend(faults.map(|fault| {
-            blocker(
-                Error::new(ErrorKind::Unhealthy, format!("{subject}: {}", fault.what))
-                    .consequence("nothing was begun")
-                    .hint(fault.remedy),
-            )
-        }));
+        let faults = compared(host, Some(now)).into_iter();
+        blockers.extend(faults.map(|fault| unhealthy(subject, fault)));
     }
     if from.is_some() && host.version.as_ref() != from {
         let expected = from.unwrap_or(to);
@@ -136,6 +131,14 @@ fn image(
     }
     blockers.extend(busy(look));
     all(blockers.into_iter())
+}
+
+pub(super) fn unhealthy(subject: &ComponentId, fault: Unhealthy) -> Blocker {
+    blocker(
+        Error::new(ErrorKind::Unhealthy, format!("{subject}: {}", fault.what))
+            .consequence("nothing was begun")
+            .hint(fault.remedy),
+    )
 }
 
 /// vLCM would drain a host itself, by rules of its own: who empties hosts is the roll.
@@ -170,7 +173,10 @@ fn managed(subject: &ComponentId, look: &Look) -> Option<Blocker> {
 
 /// An operation of vLCM that works on the cluster: there is one at a time.
 fn busy(look: &Look) -> Option<Blocker> {
-    let task = look.tasks.iter().find(|task| task.is_open())?;
+    look.tasks.iter().find(|task| task.is_open()).map(busy_with)
+}
+
+pub(super) fn busy_with(task: &ApiTask) -> Blocker {
     let mut error = Error::new(
         ErrorKind::Busy,
         format!("vLCM works on the cluster ({})", task.verb),
@@ -179,7 +185,7 @@ fn busy(look: &Look) -> Option<Blocker> {
     if let Some(user) = &task.user {
         error = error.context("user", user.clone());
     }
-    Some(blocker(error.retryable(None)))
+    blocker(error.retryable(None))
 }
 
 fn drift(what: String, expected: &Version, found: Option<&Version>) -> Blocker {

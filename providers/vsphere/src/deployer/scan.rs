@@ -8,7 +8,10 @@ use patchcore::{
     id::ComponentId,
 };
 
-use super::now::{HostNow, ImageNow};
+use super::{
+    check::refusals,
+    now::{HostNow, ImageNow},
+};
 use crate::vlcm::{PATCH, Standing};
 
 /// That there is no image to patch a host by.
@@ -26,6 +29,9 @@ const TAKES: Estimate = Estimate::new(Duration::from_secs(1200), Duration::from_
 /// Why there is no way back: vLCM has none but another image.
 pub(crate) const NO_WAY_BACK: &str =
     "vLCM has no way back: commit the earlier image, and roll the cluster again";
+
+/// What is to be done where what is known of the image is not of now.
+pub(super) const ANEW: &str = "have the cluster's compliance checked (the deployer's refresh, or in the vSphere client), and plan again";
 
 /// What was read of a host.
 pub(crate) fn scan(
@@ -85,7 +91,19 @@ pub(crate) fn offer(host: &HostNow, now: &ImageNow, at: Timestamp) -> Available 
 }
 
 /// Everything that keeps the image from a host, told before it is planned and so before anything leaves it.
-pub(crate) fn in_the_way(host: &HostNow, image: Option<&ImageNow>) -> Vec<Unhealthy> {
+fn in_the_way(host: &HostNow, image: Option<&ImageNow>) -> Vec<Unhealthy> {
+    let mut all = compared(host, image);
+    if let Some(now) = image
+        && all.is_empty()
+        && host.version.as_ref() != Some(&now.image.version)
+    {
+        all = refusals(now, &host.object.id);
+    }
+    all
+}
+
+/// What its last comparison with the image says against it.
+pub(super) fn compared(host: &HostNow, image: Option<&ImageNow>) -> Vec<Unhealthy> {
     let fault = |what: String, remedy: &str| Unhealthy {
         what,
         remedy: remedy.to_owned(),
@@ -100,18 +118,17 @@ pub(crate) fn in_the_way(host: &HostNow, image: Option<&ImageNow>) -> Vec<Unheal
     let Some(now) = image else {
         return all;
     };
-    let anew = "have the cluster's compliance checked (the deployer's refresh, or in the vSphere client), and plan again";
     match now.compliance.hosts.get(&*host.object.id) {
         None => all.push(fault(
             "vLCM never compared it to the image".to_owned(),
-            anew,
+            ANEW,
         )),
         Some(c) if c.target != now.image.version => all.push(fault(
             format!(
                 "vLCM compared it to {} last, and the image is {} by now",
                 c.target, now.image.version
             ),
-            anew,
+            ANEW,
         )),
         Some(c) if c.standing == Standing::Incompatible => {
             let why = match c.faults.is_empty() {
@@ -126,7 +143,7 @@ pub(crate) fn in_the_way(host: &HostNow, image: Option<&ImageNow>) -> Vec<Unheal
         Some(c) if c.standing == Standing::Unavailable => {
             all.push(fault(
                 "vLCM could not compare it to the image".to_owned(),
-                anew,
+                ANEW,
             ));
         }
         Some(_) => {}

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     VsphereCluster,
-    ready::{readiness, runs_on},
+    ready::{is_out, readiness, runs_on},
     settings::{held, spec},
 };
 use crate::client::{
-    HOST_OF, POWER, Task, TaskState,
+    HOST_OF, MAINTENANCE, POWER, Task, TaskState,
     soap::{Call, MoRef, Node},
 };
 
@@ -220,6 +220,10 @@ impl VsphereCluster {
             let is = |path, word: &str| values.get(path).is_some_and(|value| **value == *word);
             let arrived = is(HOST_OF, &there.id) && is(POWER, "poweredOn");
             return Ok(arrived.then(|| runs_on(ctx.now(), vm, to)));
+        }
+        if let DrainRequest::ExitMaintenance { host, .. } = &op.request {
+            let out = values.get(MAINTENANCE).is_some_and(|is| **is == *"false");
+            return Ok(out.then(|| is_out(ctx.now(), host)));
         }
         Ok(match self.read_back(op).await? {
             Readiness::AlreadyHolds(saw) => Some(saw),

@@ -7,7 +7,7 @@ mod now;
 mod operations;
 pub(crate) mod ready;
 mod settings;
-mod together;
+pub(crate) mod together;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,14 +27,18 @@ use patchcore::{
 use tokio::sync::Mutex;
 
 pub(crate) use self::now::no_date;
-use self::{fresh::Fresh, names::Names, together::Together};
+use self::{
+    fresh::Fresh,
+    names::Names,
+    together::{Pair, Read, Together},
+};
 use crate::{
     client::{
         Follower, Of, VCenter,
         soap::{Broken, MoRef},
         unreadable,
     },
-    deployer::Asked,
+    deployer::{Asked, LastCheck, Scans},
     inventory::{ClusterRead, ClusterRef, Foreseen, RESOURCES},
 };
 
@@ -61,7 +65,9 @@ pub(crate) struct Inner {
     /// Who listens for what changes in the cluster.
     pub(crate) follower: Follower,
     pub(crate) fresh: Fresh,
-    together: Together,
+    together: Together<Pair, Read>,
+    /// Whoever is scanned.
+    pub(crate) scans: Scans,
     /// How often vLCM was asked for each of its tasks.
     pub(crate) asked: Asked,
     /// What was foreseen for every host.
@@ -70,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) closed: Mutex<BTreeSet<ComponentId>>,
     /// Who may ask vLCM for something: it works for one caller at a time on a cluster.
     pub(crate) turn: Mutex<()>,
+    pub(crate) last_check: Mutex<LastCheck>,
 }
 
 impl fmt::Debug for VsphereCluster {
@@ -116,10 +123,12 @@ impl VsphereCluster {
                 names: Names::default(),
                 fresh: Fresh::default(),
                 together: Together::default(),
+                scans: Scans::default(),
                 asked: Asked::default(),
                 foreseen: Foreseen::default(),
                 closed: Mutex::default(),
                 turn: Mutex::default(),
+                last_check: Mutex::default(),
             }),
         }
     }

@@ -11,7 +11,7 @@ use patchcore::{
 use super::{
     VsphereCluster,
     settings::SettingsNow,
-    together::{of_host, of_machine},
+    together::{of_host, of_machine, read},
 };
 use crate::client::{
     Found, Of,
@@ -113,7 +113,10 @@ impl VsphereCluster {
                 let vm = self.object_of(vm).await?;
                 let host = self.object_of(host).await?;
                 let together = &self.inner.together;
-                let read = match together.look(&self.inner.vcenter, &vm, &host).await? {
+                let pair = (vm.clone(), host.clone());
+                let vcenter = &self.inner.vcenter;
+                let seen = together.look(pair, |asked| read(vcenter, asked)).await?;
+                let read = match seen {
                     Some(read) => read,
                     None => Arc::new(self.see(&[of_machine(&vm), of_host(&host)]).await?),
                 };

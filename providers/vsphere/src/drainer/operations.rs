@@ -50,19 +50,19 @@ impl Operations<DrainRequest> for VsphereCluster {
     fn undo(&self, op: &Op<DrainRequest>) -> Undo<DrainRequest> {
         let taken = op.key.clone();
         match op.request.clone() {
-            DrainRequest::HoldSetting { cluster, setting } => {
-                match op.baseline.read::<Before>(V).ok().and_then(|b| b.setting) {
-                    Some(to) => Undo::By(DrainRequest::RestoreSetting {
-                        cluster,
-                        setting,
-                        to,
-                        taken,
-                    }),
-                    None => Undo::Unavailable {
-                        why: "nobody read what it was before".to_owned(),
-                    },
-                }
-            }
+            DrainRequest::HoldSetting {
+                cluster, setting, ..
+            } => match op.baseline.read::<Before>(V).ok().and_then(|b| b.setting) {
+                Some(to) => Undo::By(DrainRequest::RestoreSetting {
+                    cluster,
+                    setting,
+                    to,
+                    taken,
+                }),
+                None => Undo::Unavailable {
+                    why: "nobody read what it was before".to_owned(),
+                },
+            },
             DrainRequest::ShutDown { vm, host, .. } => {
                 Undo::By(DrainRequest::Start { vm, host, taken })
             }
@@ -88,6 +88,13 @@ impl Operations<DrainRequest> for VsphereCluster {
                 expected: format!("maintenance mode by {}", self.inner.vcenter.user().await),
                 found: format!("maintenance mode by {other}"),
             };
+        }
+        if let DrainRequest::HoldSetting { hosts, .. } = request {
+            // It is the first that a roll does to its cluster: nothing was done to a machine yet.
+            let blockers = self.check(ctx, hosts).await?;
+            if !blockers.is_empty() {
+                readiness = Readiness::Blocked(blockers);
+            }
         }
         let setting = match (request, &look.now) {
             (DrainRequest::HoldSetting { setting, .. }, Now::Cluster(now)) => {

@@ -83,7 +83,7 @@ pub(super) fn readiness(request: &DrainRequest, look: &Look) -> Readiness {
         (DrainRequest::EnterMaintenance { host }, Now::Host(now)) => enter(at, host.as_str(), now),
         (DrainRequest::ExitMaintenance { host, .. }, Now::Host(now)) => {
             if !now.maintenance && !now.entering {
-                return holds(at, format!("{host} is not in maintenance mode"));
+                return Readiness::AlreadyHolds(is_out(at, host));
             }
             match now.connected {
                 true => Readiness::Ready,
@@ -155,6 +155,11 @@ fn state(power: VmPower) -> &'static str {
 /// That a machine is where it was to go.
 pub(super) fn runs_on(at: Timestamp, vm: &ComponentId, host: &ComponentId) -> Evidence {
     Evidence::observed(at, format!("{vm} runs on {host}"))
+}
+
+/// That a host takes machines again.
+pub(super) fn is_out(at: Timestamp, host: &ComponentId) -> Evidence {
+    Evidence::observed(at, format!("{host} is not in maintenance mode"))
 }
 
 fn holds(at: Timestamp, saw: String) -> Readiness {

@@ -26,6 +26,7 @@ impl InventorySource for VsphereCluster {
         self.inner.names.learn(&roster).await;
         let (hosts, at) = self.hosts_now(&hosts, false).await?;
         let image = self.image_now().await?;
+        let image = self.with_last_check(image, &hosts).await?;
         let around = vcenter.around(object).await?;
         self.look_ahead().await?;
         let mut listing = Listing::default();

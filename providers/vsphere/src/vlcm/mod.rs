@@ -2,6 +2,7 @@
 //!
 //! Paths, fields and words: vSphere Automation API, `esx/settings/clusters`, as published for 9.1.
 
+mod check;
 mod task;
 mod version;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub(crate) use self::{
+    check::{Checked, Refusal, Verdict, Word, check},
     task::{ApiTask, TaskEnd},
     version::{of_base_image, of_host},
 };
@@ -265,13 +267,17 @@ impl AnyBody {
                 .as_ref()
                 .map(|compliance| format!("{compliance:?}")),
         );
+        let checked = Checked::of(body.clone()).ok();
+        take(checked.as_ref().map(|checked| format!("{checked:?}")));
+        let checked = checked.map_or(0, |checked| checked.hosts.len());
         let task = ApiTask::of("t", body.clone()).ok();
         take(task.as_ref().map(|task| format!("{task:?}")));
         read.percent = task.as_ref().and_then(|task| task.percent);
         let of_task = task
             .and_then(|task| task.hosts)
             .map_or(0, |hosts| hosts.len());
-        read.hosts = compliance.map_or(0, |c| c.hosts.len()).max(of_task);
+        read.hosts = compliance.map_or(0, |c| c.hosts.len());
+        read.hosts = read.hosts.max(of_task).max(checked);
         read
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchcore::{Error, ErrorKind, Result, Timestamp};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Notifications, SERVICE};
+use super::{Checked, Notifications, SERVICE};
 use crate::client::{ApiFault, Rest, VCenter, soap::MoRef, typed};
 
 /// How a task stands.
@@ -24,7 +25,7 @@ pub(crate) enum TaskEnd {
 #[derive(Debug, Clone)]
 pub(crate) struct ApiTask {
     pub(crate) id: String,
-    /// `apply`, `stage`, `scan` or another verb.
+    /// `apply`, `stage`, `check`, `scan` or another verb.
     pub(crate) verb: String,
     /// Which cluster; none where the vCenter does not say.
     pub(crate) cluster: Option<String>,
@@ -39,6 +40,8 @@ pub(crate) struct ApiTask {
     pub(crate) hosts: Option<BTreeSet<String>>,
     /// What it says of each host.
     pub(crate) said: BTreeMap<String, HostSaid>,
+    /// What a check came to; none while it is not over, and of other verbs.
+    pub(crate) checked: Option<Checked>,
 }
 
 /// What a task says of a host.
@@ -103,7 +106,10 @@ impl ApiTask {
         let verb = info.operation.rsplit('.').next().unwrap_or_default();
         let verb = verb.split('$').next().unwrap_or_default().to_owned();
         let is_of_hosts = matches!(&*verb, "apply" | "stage");
-        let result = info.result.filter(|r| is_of_hosts && r.is_object());
+        let result = info.result.filter(Value::is_object);
+        let checked = result.as_ref().filter(|_| verb == "check");
+        let checked = checked.cloned().map(Checked::of).transpose()?;
+        let result = result.filter(|_| is_of_hosts);
         let result: Option<ResultBody> = result.map(|result| typed(&what, result)).transpose()?;
         let (commit, hosts, said) = match result {
             None => (None, None, BTreeMap::new()),
@@ -138,6 +144,7 @@ impl ApiTask {
             commit,
             hosts,
             said,
+            checked,
         })
     }
 
@@ -185,6 +192,13 @@ impl VCenter {
         // One that does not say whose it is may be of this cluster.
         let of_it = |task: &ApiTask| task.cluster.as_deref().is_none_or(|c| *c == *cluster.id);
         Ok(all.into_iter().filter(of_it).collect())
+    }
+
+    /// Asks a task to end. A vCenter may refuse it, and a task may be over before it hears.
+    pub(crate) async fn cancel_api_task(&self, id: &str) -> Result<()> {
+        let mut call = Rest::get(["cis", "tasks", id]);
+        call.method = Method::POST;
+        self.try_rest(&call).await.map(|_| ())
     }
 
     /// Asks for a task; the fault is the server's refusal.

@@ -90,8 +90,8 @@ func (s *images) running(cluster ref) string {
 // busy has another user's operation run until the user is nobody.
 func (s *images) busy(p *peer, cluster ref, user string) {
 	for _, t := range s.tasks {
-		if t.cluster == cluster && t.action == "check" {
-			t.status = "SUCCEEDED"
+		if t.cluster == cluster && t.action == "check" && t.hosts == nil {
+			t.status, t.ended = "SUCCEEDED", time.Now()
 		}
 	}
 	if user != "" {
@@ -182,7 +182,7 @@ func (t *apiTask) told(over bool) dict {
 // info is the task as the API tells it; the caller holds the images.
 func (t *apiTask) info(result bool) dict {
 	out := dict{"description": words(t.action), "service": "com.vmware.esx.settings.clusters.software", "operation": t.action + "$task",
-		"target": dict{"type": t.cluster.Type, "id": t.cluster.Value}, "status": t.status, "cancelable": false, "start_time": stamp(t.began), "user": t.user,
+		"target": dict{"type": t.cluster.Type, "id": t.cluster.Value}, "status": t.status, "cancelable": t.action == "check", "start_time": stamp(t.began), "user": t.user,
 		"progress": dict{"total": 100, "completed": t.done, "message": words(t.action)}}
 	if t.err != nil {
 		out["error"] = t.err

@@ -27,6 +27,9 @@ type image struct {
 	Policy       dict                // of policies/apply/effective
 	Sabotage     map[string]sabotage // host name -> what goes wrong when it is applied
 	During       string              // committed when the next apply begins
+	Unfit        map[string][]unfit  // host or cluster name -> what a check finds
+	Unchecked    string              // a host of which a check says nothing
+	Checked      any                 // the last result of a check; none: nobody asked for one
 }
 
 // scan compares the hosts to the image as it is now.
@@ -58,7 +61,9 @@ type imageReq struct {
 	Sabotage     map[string]sabotage `json:"sabotage"`
 	During       string              `json:"during"`   // commits this version when the next apply begins
 	Compared     bool                `json:"compared"` // and compares the hosts to it
-	Busy         *string             `json:"busy"`     // this user has vLCM work on it until it is nobody
+	Unfit        map[string][]unfit  `json:"unfit"`
+	Unchecked    string              `json:"unchecked"`
+	Busy         *string             `json:"busy"` // this user has vLCM work on it until it is nobody
 }
 
 const firstImage = "8.0.2-0.0.22380479"
@@ -72,7 +77,7 @@ func (p *peer) furnishImages() {
 	p.images.of, p.images.tasks = map[ref]*image{}, map[string]*apiTask{}
 	for _, e := range p.reg.All("ClusterComputeResource") {
 		p.images.of[e.Reference()] = &image{Version: firstImage, Commit: 1, Compared: firstImage, Scanned: 1, ScannedAt: time.Now(), Managed: true, Restarts: true, Policy: firstPolicy(),
-			Incompatible: map[string]string{}, Staged: map[string]int{}, Sabotage: map[string]sabotage{}}
+			Incompatible: map[string]string{}, Staged: map[string]int{}, Sabotage: map[string]sabotage{}, Unfit: map[string][]unfit{}}
 	}
 	version, build := product(firstImage)
 	for _, e := range p.reg.All("HostSystem") {
@@ -106,6 +111,8 @@ func (p *peer) setImage(q *imageReq) error {
 		maps.Copy(i.Incompatible, q.Incompatible)
 		maps.Copy(i.Policy, q.Policy)
 		maps.Copy(i.Sabotage, q.Sabotage)
+		maps.Copy(i.Unfit, q.Unfit)
+		i.Unchecked = q.Unchecked
 		if q.Compared {
 			i.scan()
 		}

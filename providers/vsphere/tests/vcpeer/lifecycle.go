@@ -44,10 +44,21 @@ func (p *peer) lifecycle(mux *http.ServeMux) {
 			"components": dict{}, "solutions": dict{}}
 	})
 	read("software/compliance", "vlcm.compliance", func(c ref, i *image) any { return p.compliance(c, i) })
+	mux.HandleFunc("GET "+base+"software/reports/last-check-result", p.record.record(p.api("vlcm.last-check", func(w http.ResponseWriter, r *http.Request, _ rule) *apiError {
+		p.images.Lock()
+		defer p.images.Unlock()
+		i := p.imageOf(r.PathValue("cluster"))
+		if i == nil || i.Checked == nil {
+			return &apiError{404, "NOT_FOUND", "no result of a check"}
+		}
+		send(w, http.StatusOK, i.Checked)
+		return nil
+	})))
 	read("policies/apply/effective", "vlcm.policies", func(_ ref, i *image) any { return i.Policy })
 	mux.HandleFunc("POST "+base+"software", p.record.record(p.api("vlcm.", p.act)))
 	mux.HandleFunc("GET /api/cis/tasks", p.record.record(p.api("cis.tasks", p.listTasks)))
 	mux.HandleFunc("GET /api/cis/tasks/{task}", p.record.record(p.api("cis.task", p.getTask)))
+	mux.HandleFunc("POST /api/cis/tasks/{task}", p.record.record(p.api("cis.cancel", p.cancelTask)))
 }
 
 // act begins a scan, check, stage or apply as a task.
@@ -105,6 +116,8 @@ func (p *peer) act(w http.ResponseWriter, r *http.Request, rule rule) *apiError 
 			p.images.Unlock()
 			t.succeed(result)
 		}
+	case "check":
+		work = func(t *apiTask) { p.check(t, cluster, i, spec.Hosts, rule) }
 	case "stage":
 		work = func(t *apiTask) { p.stage(t, i, spec.Hosts, rule) }
 	case "apply":

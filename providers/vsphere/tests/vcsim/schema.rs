@@ -1,8 +1,12 @@
 //! What the provider asks of the REST API, and what the peer answers, are of the types that the vendor publishes.
 
-use std::process::Command;
+use std::{process::Command, sync::Arc, time::Duration};
 
-use patchcore::provider::{DeployRequest, EvidenceLabel};
+use patchcore::{
+    SystemClock,
+    clock::Clock as _,
+    provider::{CancelToken, DeployRequest, EvidenceLabel, OpContext},
+};
 use patchcore_testkit::{
     evidence::earned,
     peers::{
@@ -10,6 +14,7 @@ use patchcore_testkit::{
         vcenter::{Vcenter, program, witness},
     },
 };
+use patchcore_vsphere::VsphereCluster;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -19,6 +24,36 @@ use crate::{
     image::{NEW_IMAGE, change, close, commit, quick},
     peer::Peer,
 };
+
+/// What a check finds, in each of its forms, what was found last, and a check that its caller gives up.
+async fn checked(peer: &Peer, on: &VsphereCluster) {
+    let finds = json!([{"check": "Boot bank", "what": "It is full.", "remedy": "Free 200 MB."},
+        {"check": "Hardware", "what": "It is not certified."}, {"check": "vSAN", "what": "It is slow.", "status": "TIMEOUT"},
+        {"check": "Depot", "what": "It is busy.", "status": "RETRY"}, {"check": "Time", "what": "It is off.", "status": "WARNING"}]);
+    peer.tell(
+        "image",
+        &json!({"cluster": CLUSTER, "unfit": {host(3).as_str(): finds}}),
+    );
+    let hosts = [host(1), host(3)];
+    let blockers = on.check(&ctx(), &hosts).await.unwrap();
+    assert_eq!(blockers.len(), 4, "{blockers:?}");
+    patchcore::provider::Deployer::scan(on, &ctx(), &hosts)
+        .await
+        .unwrap();
+    peer.tell(
+        "rules",
+        &json!({"method": "vlcm.check", "task_ms": 60_000, "count": 1}),
+    );
+    let stop = CancelToken::new();
+    let until = SystemClock.now() + Duration::from_secs(120);
+    let stopped = OpContext::reading(Arc::new(SystemClock), until, stop.clone());
+    let (answer, ()) = tokio::join!(on.check(&stopped, &hosts), async {
+        ctx().sleep(Duration::from_millis(300)).await;
+        stop.cancel();
+    });
+    assert!(answer.is_err(), "{answer:?}");
+    on.check(&ctx(), &hosts).await.unwrap();
+}
 
 #[tokio::test]
 async fn every_call_and_answer_is_of_the_vendors_types() {
@@ -59,6 +94,8 @@ async fn every_call_and_answer_is_of_the_vendors_types() {
     );
     let stands = prepared(&on, "run-1/hosts/step/9", apply(vec![change(2)])).await;
     assert!(stands.is_err(), "{stands:?}");
+    peer.tell("image", &json!({"cluster": CLUSTER, "busy": ""}));
+    checked(&peer, &on).await;
     peer.tell("end-sessions", &json!({}));
     patchcore::provider::Deployer::scan(&on, &ctx(), &[host(3)])
         .await

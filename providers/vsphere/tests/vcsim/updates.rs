@@ -24,24 +24,24 @@ use crate::{
     peer::Peer,
 };
 
-fn ctx(key: &str, cancel: &CancelToken) -> OpContext {
+pub(crate) fn ctx(key: &str, cancel: &CancelToken) -> OpContext {
     let until = SystemClock.now() + Duration::from_secs(60);
     OpContext::reading(Arc::new(SystemClock), until, cancel.clone())
         .for_operation(OpKey::from(key), 1)
 }
 
-async fn connected(peer: &Peer) -> VsphereCluster {
+pub(crate) async fn connected(peer: &Peer) -> VsphereCluster {
     let vcenter = peer.connect().await;
     let cluster = vcenter.cluster_named(CLUSTER).await.unwrap();
     VsphereCluster::new(vcenter, cluster)
 }
 
-fn slow(peer: &Peer, method: &str, task_ms: u64) {
+pub(crate) fn slow(peer: &Peer, method: &str, task_ms: u64) {
     peer.behave();
     peer.tell("rules", &json!({"method": method, "task_ms": task_ms}));
 }
 
-fn to(vm: u32, from: u32, to: u32) -> DrainRequest {
+pub(crate) fn to(vm: u32, from: u32, to: u32) -> DrainRequest {
     DrainRequest::Migrate {
         vm: machine(vm),
         from: host(from),
@@ -51,7 +51,7 @@ fn to(vm: u32, from: u32, to: u32) -> DrainRequest {
 }
 
 /// Begins an operation as the engine does.
-async fn begun(
+pub(crate) async fn begun(
     cluster: &VsphereCluster,
     key: &str,
     request: DrainRequest,
@@ -69,7 +69,7 @@ async fn begun(
 }
 
 /// Follows it as the engine does, which asks again where an answer got lost.
-async fn followed(
+pub(crate) async fn followed(
     cluster: &VsphereCluster,
     op: &Op<DrainRequest>,
     handle: &Handle,
@@ -98,7 +98,7 @@ async fn done(cluster: &VsphereCluster, key: &str, request: DrainRequest) {
 }
 
 /// What was called since it was asked last: how often each method.
-fn calls(peer: &Peer) -> Vec<(String, u64)> {
+pub(crate) fn calls(peer: &Peer) -> Vec<(String, u64)> {
     let told = peer.ask("calls");
     peer.count_anew();
     let each = told.as_object().unwrap().iter();
@@ -106,7 +106,7 @@ fn calls(peer: &Peer) -> Vec<(String, u64)> {
         .collect()
 }
 
-fn of(calls: &[(String, u64)], method: &str) -> u64 {
+pub(crate) fn of(calls: &[(String, u64)], method: &str) -> u64 {
     let found = calls.iter().find(|(called, _)| called == method);
     found.map_or(0, |(_, n)| *n)
 }
@@ -199,6 +199,7 @@ async fn hosts_and_settings_are_followed_too() {
     let hold = DrainRequest::HoldSetting {
         cluster: CLUSTER.into(),
         setting,
+        hosts: vec![host(1)],
     };
     let began = SystemClock.now();
     done(&cluster, "run-1/cluster/hold/1", hold).await;

@@ -308,6 +308,16 @@ impl<'a> RollMoment<'a> {
         tasks.extend(settings.filter(|t| matches!(t, Task::Restore(_))).take(1));
     }
 
+    /// The hosts that the roll still empties to have them patched.
+    fn still_patches(&self) -> Vec<ComponentId> {
+        let pending = self.roll.pending();
+        let patched = pending.filter_map(|(_, step)| match &step.action {
+            Action::Patch { host } => Some(host.clone()),
+            _ => None,
+        });
+        patched.collect()
+    }
+
     /// Steps whose needs are over.
     fn steps(&self, tasks: &mut Vec<Task>) {
         let roll = self.roll;
@@ -420,6 +430,7 @@ impl<'a> RollMoment<'a> {
             Task::Hold(setting) => DrainRequest::HoldSetting {
                 cluster: self.cluster.clone(),
                 setting: *setting,
+                hosts: self.still_patches(),
             },
             Task::Enter(host) => DrainRequest::EnterMaintenance { host: host.clone() },
             Task::Exit(_) | Task::Start(_) | Task::Restore(_) => {

@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 pub(crate) const HOST_OF: &str = "runtime.host";
 pub(crate) const POWER: &str = "runtime.powerState";
-const MAINTENANCE: &str = "runtime.inMaintenanceMode";
+pub(crate) const MAINTENANCE: &str = "runtime.inMaintenanceMode";
 
 /// What is new of something that is awaited.
 #[derive(Debug)]
