@@ -12,6 +12,7 @@ pub mod drainer;
 pub mod inventory;
 pub mod lock;
 pub mod operation;
+pub mod paths;
 pub mod probe;
 pub mod simple;
 pub mod source;
@@ -39,6 +40,7 @@ pub use operation::{
     Answer, Baseline, Begun, Blocker, Evidence, Guarantee, Handle, How, Located, Observed, Op,
     Operations, PortRequest, Prepared, Question, Readiness, Settled, SubjectResult, Undo,
 };
+pub use paths::{Hanging, HostPaths, LostPath, PathState, PathView, StoragePath, TargetPort};
 pub use probe::{HealthProbe, ProbeAnswer, ProbeKind, ProbeRequest, ProbeVerdict};
 pub use simple::{Installed, Simple, SimpleProvider};
 pub use source::PatchSource;
@@ -138,6 +140,8 @@ pub struct Ports {
     pub bracket: Option<Arc<dyn Bracket>>,
     /// What moves work off the hosts of a cluster.
     pub drainer: Option<Arc<dyn ClusterDrainer>>,
+    /// What knows by which ways hosts reach their storage.
+    pub paths: Option<Arc<dyn PathView>>,
     /// Its calls compute and never block: they wait by their context's sleep alone, so no thread is kept for them.
     pub in_memory: bool,
 }
@@ -197,6 +201,13 @@ impl Ports {
         self.drainer = Some(port);
         self
     }
+
+    /// With something that knows by which ways hosts reach their storage.
+    #[must_use]
+    pub fn with_paths(mut self, port: Arc<dyn PathView>) -> Self {
+        self.paths = Some(port);
+        self
+    }
 }
 
 impl Ports {
@@ -218,6 +229,7 @@ impl Debug for Ports {
             .field("lock", &self.lock.is_some())
             .field("bracket", &self.bracket.is_some())
             .field("drainer", &self.drainer.is_some())
+            .field("paths", &self.paths.is_some())
             .field("in_memory", &self.in_memory)
             .finish()
     }

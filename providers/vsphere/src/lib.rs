@@ -6,6 +6,7 @@ mod config;
 mod deployer;
 mod drainer;
 mod inventory;
+mod paths;
 mod source;
 mod vlcm;
 

@@ -9,6 +9,7 @@ use crate::{
         soap::{Broken, Element, MoRef},
     },
     inventory::Roster,
+    paths,
 };
 
 /// What hosts and machines are called.
@@ -68,6 +69,7 @@ impl VCenter {
         &self,
         cluster: &MoRef,
         names: &Names,
+        at: Timestamp,
         seen: &mut Seen,
     ) -> Result<Vec<HostCheckup>> {
         const WANTED: Wanted = Wanted {
@@ -80,13 +82,13 @@ impl VCenter {
                 "config.network.dnsConfig.address",
                 "config.dateTimeInfo.ntpConfig.server",
                 "config.authenticationManagerInfo.authConfig",
-                "config.storageDevice.multipathInfo.lun",
+                paths::UNITS,
             ],
         };
         let read = self
             .collect(cluster, WANTED, Vec::new, |all, found| {
                 let id = names.host(&found.object);
-                all.push((host(id, &found)?, relies_on(&found)));
+                all.push((host(id, &found, at)?, relies_on(&found)));
                 Ok(())
             })
             .await?;
@@ -181,7 +183,7 @@ impl VCenter {
     }
 }
 
-fn host(id: ComponentId, found: &Found) -> Result<HostCheckup, Broken> {
+fn host(id: ComponentId, found: &Found, at: Timestamp) -> Result<HostCheckup, Broken> {
     let booted = found.text("runtime.bootTime");
     Ok(HostCheckup {
         id,
@@ -189,36 +191,8 @@ fn host(id: ComponentId, found: &Found) -> Result<HostCheckup, Broken> {
         booted: booted.map(time).transpose()?,
         connected: found.text("runtime.connectionState") == Some("connected"),
         in_maintenance: found.truth("runtime.inMaintenanceMode")?.unwrap_or(true),
-        paths: found
-            .get("config.storageDevice.multipathInfo.lun")
-            .map(paths),
+        paths: paths::of_found(found, at).as_ref().map(Paths::of),
     })
-}
-
-/// The states of paths are those of *MultipathState* in the vSphere Web Services API reference.
-fn paths(units: &Element) -> Paths {
-    let (mut all, mut single) = (0, 0);
-    let mut down = Vec::new();
-    for unit in &units.children {
-        let (mut there, mut up) = (0, 0);
-        for path in unit.all("path") {
-            there += 1;
-            // `state` is the newer word, and newer servers send both.
-            let state = path.text_of("state").or_else(|| path.text_of("pathState"));
-            match state {
-                Some("active" | "standby") => up += 1,
-                _ => down.push(
-                    path.text_of("name")
-                        .unwrap_or("a path of no name")
-                        .to_owned(),
-                ),
-            }
-        }
-        all += there;
-        single += usize::from(there > 1 && up <= 1);
-    }
-    down.sort();
-    Paths { all, down, single }
 }
 
 pub(crate) fn relies_on(found: &Found) -> Vec<(SupportKind, String)> {

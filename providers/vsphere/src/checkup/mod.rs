@@ -6,7 +6,11 @@ mod loss;
 mod rights;
 mod show;
 
-use patchcore::{Result, Timestamp, id::ComponentId};
+use patchcore::{
+    Result, Timestamp,
+    id::ComponentId,
+    provider::{Hanging, HostPaths},
+};
 use serde::Serialize;
 
 pub(crate) use self::facts::relies_on;
@@ -103,6 +107,41 @@ pub struct Paths {
     pub down: Vec<String>,
     /// Devices that were reached by several paths and are by one at most.
     pub single: usize,
+    /// Devices that are reached by several paths, all through one adapter of the host.
+    pub one_adapter: usize,
+    /// The same of one port of the storage.
+    pub one_port: usize,
+}
+
+impl Paths {
+    /// Whether nothing is to be said of them.
+    fn is_whole(&self) -> bool {
+        self.down.is_empty() && self.single + self.one_adapter + self.one_port == 0
+    }
+
+    fn of(paths: &HostPaths) -> Self {
+        let carrying = |device: &str| {
+            let of = paths.devices.get(device).into_iter().flatten();
+            of.filter(|path| path.state.carries()).count()
+        };
+        let several = |hanging: Vec<Hanging>| {
+            let several = hanging.iter().filter(|one| carrying(&one.device) > 1);
+            several.count()
+        };
+        let every = || paths.devices.values().flatten();
+        let down = every().filter(|path| !path.state.carries());
+        let mut down: Vec<String> = down.map(|path| path.name.clone()).collect();
+        down.sort();
+        let devices = paths.devices.iter();
+        let single = devices.filter(|(device, all)| all.len() > 1 && carrying(device) <= 1);
+        Self {
+            all: every().count(),
+            down,
+            single: single.count(),
+            one_adapter: several(paths.hanging_on_an_adapter()),
+            one_port: several(paths.hanging_on_a_port()),
+        }
+    }
 }
 
 /// A machine that cannot leave its host while it runs.
@@ -216,7 +255,7 @@ impl VCenter {
         let broken = |broken| unreadable(&format!("cluster {}", cluster.name), broken);
         let settings = Cluster::of(&self.properties_of(&itself, Cluster::PATHS).await?);
         let settings = settings.map_err(broken)?;
-        let mut hosts = self.hosts_looked_at(&itself, &names, seen).await?;
+        let mut hosts = self.hosts_looked_at(&itself, &names, at, seen).await?;
         hosts.sort_by(|a, b| a.id.cmp(&b.id));
         let mut old_snapshots = self.snapshots(&itself, &names, at, seen).await?;
         old_snapshots.retain(|snapshot| snapshot.hours > OLD_SNAPSHOT_H);

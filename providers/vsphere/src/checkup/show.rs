@@ -100,7 +100,7 @@ fn show_host(host: &HostCheckup, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     match &host.paths {
         None => write!(f, "\n  {}: nobody says its paths to storage", host.id),
-        Some(paths) if paths.down.is_empty() && paths.single == 0 => Ok(()),
+        Some(paths) if paths.is_whole() => Ok(()),
         Some(paths) => {
             write!(
                 f,
@@ -114,6 +114,14 @@ fn show_host(host: &HostCheckup, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
             if paths.single > 0 {
                 write!(f, ", devices with one path left: {}", paths.single)?;
+            }
+            for (n, what) in [
+                (paths.one_adapter, "adapter of the host"),
+                (paths.one_port, "port of the storage"),
+            ] {
+                if n > 0 {
+                    write!(f, ", devices that hang on one {what}: {n}")?;
+                }
             }
             Ok(())
         }

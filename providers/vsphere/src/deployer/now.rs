@@ -197,7 +197,7 @@ impl VsphereCluster {
     }
 
     /// The object of a host; a machine of the cluster is none.
-    async fn host_object(&self, host: &ComponentId) -> Result<MoRef> {
+    pub(crate) async fn host_object(&self, host: &ComponentId) -> Result<MoRef> {
         let object = self.object_of(host).await?;
         if &*object.kind == "HostSystem" {
             return Ok(object);

@@ -111,7 +111,8 @@ impl VsphereCluster {
             .with_evidence("refresh", EvidenceLabel::VendorSchema)
             .with_evidence("stage", EvidenceLabel::VendorSchema)
             .with_evidence("apply", EvidenceLabel::VendorSchema)
-            .with_evidence("restart_with_apply", own);
+            .with_evidence("restart_with_apply", own)
+            .with_evidence("paths", EvidenceLabel::IndependentPeer);
         let object = MoRef::new("ClusterComputeResource", &*cluster.id);
         Self {
             inner: Arc::new(Inner {
@@ -190,7 +191,8 @@ impl Provider for VsphereCluster {
             .with_inventory(this.clone())
             .with_source(this.clone())
             .with_deployer(this.clone())
-            .with_drainer(this)
+            .with_drainer(this.clone())
+            .with_paths(this)
     }
 }
 

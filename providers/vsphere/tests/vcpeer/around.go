@@ -23,6 +23,56 @@ type aroundReq struct {
 	Domain string     `json:"domain"`
 	Paths  [][]string `json:"paths"` // per device the states of its paths
 	Boot   *time.Time `json:"boot"`
+
+	Storage []deviceReq `json:"storage"`
+}
+
+// A device with its paths, as a host tells them: keys everywhere, and names beside them.
+type deviceReq struct {
+	Name  string    `json:"name"` // such as naa.6006
+	Paths []pathReq `json:"paths"`
+}
+
+type pathReq struct {
+	Adapter string   `json:"adapter"` // such as vmhba2
+	State   string   `json:"state"`
+	WWPN    int64    `json:"wwpn"`
+	WWNN    int64    `json:"wwnn"`
+	IQN     string   `json:"iqn"`
+	Address []string `json:"address"`
+}
+
+func (q *pathReq) transport() types.BaseHostTargetTransport {
+	switch {
+	case q.WWPN != 0:
+		return &types.HostFibreChannelTargetTransport{PortWorldWideName: q.WWPN, NodeWorldWideName: q.WWNN}
+	case q.IQN != "":
+		return &types.HostInternetScsiTargetTransport{IScsiName: q.IQN, Address: q.Address}
+	}
+	return &types.HostBlockAdapterTargetTransport{}
+}
+
+func storageOf(devices []deviceReq) *types.HostStorageDeviceInfo {
+	info := &types.HostStorageDeviceInfo{MultipathInfo: &types.HostMultipathInfo{}}
+	adapters := map[string]bool{}
+	for n, device := range devices {
+		key := fmt.Sprintf("key-vim.host.ScsiDisk-%d", n)
+		info.ScsiLun = append(info.ScsiLun, &types.ScsiLun{Key: key, CanonicalName: device.Name})
+		unit := types.HostMultipathInfoLogicalUnit{Key: fmt.Sprint(n), Id: fmt.Sprint(n), Lun: key}
+		for _, path := range device.Paths {
+			adapter := "key-vim.host.BlockHba-" + path.Adapter
+			if !adapters[adapter] {
+				adapters[adapter] = true
+				info.HostBusAdapter = append(info.HostBusAdapter, &types.HostBlockHba{HostHostBusAdapter: types.HostHostBusAdapter{Key: adapter, Device: path.Adapter}})
+			}
+			unit.Path = append(unit.Path, types.HostMultipathInfoPath{
+				Name:      fmt.Sprintf("%s:C0:T%d:L%d", path.Adapter, len(unit.Path), n),
+				PathState: path.State, State: path.State, Adapter: adapter, Transport: path.transport(),
+			})
+		}
+		info.MultipathInfo.Lun = append(info.MultipathInfo.Lun, unit)
+	}
+	return info
 }
 
 func (p *peer) setAround(q *aroundReq) error {
@@ -55,6 +105,9 @@ func (p *peer) setAround(q *aroundReq) error {
 				info.Lun = append(info.Lun, lun)
 			}
 			cfg.StorageDevice = &types.HostStorageDeviceInfo{MultipathInfo: info}
+		}
+		if len(q.Storage) > 0 {
+			cfg.StorageDevice = storageOf(q.Storage)
 		}
 		host.Config = &cfg
 		if q.Boot != nil {

@@ -22,6 +22,7 @@ mod foreseen;
 mod identities;
 mod image;
 mod inventory;
+mod paths;
 mod peer;
 mod schema;
 mod told;
