@@ -196,12 +196,24 @@ impl Twist for Sleeps {
         let nap = self.nap.lock().unwrap().take();
         if let Some((how, length, claim)) = nap {
             let clock = self.clock.lock().unwrap().clone().unwrap();
-            match how {
-                Nap::Suspended => clock.advance_to(clock.now() + length),
-                Nap::Waits => ctx.sleep(length).await,
-            }
             let locks = self.locks.lock().unwrap().clone().unwrap();
-            let taken = locks.take(ctx, &"t-1".into(), &claim).await?;
+            let taken = match how {
+                Nap::Suspended => {
+                    // It is later for everybody else, and only then for whoever wakes: nothing of this process, which
+                    // would keep its lock alive, runs before.
+                    let later = clock.now() + length;
+                    let rivals = Arc::new(VirtualClock::starting(later));
+                    let rival =
+                        OpContext::reading(rivals, jiff::Timestamp::MAX, Default::default());
+                    let taken = locks.take(&rival, &"t-1".into(), &claim).await;
+                    clock.advance_to(later);
+                    taken?
+                }
+                Nap::Waits => {
+                    ctx.sleep(length).await;
+                    locks.take(ctx, &"t-1".into(), &claim).await?
+                }
+            };
             *self.taken.lock().unwrap() = Some(taken);
         }
         let begun = sim.begin(ctx, op).await?;

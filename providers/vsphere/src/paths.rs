@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn world_wide_names_are_read_as_people_write_them() {
         for (number, name) in [
-            ("5764839201403112770", "50:00:e1:c0:00:00:01:02"),
+            ("5764855737784205570", "50:00:e1:c0:00:00:01:02"),
             ("-1", "ff:ff:ff:ff:ff:ff:ff:ff"),
             ("50:06:01:60", "50:06:01:60"),
         ] {
