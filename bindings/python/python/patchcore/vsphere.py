@@ -91,6 +91,10 @@ class Paths(Value):
     """Those that are neither active nor in standby."""
     single: int
     """Devices that were reached by several paths and are by one at most."""
+    one_adapter: int
+    """Devices that are reached by several paths, all through one adapter of the host."""
+    one_port: int
+    """The same of one port of the storage."""
 
 
 @dataclass(frozen=True)
