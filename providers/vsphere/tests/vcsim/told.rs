@@ -22,9 +22,14 @@ async fn what_was_over_before_anybody_listened_is_in_the_first_answer() {
     slow(&peer, "RelocateVM_Task", 50);
     let cluster = connected(&peer).await;
     let (op, handle) = begun(&cluster, "run-1/vm/migrate/1", to(0, 0, 1)).await;
-    ctx("none", &CancelToken::new())
-        .sleep(Duration::from_millis(800))
-        .await;
+    let waits = ctx("none", &CancelToken::new());
+    for _ in 0..200 {
+        waits.sleep(Duration::from_millis(300)).await;
+        if truth(&peer).view.vms[&machine(0)].host == host(1) {
+            break;
+        }
+    }
+    waits.sleep(Duration::from_millis(500)).await;
     assert_eq!(truth(&peer).view.vms[&machine(0)].host, host(1));
     let began = SystemClock.now();
     let result = followed(&cluster, &op, &handle).await;
