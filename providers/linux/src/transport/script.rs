@@ -15,6 +15,9 @@ const INHERITED: &str =
 /// The search path of every script: the system's own folders and nothing a user added.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// How large the pieces are in which output comes, in bytes.
+const PIECE: usize = 32 << 10;
+
 /// One shell script for [`Transport::run`](super::Transport::run): variables, then constant text.
 ///
 /// ```
@@ -36,7 +39,8 @@ pub struct Output {
     pub status: i32,
     /// Standard output between the marks.
     pub stdout: Vec<u8>,
-    /// The first [`MAX_STDERR`](super::MAX_STDERR) bytes of standard error, noise included.
+    /// The first [`MAX_STDERR`](super::MAX_STDERR) bytes of standard error, noise included. Of a script that ended with 0
+    /// the last ones may be missing.
     pub stderr: Vec<u8>,
 }
 
@@ -89,9 +93,12 @@ impl Script {
 
     /// What is written to the shell: the script in its envelope.
     ///
-    /// The script stands in one pair of parentheses, so that a shell that receives only a part of
-    /// it finds a syntax error and runs nothing, and so that an `exit` in it still ends at the
-    /// end mark. Standard input is closed to it: a command that reads would eat the script.
+    /// The script stands in one pair of braces, so that a shell that receives only a part of it finds a syntax error and
+    /// runs nothing; and within in one pair of parentheses, so that an `exit` in it still ends at the end mark. Standard input is closed to it: a command that reads would eat the script.
+    ///
+    /// Its end is marked in the output, and where it failed among the errors too, so that a shell that lives on shows that
+    /// it is through. The output comes in large pieces: each small one would be a packet of its own, and to wake up for
+    /// it costs more than to read it.
     ///
     /// A login shell has start files, and one of them may read: a shell that did not receive the first line, in which the
     /// parenthesis opens, stops before the script's own text.
@@ -104,7 +111,7 @@ impl Script {
         // one variable too many is harmless.
         let _ = write!(
             wire,
-            "patchcore_whole={id}; (\ncd / || exit 1\nPATH={PATH}\nIFS=' \t\n'\nexport PATH\n\
+            "patchcore_whole={id}; {{ (\ncd / || exit 1\nPATH={PATH}\nIFS=' \t\n'\nexport PATH\n\
              for patchcore_name in $(env | sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*\\)=.*/\\1/p'); do\n\
              case $patchcore_name in PATH|PWD|IFS|{INHERITED}) ;; *) command unset -v \"$patchcore_name\" 2>/dev/null || : ;; esac\n\
              done\n\
@@ -113,11 +120,23 @@ impl Script {
              printf '\\n%s\\n' '{begin}'\n\
              {body}\
              ) </dev/null\n\
-             printf '\\n%s %s\\n' '{end}' \"$?\"\n",
+             patchcore_status=$?\n\
+             [ \"$patchcore_status\" = 0 ] || printf '\\n%s\\n' '{errors}' >&2\n\
+             printf '\\n%s %s\\n' '{end}' \"$patchcore_status\"\n\
+             }} | ( PATH={PATH}; exec dd ibs={PIECE} obs={PIECE} 2>/dev/null )\n",
             begin = begin_mark(id),
+            errors = errors_mark(id),
             end = end_mark(id),
         );
         wire
+    }
+
+    /// What shows that the script has said all.
+    pub(crate) fn marks(&self) -> Marks {
+        Marks {
+            end: format!("\n{} ", end_mark(&self.id)),
+            errors: format!("\n{}\n", errors_mark(&self.id)),
+        }
     }
 
     /// Whether the script itself began, by what came back.
@@ -130,7 +149,10 @@ impl Script {
     /// # Errors
     /// - [`ErrorKind::Unreachable`] where a mark is missing: the output is not whole.
     /// - [`ErrorKind::ProviderFault`] where a mark stands within: somebody else wrote it.
-    pub fn unwrap_output(&self, stdout: &[u8], stderr: Vec<u8>) -> Result<Output> {
+    pub fn unwrap_output(&self, stdout: &[u8], mut stderr: Vec<u8>) -> Result<Output> {
+        if let Some(end) = find(&stderr, self.marks().errors.as_bytes()) {
+            stderr.truncate(end);
+        }
         let cut = |what: &str, found: &[u8]| {
             Error::new(
                 ErrorKind::Unreachable,
@@ -187,6 +209,47 @@ fn begin_mark(id: &str) -> String {
 
 fn end_mark(id: &str) -> String {
     format!("==patchcore {id} end==")
+}
+
+fn errors_mark(id: &str) -> String {
+    format!("==patchcore {id} errors==")
+}
+
+/// The marks by which a shell shows that it is through with a script.
+#[derive(Debug, Clone)]
+pub(crate) struct Marks {
+    end: String,
+    errors: String,
+}
+
+/// How the output of a script ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// It succeeded. What it printed among the errors is marked only where it did not.
+    pub(crate) well: bool,
+    /// Nothing came behind the end mark.
+    pub(crate) is_last: bool,
+}
+
+impl Marks {
+    /// Whether the script has ended, by its output, of which the first `known` bytes were looked at before.
+    pub(crate) fn ended(&self, stdout: &[u8], known: usize) -> Option<Ended> {
+        let end = self.end.as_bytes();
+        // The mark may have come before the status behind it, which has three digits at most.
+        let from = known.saturating_sub(end.len() + 4);
+        let new = stdout.get(from..)?;
+        let status = new.get(rfind(new, end)? + end.len()..)?;
+        let line = find(status, b"\n")?;
+        Some(Ended {
+            well: status.get(..line) == Some(b"0"),
+            is_last: line + 1 == status.len(),
+        })
+    }
+
+    /// The mark behind the last error, with the ends of the lines around it.
+    pub(crate) fn errors(&self) -> &[u8] {
+        self.errors.as_bytes()
+    }
 }
 
 /// The last line of what did come, for the person who reads the error.

@@ -14,5 +14,6 @@ mod logins;
 mod many;
 mod noise;
 mod scripts;
+mod shells;
 mod stand;
 mod sudo;

@@ -125,6 +125,9 @@ fn a_connection_that_broke_unused_is_opened_again() {
             let output = run(&ssh, "echo x >>/count; wc -l </count").await.unwrap();
             assert_eq!(output.status, 0);
             stand.kill_logins();
+            // Its end arrives while nobody listens.
+            assert!(stand.is_soon(|s| s.logins() == 0));
+            std::thread::sleep(Duration::from_millis(200));
         }
     });
     assert_eq!(stand.sh("wc -l </count").trim(), "3");

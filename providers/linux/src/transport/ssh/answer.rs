@@ -3,9 +3,9 @@
 use patchcore::{Error, ErrorKind, Result};
 
 use super::{
-    channel::{ChannelEnd, Heard},
     connection::End,
     fault,
+    shell::{Heard, ShellEnd},
     target::{Become, SshTarget},
 };
 use crate::{
@@ -23,23 +23,29 @@ pub(super) fn answer(
     let Heard {
         stdout,
         stderr,
-        end: channel,
+        end: shell,
+        had_answered,
     } = heard;
-    let status = match channel {
-        ChannelEnd::TooLong => return Err(too_long(script).context("component", &target.name)),
-        ChannelEnd::Refused => return Err(fault::not_started(target)),
-        ChannelEnd::Broken => {
+    let status = match shell {
+        ShellEnd::TooLong => return Err(too_long(script).context("component", &target.name)),
+        ShellEnd::Refused => return Err(fault::not_started(target)),
+        ShellEnd::Broken => {
             // A machine that restarts may cut the connection after the whole answer.
             return script
                 .unwrap_output(&stdout, stderr)
                 .map_err(|_| fault::broken(target, script.id(), end));
         }
-        ChannelEnd::Closed(status) => status,
+        ShellEnd::Closed(status) => status,
+        ShellEnd::Answered => Some(0),
     };
     if script.has_begun(&stdout) {
         return script
             .unwrap_output(&stdout, stderr)
             .map_err(|error| error.context("component", &target.name));
+    }
+    if had_answered {
+        // Who may run a shell was settled by the first script.
+        return Err(fault::shell_ended(target, script.id(), status));
     }
     let said = format!(
         "{}\n{}",
@@ -80,12 +86,13 @@ pub(super) fn answer(
 mod tests {
     use super::*;
 
-    fn of(stdout: &str, stderr: &str, end: ChannelEnd) -> Result<Output> {
+    fn of(stdout: &str, stderr: &str, end: ShellEnd) -> Result<Output> {
         let target = SshTarget::new("web-1", "192.0.2.1", "op");
         let heard = Heard {
             stdout: stdout.into(),
             stderr: stderr.into(),
             end,
+            had_answered: false,
         };
         answer(&target, &Script::new("a-1"), heard, &End::default())
     }
@@ -94,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_whole_answer_counts_also_where_the_connection_broke_after_it() {
-        for end in [ChannelEnd::Closed(Some(0)), ChannelEnd::Broken] {
+        for end in [ShellEnd::Closed(Some(0)), ShellEnd::Broken] {
             let output = of(WHOLE, "", end).unwrap();
             assert_eq!(
                 (output.status, output.stdout.as_slice()),
@@ -105,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_says_why() {
-        fn check(stdout: &str, stderr: &str, end: ChannelEnd, kind: ErrorKind, part: &str) {
+        fn check(stdout: &str, stderr: &str, end: ShellEnd, kind: ErrorKind, part: &str) {
             let error = of(stdout, stderr, end).unwrap_err();
             assert_eq!(error.kind(), kind, "{error:?}");
             let text = format!("{error:?}");
@@ -113,15 +120,9 @@ mod tests {
             assert!(text.contains("web-1"), "{text}");
         }
         let half = &WHOLE[..WHOLE.len() - 10];
-        let closed = ChannelEnd::Closed(Some(1));
+        let closed = ShellEnd::Closed(Some(1));
         let unknown = "whether the script had an effect is unknown";
-        check(
-            half,
-            "",
-            ChannelEnd::Broken,
-            ErrorKind::Unreachable,
-            unknown,
-        );
+        check(half, "", ShellEnd::Broken, ErrorKind::Unreachable, unknown);
         check(half, "", closed, ErrorKind::Unreachable, "the end mark");
         check(
             half,
@@ -155,14 +156,14 @@ mod tests {
         check(
             "",
             "",
-            ChannelEnd::Refused,
+            ShellEnd::Refused,
             ErrorKind::Unreachable,
             "did not start the command",
         );
         check(
             "",
             "",
-            ChannelEnd::TooLong,
+            ShellEnd::TooLong,
             ErrorKind::ProviderFault,
             "too long",
         );

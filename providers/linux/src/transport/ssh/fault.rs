@@ -168,6 +168,27 @@ pub(super) fn broken(target: &SshTarget, id: &str, end: &End) -> Error {
     .hint("look whether the host is up")
 }
 
+/// The shell that had answered before was gone when the next script came.
+pub(super) fn shell_ended(target: &SshTarget, id: &str, status: Option<u32>) -> Error {
+    let found = match status {
+        Some(status) => format!("its shell ended with status {status}"),
+        None => "its shell was ended".to_owned(),
+    };
+    Error::new(
+        ErrorKind::Unreachable,
+        format!(
+            "the shell on {} ended before a script ran there",
+            target.name
+        ),
+    )
+    .expected("the begin mark of the script")
+    .found(found)
+    .context("script", id)
+    .consequence("whether the script had an effect is unknown")
+    .retryable(None)
+    .hint("somebody ended it, or the host: it is started anew with the next script")
+}
+
 /// The connection broke again before a script could be sent.
 pub(super) fn not_sent(target: &SshTarget, end: &End) -> Error {
     match end.get() {

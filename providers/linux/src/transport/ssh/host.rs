@@ -30,7 +30,8 @@ const CONNECTIONS: usize = 3;
 /// Runs scripts on one machine over ssh.
 ///
 /// Cheap to clone: clones share the connection. It is opened with the first script, kept for the next ones, opened again
-/// where it broke, and closed after five minutes without a script or with the last clone.
+/// where it broke, and closed after five minutes without a script or with the last clone. So is the shell that runs the
+/// scripts; what the user may do by sudo is asked when it starts.
 ///
 /// # Errors
 /// Beside those of every [`Transport`]:
@@ -80,6 +81,7 @@ impl Ssh {
             let (reply, heard) = oneshot::channel();
             let request = Request {
                 wire: script.wire(),
+                marks: script.marks(),
                 sent: Arc::clone(sent),
                 reply,
             };

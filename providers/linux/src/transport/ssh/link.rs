@@ -1,31 +1,36 @@
 //! The task that owns one connection, and what is asked of it.
 
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use patchcore::{Error, Result};
-use russh::client::Msg;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
-    channel::{Channel, ChannelEnd, Heard},
     connection::{Connection, End, Ended, within},
     connections::Connections,
     fault,
+    shell::{Heard, Shell, ShellEnd},
     target::SshTarget,
     task,
 };
+use crate::transport::script::Marks;
 
 /// How many scripts run at once on one machine. sshd allows ten channels of a connection by default (`MaxSessions`).
 const SCRIPTS_AT_ONCE: usize = 8;
+
+/// How many shells wait for scripts on one machine: what is done to it is one thing after the other, and signs of life
+/// come beside that.
+const SHELLS_KEPT: usize = 2;
 
 /// Pauses before a channel is asked for again. sshd counts a channel that was just closed for a moment longer, so that
 /// scripts which end together and are followed by others can meet its limit.
@@ -44,6 +49,7 @@ const IDLE: Duration = Duration::from_secs(300);
 /// One script on its way.
 pub(super) struct Request {
     pub(super) wire: String,
+    pub(super) marks: Marks,
     /// Whether a byte of it may have left.
     pub(super) sent: Arc<AtomicBool>,
     /// Dropped unanswered where the connection was gone before a byte of the script left.
@@ -108,9 +114,9 @@ async fn serve(
             return;
         }
     };
-    let channels = Channels::default();
+    let shells = Shells::default();
     let mut running = FuturesUnordered::new();
-    running.push(exchange(&connection, &channels, target, first));
+    running.push(exchange(&connection, &shells, target, first));
     loop {
         tokio::select! {
             biased;
@@ -121,7 +127,7 @@ async fn serve(
             }
             request = inbox.recv(), if running.len() < SCRIPTS_AT_ONCE => match request {
                 Some(request) if !connection.handle.is_closed() => {
-                    running.push(exchange(&connection, &channels, target, request));
+                    running.push(exchange(&connection, &shells, target, request));
                 }
                 // The connection is gone: the request goes back unanswered and is asked again on a new one, which
                 // whoever asked opens as soon as this one takes no more.
@@ -133,6 +139,7 @@ async fn serve(
                 None => break,
             },
             () = idle(), if running.is_empty() => break,
+            () = shells.watched() => {}
         }
     }
     drop(inbox);
@@ -158,74 +165,117 @@ async fn refuse(first: Request, mut inbox: mpsc::Receiver<Request>, error: &Erro
     }
 }
 
-/// How many channels of a connection are open, and word when one of them ends.
+/// The shells of a connection: how many run a script, those that wait for one, and word when one comes free or ends.
 #[derive(Default)]
-struct Channels {
-    open: AtomicUsize,
-    ended: Notify,
+struct Shells {
+    busy: AtomicUsize,
+    waiting: Mutex<Vec<Shell>>,
+    freed: Notify,
 }
 
-/// A channel that counts as open.
-struct Counted<'a>(&'a Channels);
-
-impl<'a> Counted<'a> {
-    fn of(channels: &'a Channels) -> Self {
-        channels.open.fetch_add(1, Ordering::Relaxed);
-        Self(channels)
+impl Shells {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Shell>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.ended.notify_waiters();
-    }
-}
-
-/// Opens a channel, on which nothing is sent yet. A host that opens few at once is waited for.
-async fn open_channel(
-    connection: &Connection,
-    channels: &Channels,
-) -> Result<russh::Channel<Msg>, russh::Error> {
-    let mut pauses = CHANNEL_PAUSES.iter();
-    loop {
-        let mut ended = pin!(channels.ended.notified());
-        ended.as_mut().enable();
-        match connection.handle.channel_open_session().await {
-            Err(russh::Error::ChannelOpenFailure(_))
-                if channels.open.load(Ordering::Relaxed) > 0 =>
-            {
-                ended.await;
-            }
-            Err(error @ russh::Error::ChannelOpenFailure(_)) => match pauses.next() {
-                Some(pause) => {
-                    within(*pause, pending::<()>()).await;
-                }
-                None => return Err(error),
-            },
-            opened => return opened,
+    /// Keeps one for the next script, or gives back one that must not get any or is one too many.
+    fn keep(&self, mut shell: Shell) -> Option<Shell> {
+        let mut waiting = self.waiting();
+        if shell.waits() && waiting.len() < SHELLS_KEPT {
+            waiting.push(shell);
+            return None;
         }
+        Some(shell)
+    }
+
+    /// One that waits, if there is one.
+    async fn take(&self) -> Option<Shell> {
+        loop {
+            let mut shell = self.waiting().pop()?;
+            // Whoever kept this thread busy kept it from hearing that the connection is gone. What has come by now is
+            // heard first.
+            tokio::task::yield_now().await;
+            if shell.waits() {
+                return Some(shell);
+            }
+            shell.cut().await;
+        }
+    }
+
+    /// Takes notice of those that end while they wait. Never ends.
+    async fn watched(&self) {
+        poll_fn(|context| {
+            self.waiting()
+                .retain_mut(|shell| shell.poll_ended(context).is_pending());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// One that waits, or a new one, on which nothing is sent yet. A host that opens few at once is waited for.
+    async fn any(&self, connection: &Connection) -> Result<(Shell, Busy<'_>), russh::Error> {
+        let mut pauses = CHANNEL_PAUSES.iter();
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(shell) = self.take().await {
+                return Ok((shell, Busy::of(self)));
+            }
+            match connection.handle.channel_open_session().await {
+                Ok(channel) => return Ok((Shell::new(channel), Busy::of(self))),
+                Err(russh::Error::ChannelOpenFailure(_))
+                    if self.busy.load(Ordering::Relaxed) > 0 =>
+                {
+                    freed.await;
+                }
+                Err(error @ russh::Error::ChannelOpenFailure(_)) => match pauses.next() {
+                    Some(pause) => {
+                        within(*pause, pending::<()>()).await;
+                    }
+                    None => return Err(error),
+                },
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A shell that counts as busy.
+struct Busy<'a>(&'a Shells);
+
+impl<'a> Busy<'a> {
+    fn of(shells: &'a Shells) -> Self {
+        shells.busy.fetch_add(1, Ordering::Relaxed);
+        Self(shells)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.freed.notify_waiters();
     }
 }
 
 /// Runs one script. `false`: the connection is gone.
 async fn exchange(
     connection: &Connection,
-    channels: &Channels,
+    shells: &Shells,
     target: &SshTarget,
     request: Request,
 ) -> bool {
     let Request {
         wire,
+        marks,
         sent,
         mut reply,
     } = request;
-    let opened = tokio::select! {
-        opened = open_channel(connection, channels) => opened,
+    let found = tokio::select! {
+        found = shells.any(connection) => found,
         () = reply.closed() => return true,
     };
-    let mut channel = match opened {
-        Ok(channel) => Channel::new(channel),
+    let (mut shell, busy) = match found {
+        Ok(found) => found,
         Err(russh::Error::ChannelOpenFailure(reason)) => {
             let _ = reply.send(Err(fault::no_channel(target, &reason)));
             return true;
@@ -233,22 +283,27 @@ async fn exchange(
         // Nothing was sent; dropping the reply says so.
         Err(_) => return false,
     };
-    let _counted = Counted::of(channels);
     let heard = {
-        let talk = pin!(channel.talk(target.become_root, wire, &sent));
+        let talk = pin!(shell.talk(target.become_root, wire, &marks, &sent));
         tokio::select! {
             heard = talk => Some(heard),
             () = reply.closed() => None,
         }
     };
     let Some(heard) = heard else {
-        channel.cut().await;
+        shell.cut().await;
         return true;
     };
-    let is_open = heard.end != ChannelEnd::Broken;
-    if heard.end == ChannelEnd::TooLong {
-        channel.cut().await;
+    let is_open = heard.end != ShellEnd::Broken;
+    match heard.end {
+        ShellEnd::Answered | ShellEnd::TooLong => {
+            if let Some(surplus) = shells.keep(shell) {
+                surplus.cut().await;
+            }
+        }
+        ShellEnd::Broken | ShellEnd::Closed(_) | ShellEnd::Refused => {}
     }
+    drop(busy);
     if !is_open && !sent.load(Ordering::Acquire) {
         return false;
     }

@@ -1,7 +1,8 @@
 //! Another machine, over ssh.
 //!
 //! [`Connections`] is shared by all machines of a program; [`Connections::host`] makes an [`Ssh`] for one of them, and that
-//! is a [`Transport`](super::Transport). One connection is kept open for each machine and opened again where it broke.
+//! is a [`Transport`](super::Transport). One connection is kept open for each machine and opened again where it broke, and on it a
+//! shell that runs one script after the other.
 //!
 //! ```
 //! use patchcore_linux::transport::ssh::{HostKeyCheck, Connections, SshTarget};
@@ -13,7 +14,6 @@
 
 pub use connections::Connections;
 mod answer;
-mod channel;
 mod connection;
 mod connections;
 mod fault;
@@ -22,6 +22,7 @@ mod host_key;
 mod known_hosts;
 mod link;
 mod login;
+mod shell;
 mod target;
 mod task;
 
