@@ -41,8 +41,10 @@ use crate::{
     },
 };
 
-/// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds,
-/// and what is not worth a transaction of its own waits no longer for one.
+/// What is not worth a transaction of its own waits no longer for one: whoever reads along does not notice.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(100);
+
+/// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds.
 const INBOX: Duration = Duration::from_secs(2);
 
 /// How many effects are in flight at once; more wait for their turn, those first that are out of service already.
@@ -168,8 +170,8 @@ pub(crate) struct Driver {
     turn: Turn,
     /// What is to be kept of what was recorded.
     keeper: Keeper,
-    /// Whether something that may be lost waits for a transaction.
-    unwritten: bool,
+    /// By when what may be lost is written, where something waits for a transaction.
+    unwritten: Option<Timestamp>,
     /// When the inbox of other processes is looked at again.
     next_look: Timestamp,
     /// When what is waited for is told again.
@@ -219,7 +221,7 @@ impl Driver {
             next_look: clock.now(),
             turn: Turn::default(),
             keeper: Keeper::new(&story, tools.checkpoint_every.unwrap_or(checkpoint::EVERY))?,
-            unwritten: false,
+            unwritten: None,
             callers,
             sender: sender.downgrade(),
             in_flight: BTreeSet::new(),
@@ -273,6 +275,9 @@ impl Driver {
         loop {
             if self.clock.now() >= self.next_look {
                 self.look().await?;
+            }
+            if self.unwritten.is_some_and(|by| self.clock.now() >= by) {
+                self.write().await?;
             }
             let decision = self.decide().await?;
             self.commit().await?;
@@ -411,7 +416,12 @@ impl Driver {
             if let Some(seq) = seqs.last() {
                 self.story.seq = *seq;
             }
-            self.unwritten = self.turn.is_lazy();
+            self.unwritten = match self.turn.is_lazy() {
+                true => self
+                    .unwritten
+                    .or(Some(later(self.clock.now(), WRITTEN_WITHIN))),
+                false => None,
+            };
         }
         let turn = std::mem::take(&mut self.turn);
         if turn.steered {
@@ -436,7 +446,7 @@ impl Driver {
 
     /// Writes what waits for a transaction.
     async fn write(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.unwritten) {
+        if self.unwritten.take().is_some() {
             self.until_free(|| self.journal.flush()).await?;
         }
         Ok(())
@@ -633,6 +643,7 @@ impl Driver {
     async fn wait(&mut self, wake: Option<Timestamp>) -> Result<bool> {
         let clock = Arc::clone(&self.clock);
         let inbox = later(clock.now(), INBOX);
+        let inbox = self.unwritten.map_or(inbox, |by| by.min(inbox));
         if wake.is_none() {
             self.at_work = None;
         }

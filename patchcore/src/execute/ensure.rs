@@ -271,9 +271,13 @@ impl<R: PortRequest, T: Record> Call<'_, R, T> {
 
     /// The first begin of a fresh intent. Somebody may have begun it all the same: a copied journal has.
     async fn first(&self, op: &Op<R>, guarantee: Guarantee, since: Timestamp) -> Result<OpResult> {
-        if guarantee == Guarantee::Blind {
-            // A blind tool cannot say anything about an operation, and this one was never sent.
-            return self.begin(op, guarantee, since, 1).await;
+        match guarantee {
+            // A blind tool cannot say anything about an operation, and this one was never sent. A keyed one says it when
+            // it is asked to begin: that which it knows runs or has settled, and it begins none twice.
+            Guarantee::Blind | Guarantee::Keyed { .. } => {
+                return self.begin(op, guarantee, since, 1).await;
+            }
+            Guarantee::Locatable { .. } | Guarantee::StateOnly { .. } => {}
         }
         match self.locate(op).await {
             Ok(Located::NotFound) => self.begin(op, guarantee, since, 1).await,

@@ -6,10 +6,10 @@ use tokio::sync::oneshot;
 
 use super::{
     journal::{CommandId, Durability, Journal, NewEvent},
-    kernel::{self, ComponentEvent, Event, RunEvent},
+    kernel::{self, ComponentEvent, Event, OpState, RunEvent},
     story::{self, Story},
 };
-use crate::{clock::AtWork, error::Result, id::ComponentId};
+use crate::{clock::AtWork, error::Result, id::ComponentId, provider::Guarantee};
 
 /// As many decisions as one transaction takes without delaying those who wait for it.
 const LARGE: usize = 4096;
@@ -20,6 +20,8 @@ struct Decided {
     event: Event,
     tseq: u64,
     at: Timestamp,
+    /// Whether a crash may lose it.
+    is_lazy: bool,
 }
 
 /// What is decided and not yet recorded. The story is ahead of the journal by exactly this, so a driver whose
@@ -46,6 +48,8 @@ impl Turn {
         component: Option<ComponentId>,
         event: Event,
     ) {
+        let op = component.as_ref().and_then(|of| story.components.get(of));
+        let is_lazy = is_lazy(&event, op.and_then(|state| state.op.as_deref()));
         let tseq = match (&event, &component) {
             (Event::Component(event), Some(component)) => {
                 story.component_evolves(component, event, at)
@@ -63,6 +67,7 @@ impl Turn {
             event,
             tseq,
             at,
+            is_lazy,
         });
     }
 
@@ -99,7 +104,7 @@ impl Turn {
 
     /// Whether all of it may be lost in a crash.
     pub(super) fn is_lazy(&self) -> bool {
-        self.answering.is_empty() && self.decided.iter().all(|d| is_lazy(&d.event))
+        self.answering.is_empty() && self.decided.iter().all(|d| d.is_lazy)
     }
 
     /// One transaction. May be tried again: it is the same each time.
@@ -149,23 +154,31 @@ impl Decided {
     }
 }
 
-/// Whether a crash may lose a decision: its loss changes neither what may begin nor what is owed, and the kernel
-/// takes it again. Whatever begins because of it is recorded durably first, and takes it along.
+/// Whether a crash may lose a decision: its loss changes neither what may begin nor what is owed, and it is taken again.
+/// Whatever begins because of it is recorded durably first, and takes it along; where nothing begins, it is written a
+/// moment later all the same, so that whoever reads along hears of it.
 ///
-/// That a lock was taken is asked of the target again, which knows it, and what was prepared under it follows at once;
-/// that it was somebody else's is told at once. That it was given back is not lazy: a soak may follow, for which it would
-/// seem to be held.
-///
-/// What a look found is not lazy, though it could be had again: whoever reads along would hear of it late.
-fn is_lazy(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Component(
-            ComponentEvent::Admitted { .. }
-                | ComponentEvent::Locked {
-                    took_over: None,
-                    ..
-                }
-        )
-    )
+/// - Who is let in, what a look found and what follows from it: the kernel decides that again, and a look can be had again.
+/// - That a lock was taken or given back: the target knows it, and is asked again. That it was somebody else's is told at
+///   once.
+/// - That an operation was taken or is done, where the target knows it by its key: it is asked for that. Where it can only
+///   be guessed from what is found, the answer is written down before anything else.
+fn is_lazy(event: &Event, op: Option<&OpState>) -> bool {
+    let Event::Component(event) = event else {
+        return false;
+    };
+    match event {
+        ComponentEvent::Admitted { .. }
+        | ComponentEvent::Scanned { .. }
+        | ComponentEvent::Checked { .. }
+        | ComponentEvent::SoakOver { .. }
+        | ComponentEvent::Unlocked { .. }
+        | ComponentEvent::Locked {
+            took_over: None, ..
+        } => true,
+        ComponentEvent::Begun { .. } | ComponentEvent::Settled { .. } => {
+            op.is_some_and(|op| matches!(op.guarantee, Guarantee::Keyed { .. }))
+        }
+        _ => false,
+    }
 }

@@ -482,7 +482,7 @@ impl<R> Undo<R> {
 /// - `begin` is called after its intent is durable. The work outlives the call. An error of `begin` means
 ///   *may have been sent*; a target that surely did nothing answers [`Begun::Refused`].
 /// - A target that is `Keyed` returns the running or settled operation for the same key and content, and
-///   refuses the same key with other content.
+///   refuses the same key with other content. It is not located before a fresh operation is begun.
 /// - `locate` works in a new process that knows nothing but the operation.
 /// - A result is read back from the target (versions, boot identity, placement); an exit code is a hint.
 /// - A result belongs to its key: a settled operation is never reported for another key.

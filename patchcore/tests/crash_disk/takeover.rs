@@ -280,10 +280,11 @@ fn forced(stored: &StoredEvent) -> Option<(String, String, String)> {
 #[tokio::test]
 async fn who_was_stopped_between_an_intent_and_its_begin_begins_nothing() {
     let undisturbed = undisturbed("intent");
-    // Each promise of a target; a stage, the patch itself, a restart, and what is given back.
+    // Each promise of a target that is asked between the two, which a keyed one is not; a stage, the patch itself, a
+    // restart, and what is given back.
     for call in [
-        "locate stage k-web",
-        "locate apply k-bad",
+        "locate stage l-web",
+        "locate apply l-bad",
         "locate apply l-web",
         "locate apply s-web",
         "locate reboot l-bad",

@@ -79,11 +79,15 @@ pub fn decide(
             Phase::VerifyApplied | Phase::VerifyRebooted | Phase::ConfirmVersions,
             Input::Scan(scan),
         ) => {
-            vec![verified(target, on_fail, state, scan)]
+            let scanned = verified(target, on_fail, state, scan);
+            with_checks(target, on_fail, state, scanned)
         }
-        (Phase::VerifyBack, Input::Scan(scan)) => vec![verified_back(target, state, scan)],
+        (Phase::VerifyBack, Input::Scan(scan)) => {
+            let scanned = verified_back(target, state, scan);
+            with_checks(target, on_fail, state, scanned)
+        }
         (Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack, Input::Checks(results)) => {
-            vec![checked(target, on_fail, state, results)]
+            vec![checked(target, on_fail, state, state.phase, results)]
         }
         // Whatever it does meanwhile: it is a fact about the target.
         (_, Input::Unlocked { fence, lapses })
@@ -363,13 +367,34 @@ fn verified_back(
     }
 }
 
+/// What a scan found, and how its checks come out where there are none: nobody need be asked for that.
+fn with_checks(
+    target: &Target,
+    on_fail: &OnFail,
+    state: &ComponentState,
+    scanned: ComponentEvent,
+) -> Vec<ComponentEvent> {
+    let mut events = vec![scanned];
+    if let [ComponentEvent::Scanned { next, .. }] = events.as_slice()
+        && matches!(
+            next,
+            Phase::Checking | Phase::ConfirmHealth | Phase::CheckingBack
+        )
+        && target.checks.is_empty()
+    {
+        events.push(checked(target, on_fail, state, *next, &[]));
+    }
+    events
+}
+
+/// How checks came out that were run in the phase `at`.
 fn checked(
     target: &Target,
     on_fail: &OnFail,
     state: &ComponentState,
+    at: Phase,
     results: &[CheckResult],
 ) -> ComponentEvent {
-    let at = state.phase;
     let mut healthy = judge::healthy(results);
     // A planned check without a result was not seen to hold.
     if results.len() < target.checks.len() {
