@@ -41,7 +41,7 @@ use crate::{
     },
 };
 
-/// What is not worth a transaction of its own waits no longer for one: whoever reads along does not notice.
+/// What is not worth a transaction of its own waits no longer for one: whoever reads along from another process does not notice.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(100);
 
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds.
@@ -407,6 +407,7 @@ impl Driver {
 
     /// Records the turn in one transaction, and answers those who wait for it. Nothing starts before.
     async fn commit(&mut self) -> Result<()> {
+        self.turn.is_followed = self.journal.is_followed();
         if self.turn.wants_confirmation() {
             self.until_free(|| self.journal.confirm()).await?;
         }

@@ -16,6 +16,8 @@ use crate::id::RunId;
 #[derive(Debug)]
 pub struct Events {
     journal: Journal,
+    /// Held as long as this is, so that the driver knows that somebody reads along.
+    committed: watch::Receiver<u64>,
     run: RunId,
     standing: watch::Receiver<Standing>,
     zone: TimeZone,
@@ -32,6 +34,7 @@ impl Events {
         seq: u64,
     ) -> Self {
         Self {
+            committed: journal.committed(),
             journal,
             run,
             standing,
@@ -44,14 +47,13 @@ impl Events {
     /// The next event; none when nothing more will happen by itself, or when the journal cannot be read (then
     /// [`Run::report`](crate::Run::report) says why).
     pub async fn next(&mut self) -> Option<Told> {
-        let mut committed = self.journal.committed();
         loop {
             if let Some(told) = self.page.pop_front() {
                 self.seq = told.seq;
                 return Some(told);
             }
             // First whether it is at an end, then whether there is more: what came before the end is never missed.
-            committed.borrow_and_update();
+            self.committed.borrow_and_update();
             let over = self.standing.borrow_and_update().is_final();
             self.turn().await?;
             if !self.page.is_empty() {
@@ -61,7 +63,7 @@ impl Events {
                 return None;
             }
             tokio::select! {
-                changed = committed.changed() => changed.ok()?,
+                changed = self.committed.changed() => changed.ok()?,
                 changed = self.standing.changed() => changed.ok()?,
             }
         }

@@ -20,8 +20,16 @@ struct Decided {
     event: Event,
     tseq: u64,
     at: Timestamp,
-    /// Whether a crash may lose it.
-    is_lazy: bool,
+    loss: Loss,
+}
+
+/// Whether a crash may lose a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    No,
+    /// Yes; and whoever reads along in this process should hear of it at once.
+    Told,
+    Yes,
 }
 
 /// What is decided and not yet recorded. The story is ahead of the journal by exactly this, so a driver whose
@@ -31,6 +39,8 @@ pub(super) struct Turn {
     decided: Vec<Decided>,
     answering: Vec<CommandId>,
     acks: Vec<oneshot::Sender<Result<()>>>,
+    /// Whether somebody in this process reads the journal along.
+    pub(super) is_followed: bool,
     /// Whether one of those who wait is about to begin an operation.
     confirms: bool,
     /// Of those whose results are heard here: virtual time waits until these are recorded.
@@ -49,7 +59,7 @@ impl Turn {
         event: Event,
     ) {
         let op = component.as_ref().and_then(|of| story.components.get(of));
-        let is_lazy = is_lazy(&event, op.and_then(|state| state.op.as_deref()));
+        let loss = loss(&event, op.and_then(|state| state.op.as_deref()));
         let tseq = match (&event, &component) {
             (Event::Component(event), Some(component)) => {
                 story.component_evolves(component, event, at)
@@ -67,7 +77,7 @@ impl Turn {
             event,
             tseq,
             at,
-            is_lazy,
+            loss,
         });
     }
 
@@ -102,9 +112,14 @@ impl Turn {
         self.decided.len() >= LARGE
     }
 
-    /// Whether all of it may be lost in a crash.
+    /// Whether nobody needs to wait until it is on the disk: all of it may be lost in a crash, and nobody reads along.
     pub(super) fn is_lazy(&self) -> bool {
-        self.answering.is_empty() && self.decided.iter().all(|d| d.is_lazy)
+        let may_wait = |decided: &Decided| match decided.loss {
+            Loss::No => false,
+            Loss::Told => !self.is_followed,
+            Loss::Yes => true,
+        };
+        self.answering.is_empty() && self.decided.iter().all(may_wait)
     }
 
     /// One transaction. May be tried again: it is the same each time.
@@ -156,29 +171,31 @@ impl Decided {
 
 /// Whether a crash may lose a decision: its loss changes neither what may begin nor what is owed, and it is taken again.
 /// Whatever begins because of it is recorded durably first, and takes it along; where nothing begins, it is written a
-/// moment later all the same, so that whoever reads along hears of it.
+/// moment later all the same.
 ///
 /// - Who is let in, what a look found and what follows from it: the kernel decides that again, and a look can be had again.
 /// - That a lock was taken or given back: the target knows it, and is asked again. That it was somebody else's is told at
 ///   once.
 /// - That an operation was taken or is done, where the target knows it by its key: it is asked for that. Where it can only
 ///   be guessed from what is found, the answer is written down before anything else.
-fn is_lazy(event: &Event, op: Option<&OpState>) -> bool {
+fn loss(event: &Event, op: Option<&OpState>) -> Loss {
     let Event::Component(event) = event else {
-        return false;
+        return Loss::No;
     };
     match event {
         ComponentEvent::Admitted { .. }
-        | ComponentEvent::Scanned { .. }
-        | ComponentEvent::Checked { .. }
-        | ComponentEvent::SoakOver { .. }
-        | ComponentEvent::Unlocked { .. }
         | ComponentEvent::Locked {
             took_over: None, ..
-        } => true,
-        ComponentEvent::Begun { .. } | ComponentEvent::Settled { .. } => {
-            op.is_some_and(|op| matches!(op.guarantee, Guarantee::Keyed { .. }))
+        } => Loss::Yes,
+        ComponentEvent::Scanned { .. }
+        | ComponentEvent::Checked { .. }
+        | ComponentEvent::SoakOver { .. }
+        | ComponentEvent::Unlocked { .. } => Loss::Told,
+        ComponentEvent::Begun { .. } | ComponentEvent::Settled { .. }
+            if op.is_some_and(|op| matches!(op.guarantee, Guarantee::Keyed { .. })) =>
+        {
+            Loss::Told
         }
-        _ => false,
+        _ => Loss::No,
     }
 }

@@ -24,9 +24,9 @@ pub(crate) const IMPOSSIBLE: &[Rule] = &[
         explains: |c| c.life == Life::First && c.class == Class::OutcomeLost,
     },
     Rule {
-        why: "what was never sent to a blind tool is begun without asking it",
+        why: "what was never sent to a blind or to a keyed tool is begun without asking it first",
         explains: |c| {
-            c.kept.promise == Promise::Blind
+            matches!(c.kept.promise, Promise::Blind | Promise::Keyed)
                 && (matches!(c.class, Class::BeforeLocate | Class::AfterLocate)
                     || c.class.is_fresh()
                         && matches!(c.answer, Answer::NotFound | Answer::Done | Answer::Failed))

@@ -16,9 +16,9 @@ use patchcore::{
     execute::kernel::{ComponentEvent, ComponentState, End, Event, Phase},
     id::ComponentId,
     provider::{
-        Begun, Blocker, Claim, DeployRequest, Deployer, Handle, HealthProbe, Held, Located,
-        Observed, Op, OpContext, PerComponent, Prepared, ProbeAnswer, ProbeRequest, ProbeVerdict,
-        Provider as _, Readiness, Taken, TargetLock,
+        Begun, Blocker, Claim, DeployRequest, Deployer, Guarantee, Handle, HealthProbe, Held,
+        Located, Observed, Op, OpContext, PerComponent, Prepared, ProbeAnswer, ProbeRequest,
+        ProbeVerdict, Provider as _, Readiness, Taken, TargetLock,
     },
 };
 
@@ -112,6 +112,17 @@ fn applies(request: &DeployRequest) -> bool {
 
 #[async_trait]
 impl Twist for Hinders {
+    fn guarantee(&self, sim: &dyn Deployer, op: &Op<DeployRequest>) -> Guarantee {
+        match sim.guarantee(op) {
+            // A keyed target is not located before it is begun.
+            Guarantee::Keyed { memory } if self.call == "locate" => Guarantee::Locatable {
+                consistency_delay: Duration::ZERO,
+                memory,
+            },
+            promise => promise,
+        }
+    }
+
     async fn prepare(
         &self,
         sim: &dyn Deployer,

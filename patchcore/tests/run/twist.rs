@@ -20,6 +20,10 @@ use super::estate::{approved, plan};
 /// What the tool does otherwise than the simulation, call by call.
 #[async_trait]
 pub(crate) trait Twist: Debug + Send + Sync + 'static {
+    fn guarantee(&self, sim: &dyn Deployer, op: &Op<DeployRequest>) -> Guarantee {
+        sim.guarantee(op)
+    }
+
     async fn prepare(
         &self,
         sim: &dyn Deployer,
@@ -73,7 +77,7 @@ struct Twisted<T>(Arc<dyn Deployer>, Arc<T>);
 #[async_trait]
 impl<T: Twist> Operations<DeployRequest> for Twisted<T> {
     fn guarantee(&self, op: &Op<DeployRequest>) -> Guarantee {
-        self.0.guarantee(op)
+        self.1.guarantee(&*self.0, op)
     }
 
     fn undo(&self, op: &Op<DeployRequest>) -> Undo<DeployRequest> {

@@ -566,6 +566,11 @@ impl Journal {
         self.0.shared.committed.subscribe()
     }
 
+    /// Whether anybody in this process waits for news of commits.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.0.shared.committed.receiver_count() > 0
+    }
+
     /// The commands that nobody has answered yet, in order.
     ///
     /// A command stays in the inbox until [`append_answering`](Self::append_answering) names it, so

@@ -221,8 +221,7 @@ impl Writer {
 
     fn commit(&mut self, changes: Vec<(Change, oneshot::Sender<Result<Receipt>>)>) {
         let begun = self.faults.at_begin(&self.place).and_then(|()| {
-            self.connection
-                .execute_batch("BEGIN IMMEDIATE")
+            self.run_statement("BEGIN IMMEDIATE")
                 .map_err(|error| self.place.sqlite("write to it", error))
         });
         if let Err(error) = begun {
@@ -250,8 +249,7 @@ impl Writer {
             .and_then(|()| self.write_head())
             .and_then(|()| self.faults.before_commit(&self.place))
             .and_then(|()| {
-                self.connection
-                    .execute_batch("COMMIT")
+                self.run_statement("COMMIT")
                     .map_err(|error| self.place.sqlite("commit to it", error))
             })
             .and_then(|()| self.faults.after_commit(&self.place));
@@ -278,6 +276,11 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Runs a statement that was read before.
+    fn run_statement(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute(()).map(drop)
     }
 
     fn check_epoch(&self) -> Result<()> {

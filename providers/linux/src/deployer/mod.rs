@@ -158,13 +158,14 @@ impl Machine {
         }
         let jobs = self.config.jobs.base();
         let (before, standing) = match request {
-            // It gives back files of our own: no package matters, and nobody's lock.
+            // It gives back files of our own: no package matters, and nobody's lock. Whether they may be removed is said by
+            // the machine when that is begun.
             DeployRequest::Discard { .. } => {
-                let facts = self.facts(ctx).await?;
-                let own = self.name(&facts);
-                let reasons = readiness::obstacles(&facts, None, &own, request);
-                let before = Before::without_packages(&facts, own, jobs);
-                (before, Standing::of(reasons))
+                let own = match &self.config.name {
+                    Some(name) => name.clone(),
+                    None => self.name(&self.facts(ctx).await?),
+                };
+                (Before::of_nothing(own, jobs), Standing::Ready)
             }
             DeployRequest::Stage { .. }
             | DeployRequest::Apply { .. }

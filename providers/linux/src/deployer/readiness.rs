@@ -23,6 +23,7 @@ pub(crate) const V: u16 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Before {
     pub(crate) component: ComponentId,
+    /// Empty where nothing depends on it.
     pub(crate) boot_id: String,
     pub(crate) jobs: String,
     pub(crate) packages: BTreeMap<PatchId, Package>,
@@ -32,6 +33,17 @@ pub(crate) struct Before {
 }
 
 impl Before {
+    /// That of a request which depends on nothing that is there.
+    pub(crate) fn of_nothing(component: ComponentId, jobs: &str) -> Self {
+        Self {
+            component,
+            boot_id: String::new(),
+            jobs: jobs.to_owned(),
+            packages: BTreeMap::new(),
+            failed_units: None,
+        }
+    }
+
     /// That of a request which names no package.
     pub(crate) fn without_packages(facts: &Facts, component: ComponentId, jobs: &str) -> Self {
         Self {

@@ -6,22 +6,22 @@ use patchcore::{Error, ErrorKind, Result, Timestamp, id::OpKey, provider::Claim}
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::transport::{Script, quote};
+use crate::transport::{Script, quote, shell_text};
 
 /// How long a machine remembers a job at least. Longer than any window, approval or soak that a run waits for
 /// between two steps on one machine.
 pub const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 
-const LIB: &str = include_str!("lib.sh");
-const START: &str = include_str!("start.sh");
-const FORGET: &str = include_str!("forget.sh");
-const RUNNER: &str = concat!(include_str!("lock.sh"), include_str!("runner.sh"));
-const LOCK: &str = include_str!("lock.sh");
-const TAKE: &str = include_str!("take.sh");
-const LOOK: &str = include_str!("look.sh");
-const GIVE_BACK: &str = include_str!("give_back.sh");
-const POLL: &str = include_str!("poll.sh");
-const CANCEL: &str = include_str!("cancel.sh");
+shell_text!(LIB, "lib.sh");
+shell_text!(START, "start.sh");
+shell_text!(FORGET, "forget.sh");
+shell_text!(RUNNER, "lock.sh", "runner.sh");
+shell_text!(LOCK, "lock.sh");
+shell_text!(TAKE, "take.sh");
+shell_text!(LOOK, "look.sh");
+shell_text!(GIVE_BACK, "give_back.sh");
+shell_text!(POLL, "poll.sh");
+shell_text!(CANCEL, "cancel.sh");
 
 /// The name of a job on its machine: 4 to 64 of `a-z 0-9 -`, first not `-`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -274,13 +274,13 @@ impl Jobs {
             .script(&job.id, poll, job.spec.heals)?
             .set("SHA", &job.spec.digest())?
             .set("SPEC", job.spec.stored())?
-            .set("RUNNER", RUNNER)?
+            .set("RUNNER", &RUNNER)?
             .set("NOW", &now.as_second().max(0).to_string())?
             .set("MEMORY", &MEMORY.as_secs().to_string())?
-            .text(LOCK)
-            .text(LIB)
-            .text(START)
-            .text(FORGET))
+            .text(&LOCK)
+            .text(&LIB)
+            .text(&START)
+            .text(&FORGET))
     }
 
     /// Asks how a job stands; works from a new process and after a restart of the machine.
@@ -288,7 +288,11 @@ impl Jobs {
     /// # Errors
     /// None for a well-formed id; the signature leaves room for what a folder may not hold.
     pub fn poll(&self, id: &JobId, poll: Poll) -> Result<Script> {
-        Ok(self.script(id, poll, true)?.text(LOCK).text(LIB).text(POLL))
+        Ok(self
+            .script(id, poll, true)?
+            .text(&LOCK)
+            .text(&LIB)
+            .text(&POLL))
     }
 
     /// Makes sure that a job never runs, if it has not begun; one that has begun goes on.
@@ -298,8 +302,8 @@ impl Jobs {
     pub fn cancel(&self, id: &JobId) -> Result<Script> {
         Ok(self
             .script(id, Poll::default(), true)?
-            .text(LIB)
-            .text(CANCEL))
+            .text(&LIB)
+            .text(&CANCEL))
     }
 
     /// The folder of the machine's lock, beside the first folder of jobs.
@@ -325,7 +329,7 @@ impl Jobs {
             .set("EPOCH", &claim.epoch.to_string())?
             .set("LEASE", &claim.lease.as_secs().max(1).to_string())?
             .set("HOLDER", &joined(&claim.holder, " "))?
-            .text(TAKE))
+            .text(&TAKE))
     }
 
     /// Gives the lock of the machine back.
@@ -333,7 +337,7 @@ impl Jobs {
     /// # Errors
     /// As [`Jobs::poll`].
     pub(crate) fn give_lock_back(&self, id: &str) -> Result<Script> {
-        Ok(self.lock_script(id)?.text(GIVE_BACK))
+        Ok(self.lock_script(id)?.text(&GIVE_BACK))
     }
 
     /// Asks who has the lock of the machine.
@@ -341,14 +345,14 @@ impl Jobs {
     /// # Errors
     /// As [`Jobs::poll`].
     pub(crate) fn look_at_lock(&self, id: &str) -> Result<Script> {
-        Ok(self.lock_script(id)?.text(LOOK))
+        Ok(self.lock_script(id)?.text(&LOOK))
     }
 
     fn lock_script(&self, id: &str) -> Result<Script> {
         Ok(Script::new(id)
             .set("locks", &self.locks())?
             .set("FENCE", &self.fence.to_string())?
-            .text(LOCK))
+            .text(&LOCK))
     }
 
     fn script(&self, id: &JobId, poll: Poll, fallback: bool) -> Result<Script> {

@@ -16,6 +16,7 @@ use patchcore::{Error, ErrorKind, Result};
 
 pub use local::Local;
 pub use script::{Output, Script, quote};
+pub(crate) use script::{shell_text, without_comments};
 
 /// The one command line of every transport, which ssh puts behind `exec` and `sudo -n`; the script itself comes on standard input.
 pub const COMMAND: &[&str] = &["/bin/sh", "-s"];

@@ -18,6 +18,24 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// How large the pieces are in which output comes, in bytes.
 const PIECE: usize = 32 << 10;
 
+/// Shell texts of this crate as they are sent: without the lines that are comments, which are for us, and a third of them.
+/// No text may have a line that begins with `#` and is none, such as one of a string.
+macro_rules! shell_text {
+    ($seen:vis $name:ident, $($file:literal),+) => {
+        $seen static $name: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+            $crate::transport::without_comments(concat!($(include_str!($file)),+))
+        });
+    };
+}
+pub(crate) use shell_text;
+
+pub(crate) fn without_comments(text: &str) -> String {
+    let lines = text.split_inclusive('\n');
+    lines
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .collect()
+}
+
 /// One shell script for [`Transport::run`](super::Transport::run): variables, then constant text.
 ///
 /// ```

@@ -189,7 +189,7 @@ fn who_mixes_errors_into_the_output_is_waited_for_a_moment() {
 fn a_shell_that_is_older_than_what_was_replaced_is_no_finding() {
     let Some(stand) = stand() else { return };
     let ssh = plain().host(stand.target("op"));
-    // Later versions of sudo run a shell in a session of its own. What stands for that stands above the real one.
+    // Later versions of sudo run a shell in a group of its own. What stands for that stands above the real one.
     stand.guest().put(
         "/usr/local/bin/sudo",
         "#!/bin/bash\nset -m\nexec 3<&0\n/usr/bin/sudo \"$@\" <&3 &\nwait\n",

@@ -17,9 +17,13 @@ use super::{
     section::Sections,
     simulation::Simulation,
 };
-use crate::{pm::classify, transport::Script, vercmp::deb::DebVersion};
+use crate::{
+    pm::classify,
+    transport::{Script, shell_text},
+    vercmp::deb::DebVersion,
+};
 
-pub(super) const SCAN: &str = include_str!("scan.sh");
+shell_text!(pub(super) SCAN, "scan.sh");
 
 /// What kind of patch a version is, by the repositories that offer it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,7 +173,7 @@ pub fn scan_script_about(id: &str, jobs: &str, packages: &[PackageName]) -> Resu
         .set("PC_BASE", jobs)?
         .set("ASK", &names.join(" "))?
         .set("WANT", "")?
-        .text(SCAN))
+        .text(&SCAN))
 }
 
 /// The script that asks only what the machine is; read by [`AptScan::parse_facts`].
@@ -177,7 +181,7 @@ pub fn scan_script_about(id: &str, jobs: &str, packages: &[PackageName]) -> Resu
 /// # Errors
 /// As [`scan_script`].
 pub fn facts_script(id: &str) -> Result<Script> {
-    Ok(script(id, "facts")?.text(SCAN))
+    Ok(script(id, "facts")?.text(&SCAN))
 }
 
 /// The beginning of a scan's script; [`SCAN`] follows.

@@ -8,18 +8,19 @@ use serde::{Deserialize, Serialize};
 use super::package::{Architecture, PackageName};
 use crate::{
     job::{JobId, JobSpec},
+    transport::shell_text,
     vercmp::deb::DebVersion,
 };
 
-const PROLOGUE: &str = include_str!("jobs/prologue.sh");
-const EXACT: &str = include_str!("jobs/exact.sh");
-const STAGE: &str = include_str!("jobs/stage.sh");
-const APPLY: &str = include_str!("jobs/apply.sh");
-const ROLL_BACK: &str = include_str!("jobs/roll_back.sh");
-const REPAIR: &str = include_str!("jobs/repair.sh");
-const REFRESH: &str = include_str!("jobs/refresh.sh");
-const DISCARD: &str = include_str!("jobs/discard.sh");
-const REBOOT: &str = include_str!("jobs/reboot.sh");
+shell_text!(PROLOGUE, "jobs/prologue.sh");
+shell_text!(EXACT, "jobs/exact.sh");
+shell_text!(STAGE, "jobs/stage.sh");
+shell_text!(APPLY, "jobs/apply.sh");
+shell_text!(ROLL_BACK, "jobs/roll_back.sh");
+shell_text!(REPAIR, "jobs/repair.sh");
+shell_text!(REFRESH, "jobs/refresh.sh");
+shell_text!(DISCARD, "jobs/discard.sh");
+shell_text!(REBOOT, "jobs/reboot.sh");
 
 /// One approved change of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +111,7 @@ impl Apt {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for an empty set, a package twice, or a pin that is no digest.
     pub fn stage(&self, id: &JobId, changes: &[Change]) -> Result<JobSpec> {
-        Ok(self.exact(id, &approved(changes)?, id)?.text(STAGE))
+        Ok(self.exact(id, &approved(changes)?, id)?.text(&STAGE))
     }
 
     /// Installs the approved versions, new dependencies among them included, and nothing else.
@@ -118,7 +119,7 @@ impl Apt {
     /// # Errors
     /// As [`Apt::stage`].
     pub fn apply(&self, id: &JobId, changes: &[Change]) -> Result<JobSpec> {
-        Ok(self.exact(id, &approved(changes)?, id)?.text(APPLY))
+        Ok(self.exact(id, &approved(changes)?, id)?.text(&APPLY))
     }
 
     /// Goes back to recorded versions, from the files kept by a stage job where they are there.
@@ -137,7 +138,7 @@ impl Apt {
         });
         Ok(self
             .exact(id, &lines_of(lines)?, &to.armed_by)?
-            .text(ROLL_BACK))
+            .text(&ROLL_BACK))
     }
 
     /// Finishes what an interrupted or failed run of dpkg left; may be done twice.
@@ -145,7 +146,7 @@ impl Apt {
     /// # Errors
     /// None for a well-formed id.
     pub fn repair(&self, id: &JobId) -> Result<JobSpec> {
-        Ok(self.prologue(id)?.text(REPAIR).healing())
+        Ok(self.prologue(id)?.text(&REPAIR).healing())
     }
 
     /// Brings the package lists up to date.
@@ -153,7 +154,7 @@ impl Apt {
     /// # Errors
     /// None for a well-formed id.
     pub fn refresh(&self, id: &JobId) -> Result<JobSpec> {
-        Ok(self.prologue(id)?.set("STATE", &self.state)?.text(REFRESH))
+        Ok(self.prologue(id)?.set("STATE", &self.state)?.text(&REFRESH))
     }
 
     /// Removes the old packages that a stage job kept.
@@ -164,7 +165,7 @@ impl Apt {
         Ok(self
             .prologue(id)?
             .set("ROLLBACK", &self.kept_by(armed_by))?
-            .text(DISCARD)
+            .text(&DISCARD)
             .healing())
     }
 
@@ -173,7 +174,7 @@ impl Apt {
     /// # Errors
     /// None for a well-formed id.
     pub fn reboot(&self, id: &JobId) -> Result<JobSpec> {
-        Ok(self.prologue(id)?.text(REBOOT).healing())
+        Ok(self.prologue(id)?.text(&REBOOT).healing())
     }
 
     /// The folder of the old packages that a stage job kept.
@@ -186,12 +187,12 @@ impl Apt {
         let spec = JobSpec::new().set("OP", id.as_str())?;
         Ok(spec
             .set("LOCK_WAIT", &self.lock_wait.as_secs().to_string())?
-            .text(PROLOGUE))
+            .text(&PROLOGUE))
     }
 
     fn exact(&self, id: &JobId, approved: &str, armed_by: &JobId) -> Result<JobSpec> {
         let spec = self.prologue(id)?.set("APPROVED", approved)?;
-        Ok(spec.set("ROLLBACK", &self.kept_by(armed_by))?.text(EXACT))
+        Ok(spec.set("ROLLBACK", &self.kept_by(armed_by))?.text(&EXACT))
     }
 }
 

@@ -80,7 +80,7 @@ pub struct WantedScan {
 pub fn named_script(id: &str, packages: &[Named]) -> Result<Script> {
     Ok(script(id, "named")?
         .set("NAMED", &names(packages))?
-        .text(SCAN))
+        .text(&SCAN))
 }
 
 /// The script of a [`WantedScan`]. It changes nothing and needs no root.
@@ -97,7 +97,7 @@ pub fn wanted_script(id: &str, packages: &[Named]) -> Result<Script> {
         .set("NAMED", &names)?
         .set("ASK", &names)?
         .set("WANT", &versions.join(" "))?
-        .text(SCAN))
+        .text(&SCAN))
 }
 
 fn names(packages: &[Named]) -> String {
