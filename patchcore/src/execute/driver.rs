@@ -1,7 +1,9 @@
 //! The embedded driver: one loop over state machines. It decides nothing and changes nothing itself: kernels
 //! decide, the journal records, `ensure` and `looks` act.
 
+mod locks;
 mod rolls;
+mod steering;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +20,7 @@ use super::{
     checkpoint::Keeper,
     doing::{Asked, Doing, Recorder},
     ensure::Record as _,
-    inbox,
-    journal::{CommandRow, Driving, Journal},
+    journal::{Driving, Journal},
     kernel::{
         self, Command, ComponentEvent, Decision, Effect, Event, Index, Input, Moment, RollEvent,
         RollInput, RunEvent, RunStatus, Task, Wait,
@@ -28,6 +29,7 @@ use super::{
     story::Story,
     supervise::{self, Callers},
     turn::Turn,
+    unlocks::Unlocks,
     workers::Workers,
 };
 use crate::{
@@ -156,6 +158,8 @@ pub(crate) struct Driver {
     rolling: BTreeSet<(ComponentId, Task)>,
     /// Who may need an effect; those first that have begun.
     next: BTreeSet<(bool, u32)>,
+    /// Who gives its lock back, and when, unless its next step comes before.
+    unlocks: Unlocks,
     /// Who is held before its next step, until the run as a whole says something.
     held: Vec<u32>,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -211,6 +215,7 @@ impl Driver {
                 .collect(),
             next_tell: clock.now(),
             held: Vec::new(),
+            unlocks: Unlocks::default(),
             locked_before: targets()
                 .filter_map(|(place, target)| {
                     let lock = (*story.components.get(&target.component)?.lock)?;
@@ -279,6 +284,7 @@ impl Driver {
             if self.unwritten.is_some_and(|by| self.clock.now() >= by) {
                 self.write().await?;
             }
+            self.unlock_in_time();
             let decision = self.decide().await?;
             self.commit().await?;
             if let RunStatus::Ended { verdict } = self.story.state.status {
@@ -315,7 +321,9 @@ impl Driver {
             if parked {
                 return Ok(());
             }
-            if !self.wait(decision.wake.or(told)).await? && at_rest {
+            let unlock = self.unlocks.first();
+            let wake = decision.wake.or(told).into_iter().chain(unlock).min();
+            if !self.wait(wake).await? && at_rest {
                 // Nobody holds a handle, and only a person could make it go on: another process may.
                 return Ok(());
             }
@@ -381,6 +389,7 @@ impl Driver {
             if let (Some(place), Some(state)) = (place, self.story.components.get(&component)) {
                 self.index.changed(place, state);
                 self.keeper.changed(place);
+                self.unlocks.forget(place);
                 self.may_act(place);
             }
         }
@@ -472,51 +481,6 @@ impl Driver {
         }
     }
 
-    /// Looks at what other processes want, and writes what has waited for long enough.
-    async fn look(&mut self) -> Result<()> {
-        self.next_look = later(self.clock.now(), INBOX);
-        self.write().await?;
-        let commands = self.until_free(|| self.journal.take_commands()).await?;
-        for row in commands {
-            // A command is answered by the first event of its transaction, so each has one of its own.
-            self.commit().await?;
-            self.obey(row);
-            self.commit().await?;
-        }
-        Ok(())
-    }
-
-    fn obey(&mut self, row: CommandRow) {
-        let done = match row.run {
-            Some(run) if run != self.story.run => Err(format!(
-                "run {} is open, and it was meant for another",
-                self.story.run
-            )),
-            _ => inbox::read(&row)
-                .and_then(|(command, reason)| self.steer(&row.by, &reason, &command)),
-        };
-        if let Err(why) = done {
-            let refused = RunEvent::CommandRefused {
-                by: row.by,
-                verb: row.verb,
-                why,
-            };
-            self.record(vec![refused], Vec::new());
-        }
-        self.turn.answers(row.id);
-    }
-
-    fn steer(
-        &mut self,
-        by: &PersonId,
-        reason: &str,
-        command: &Command,
-    ) -> std::result::Result<(), String> {
-        let steered = self.story.steer(by, reason, command)?;
-        self.record(steered.run, steered.components);
-        Ok(())
-    }
-
     fn start_effects(&mut self) {
         let Some(sender) = self.sender.upgrade().or_else(|| self.own_sender()) else {
             return;
@@ -543,6 +507,10 @@ impl Driver {
             }
             let effect = state.effect(target, component, self.journal.uid(), story.run);
             if effect == Effect::None {
+                continue;
+            }
+            if let Some(until) = self.keeps_lock(&effect, state, &target.ring) {
+                self.unlocks.set(place, until);
                 continue;
             }
             let recorder = Recorder {
@@ -593,7 +561,7 @@ impl Driver {
 
     /// Whether nothing is on its way.
     fn is_idle(&self) -> bool {
-        self.in_flight.is_empty() && self.rolling.is_empty()
+        self.in_flight.is_empty() && self.rolling.is_empty() && self.unlocks.is_empty()
     }
 
     /// A sender of our own when every handle was dropped: dropping handles detaches, it never stops a run.

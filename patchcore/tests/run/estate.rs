@@ -44,13 +44,18 @@ pub(crate) fn start() -> Timestamp {
 
 /// One test guest and three more; a service patch and a kernel.
 pub(crate) fn sim() -> Sim {
+    sim_of(3)
+}
+
+/// The same with other durations.
+pub(crate) fn sim_of(seed: u64) -> Sim {
     let web = |g: GuestSpec| {
         g.label("tier", "web")
             .address("10.0.0.1")
             .package("nginx", "1.0-1")
             .package("linux", "6.1-1")
     };
-    Sim::starting(start(), 3)
+    Sim::starting(start(), seed)
         .guest("t-1", |g| web(g).label("ring", "test"))
         .guests(["w-1", "w-2", "w-3"], web)
         .publish(

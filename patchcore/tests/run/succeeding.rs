@@ -1,13 +1,17 @@
 //! Runs in which nothing goes wrong.
 
+use std::collections::BTreeMap;
+
 use patchcore::{
-    Standing,
+    Journal, Standing,
     estate::RedundancyGroup,
-    execute::kernel::{End, Phase, RunVerdict},
+    execute::kernel::{ComponentEvent, End, Event, Phase, RunVerdict},
     report::Verdict,
 };
 
-use super::estate::{ALL, carried_out, estate, plan, policy, sim, told};
+use super::estate::{
+    ALL, approved, carried_out, estate, locked_estate, plan, policy, sim, sim_of, told,
+};
 
 #[tokio::test]
 async fn everything_is_patched_once_and_nothing_is_owed() {
@@ -42,6 +46,66 @@ async fn everything_is_patched_once_and_nothing_is_owed() {
     }
     assert!(story.ledger().is_empty());
     assert_eq!(run.report().await.unwrap().verdict, Verdict::Done);
+}
+
+#[tokio::test]
+async fn a_lock_is_kept_for_a_last_step_that_follows_in_ten_seconds() {
+    let mut kept = 0;
+    let without = (0..12).map(|seed| ("0s", seed));
+    for (soak, seed) in without.chain([("24h", 0)]) {
+        let (sim, journal) = (sim_of(seed), Journal::in_memory().unwrap());
+        let estate = locked_estate(&sim);
+        let text = format!("soak = \"{soak}\"");
+        let changes = [
+            ("soak = \"24h\"", text.as_str()),
+            ("at_once = \"2\"", "at_once = \"3\""),
+        ];
+        let planned = plan(&estate, &policy(&changes), &journal).await;
+        let run = estate
+            .run(approved(&estate, planned), &journal)
+            .await
+            .unwrap();
+        run.finished().await.unwrap();
+        let (mut locks, mut back, mut waited) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut events = run.events();
+        while let Some(told) = events.next().await {
+            let (Event::Component(event), Some(of)) = (told.event, told.component) else {
+                continue;
+            };
+            match event {
+                ComponentEvent::Locked { .. } => locks.push((of, 1)),
+                ComponentEvent::Unlocked { .. } => locks.push((of, -1)),
+                ComponentEvent::Checked {
+                    next: Phase::InService,
+                    ..
+                } => {
+                    back.insert(of, told.at);
+                }
+                ComponentEvent::SoakOver { .. } => {
+                    let since = told.at.duration_since(back[&of]);
+                    waited.insert(of, since.as_secs());
+                }
+                _ => {}
+            }
+        }
+        for name in ALL {
+            let of = |sign| {
+                locks
+                    .iter()
+                    .filter(|(c, s)| c == name && *s == sign)
+                    .count()
+            };
+            let waited = waited[name];
+            let expected = if waited < 10 { 1 } else { 2 };
+            assert_eq!(
+                (of(1), of(-1)),
+                (expected, expected),
+                "{soak}, {name}: {waited} s"
+            );
+            kept += usize::from((1..10).contains(&waited));
+        }
+    }
+    assert!(kept >= 3, "hardly anybody waited for others: {kept}");
 }
 
 #[tokio::test]
@@ -84,7 +148,7 @@ async fn the_second_ring_waits_for_the_soak_of_the_first() {
 #[tokio::test]
 async fn planning_again_finds_nothing_to_do() {
     let sim = sim();
-    let journal = patchcore::Journal::in_memory().unwrap();
+    let journal = Journal::in_memory().unwrap();
     super::estate::started(&sim, &policy(&[]), &journal)
         .await
         .finished()
