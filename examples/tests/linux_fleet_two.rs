@@ -269,7 +269,7 @@ fn one_that_is_stopped_through_a_takeover_begins_nothing_when_it_wakes() {
     ] {
         for nth in 1..=TRIES {
             let Some(stand) = Stand::new() else { return };
-            if stopped_before_the_begin(&stand, step, over) {
+            if stopped_before(&stand, step, over) {
                 break;
             }
             println!("the moment was missed ({nth} of {TRIES})");
@@ -300,26 +300,27 @@ fn take_over(journal: &Path) {
     println!("{said}");
 }
 
-/// Stops the first between an intent and its begin, lets the second take over, and wakes the first. False where the begin
-/// was on its way already.
-fn stopped_before_the_begin(stand: &Stand, step: &str, over: Over) -> bool {
+/// Stops the first while it prepares a step, lets the second take over, and wakes the first. False where it was further by
+/// then, or not so far that it has anything to begin when it wakes.
+fn stopped_before(stand: &Stand, step: &str, over: Over) -> bool {
     let one = stand.file("one.db");
     let mut first = stand.start("first", "one.db", "3s");
-    let intended = format!("intended {step}");
+    let (before, jobs) = match step {
+        "stage" => ("locked", 0),
+        // The job of staging is over when applying is prepared.
+        _ => ("settled stage", 1),
+    };
     let met = first.until(|| {
         let events = journal(&one).1;
-        events.last().is_some_and(|(kind, _)| *kind == intended)
+        events.last().is_some_and(|(kind, _)| *kind == before)
     });
     if !met {
         return false;
     }
     first.signal("-STOP");
-    let jobs = stand.jobs();
     thread::sleep(Duration::from_secs(1));
     let last = journal(&one).1.pop().unwrap().0;
-    // The job of staging is over when applying is intended.
-    let before = usize::from(step != "stage");
-    if last != intended || jobs != before || stand.jobs() != before {
+    if last != before || stand.jobs() != jobs {
         return false;
     }
     let uid = journal(&one).0;
@@ -362,13 +363,13 @@ fn stopped_before_the_begin(stand: &Stand, step: &str, over: Over) -> bool {
         .iter()
         .filter(|line| line.contains(" fence=1 ") && !line.contains(" taken "))
         .collect();
+    assert_eq!(stand.transactions(), patched, "{log:#?}\n{}", first.said());
+    assert_eq!(patched.len(), 1, "{patched:?}");
     match over {
-        Over::Guest => assert!(
-            !late.is_empty(),
-            "it never woke\n{log:#?}\n{}",
-            first.said()
-        ),
-        // Its own journal turns it away first, where it was stopped before it had asked.
+        // What it was told last is from after the takeover: there is nothing left to do.
+        Over::Guest if late.is_empty() => return false,
+        Over::Guest => {}
+        // Its own journal turns it away first.
         Over::Journal => assert!(
             first.said().contains("it was taken over"),
             "it never woke\n{log:#?}\n{}",
@@ -380,8 +381,6 @@ fn stopped_before_the_begin(stand: &Stand, step: &str, over: Over) -> bool {
         .filter(|line| line.contains(" refused "))
         .count();
     assert_eq!(refused, late.len(), "the loser began something\n{log:#?}");
-    assert_eq!(stand.transactions(), patched, "{log:#?}\n{}", first.said());
-    assert_eq!(patched.len(), 1, "{patched:?}");
     println!(
         "{over:?}, {step}: {refused} of {} late begins refused, 0 effects by the loser; apt: {}",
         late.len(),

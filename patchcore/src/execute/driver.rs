@@ -43,7 +43,8 @@ use crate::{
     },
 };
 
-/// What is not worth a transaction of its own waits no longer for one: whoever reads along from another process does not notice.
+/// What is not worth a transaction of its own waits no longer for one: whoever reads along from another process does not
+/// notice.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(100);
 
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds.
@@ -567,7 +568,7 @@ impl Driver {
     /// A sender of our own when every handle was dropped: dropping handles detaches, it never stops a run.
     fn own_sender(&mut self) -> Option<mpsc::UnboundedSender<Message>> {
         let (sender, inbox) = mpsc::unbounded_channel();
-        if self.is_idle() && self.inbox.is_closed() {
+        if self.in_flight.is_empty() && self.rolling.is_empty() && self.inbox.is_closed() {
             self.sender = sender.downgrade();
             self.inbox = inbox;
             return Some(sender);
