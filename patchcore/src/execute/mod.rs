@@ -46,6 +46,7 @@ pub(crate) mod supervise;
 mod takeover;
 #[cfg(feature = "sqlite")]
 mod turn;
+#[cfg(feature = "sqlite")]
 mod unlocks;
 #[cfg(feature = "sqlite")]
 mod why;
