@@ -30,8 +30,8 @@ const CONNECTIONS: usize = 3;
 /// Runs scripts on one machine over ssh.
 ///
 /// Cheap to clone: clones share the connection. It is opened with the first script, kept for the next ones, opened again
-/// where it broke, and closed after five minutes without a script or with the last clone. So is the shell that runs the
-/// scripts; what the user may do by sudo is asked when it starts.
+/// where it broke, and closed after five minutes without a script or with the last clone. A shell on it runs the scripts
+/// that follow each other within two seconds; what the user may do by sudo is asked when it starts.
 ///
 /// # Errors
 /// Beside those of every [`Transport`]:

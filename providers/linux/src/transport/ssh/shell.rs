@@ -1,8 +1,7 @@
 //! One shell on the machine, and the scripts that it runs one after the other.
 //!
 //! To start a shell costs both sides more than most scripts do: a process of sshd, a login shell with its start files,
-//! sudo and what it asks. So a shell that has answered a script whole waits for the next one, for as long as the
-//! connection is kept.
+//! sudo and what it asks. So a shell that has answered a script whole waits a moment for the next one.
 
 use std::{
     future::{Future as _, pending},
