@@ -140,10 +140,13 @@ fn what_a_script_leaves_running_does_not_speak_for_the_next_one() {
     let ssh = plain().host(stand.target("op"));
     block(async {
         // Its output is the shell's own, past everything that the script was given.
-        let leaves = "for fd in 1 2; do (sleep 0.2; while [ ! -e /enough ]; do echo late; sleep 0.01; done) \
+        let leaves = "for fd in 1 2; do true >/proc/$$/fd/$fd || exit 9; (sleep 0.2; while [ ! -e /enough ]; do echo late; sleep 0.01; done) \
             >/proc/$$/fd/$fd 2>/dev/null & done; echo mine";
         let output = run(&ssh, leaves).await.unwrap();
-        assert_eq!(output.stdout, b"mine\n");
+        assert_eq!(
+            (output.status, output.stdout.as_slice()),
+            (0, b"mine\n".as_slice())
+        );
         tokio::time::sleep(Duration::from_millis(500)).await;
         for _ in 0..5 {
             assert_eq!(run(&ssh, "echo next").await.unwrap().stdout, b"next\n");
