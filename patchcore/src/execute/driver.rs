@@ -15,6 +15,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::locks::Unlocks;
 use super::{
     Standing, checkpoint,
     checkpoint::Keeper,
@@ -29,7 +30,6 @@ use super::{
     story::Story,
     supervise::{self, Callers},
     turn::Turn,
-    unlocks::Unlocks,
     workers::Workers,
 };
 use crate::{

@@ -47,8 +47,6 @@ mod takeover;
 #[cfg(feature = "sqlite")]
 mod turn;
 #[cfg(feature = "sqlite")]
-mod unlocks;
-#[cfg(feature = "sqlite")]
 mod why;
 #[cfg(feature = "sqlite")]
 pub(crate) mod words;
