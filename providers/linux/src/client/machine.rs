@@ -17,7 +17,7 @@ use crate::{
     job::{Job, JobId, JobStatus, Jobs, Poll},
     pm::apt::{
         AptScan, Clocks, Facts, Named, NamedScan, PackageName, WantedScan, facts_script,
-        named_script, scan_script_about, wanted_script,
+        named_script, scan_script_about, wanted_script, with_named,
     },
     transport::{Output, Script, Transport},
 };
@@ -55,6 +55,15 @@ pub(crate) struct Look {
     pub(crate) clocks: Clocks,
     /// The error where only the facts were understood.
     pub(crate) scan: Result<AptScan>,
+}
+
+/// How a job stands.
+#[derive(Debug)]
+pub(crate) struct JobLook {
+    pub(crate) status: JobStatus,
+    /// How the packages stand that were asked for, read after the job was done; none where it is not, or where that did
+    /// not come whole.
+    pub(crate) named: Option<NamedScan>,
 }
 
 impl fmt::Debug for Machine {
@@ -203,18 +212,57 @@ impl Machine {
         }
     }
 
-    /// Starts a job, or finds the one that was started under its id, and asks how it stands.
-    pub(crate) async fn start(&self, ctx: &OpContext, job: &Job, poll: Poll) -> Result<JobStatus> {
+    /// Starts a job, or finds the one that was started under its id, and asks how it stands; of one that is done then,
+    /// also how these packages stand.
+    pub(crate) async fn start(
+        &self,
+        ctx: &OpContext,
+        job: &Job,
+        poll: Poll,
+        packages: &[Named],
+    ) -> Result<JobLook> {
         let script = self.jobs(ctx).start_and_poll(job, ctx.now(), poll)?;
-        let output = self.run(ctx, &script, ASK_WITHIN + poll.wait).await?;
-        JobStatus::parse(&job.id, &output.stdout)
+        self.asked_of(ctx, &job.id, script, poll, packages).await
     }
 
-    /// Asks how a job stands.
-    pub(crate) async fn poll(&self, ctx: &OpContext, id: &JobId, poll: Poll) -> Result<JobStatus> {
+    /// Asks how a job stands, and of one that is done also how these packages stand.
+    pub(crate) async fn poll(
+        &self,
+        ctx: &OpContext,
+        id: &JobId,
+        poll: Poll,
+        packages: &[Named],
+    ) -> Result<JobLook> {
         let script = self.jobs(ctx).poll(id, poll)?;
-        let output = self.run(ctx, &script, ASK_WITHIN + poll.wait).await?;
-        JobStatus::parse(id, &output.stdout)
+        self.asked_of(ctx, id, script, poll, packages).await
+    }
+
+    async fn asked_of(
+        &self,
+        ctx: &OpContext,
+        job: &JobId,
+        script: Script,
+        poll: Poll,
+        packages: &[Named],
+    ) -> Result<JobLook> {
+        let limit = ASK_WITHIN + poll.wait;
+        if packages.is_empty() {
+            let output = self.run(ctx, &script, limit).await?;
+            let status = JobStatus::parse(job, &output.stdout)?;
+            return Ok(JobLook {
+                status,
+                named: None,
+            });
+        }
+        let id = self.ask_id("named");
+        let script = with_named(script, &id, packages)?;
+        let output = self.run(ctx, &script, limit).await?;
+        let (status, rest) = NamedScan::behind(&id, &output.stdout);
+        Ok(JobLook {
+            status: JobStatus::parse(job, status)?,
+            // What is not understood here is asked for again alone, and told then.
+            named: rest.and_then(|rest| NamedScan::parse(&id, rest, packages).ok()),
+        })
     }
 
     /// How a job stands that is over, with its whole log: that of the last answer where it brought all of it.
@@ -235,7 +283,7 @@ impl Machine {
                 most: 1 << 20,
                 ..Poll::default()
             };
-            let status = self.poll(ctx, id, poll).await?;
+            let status = self.poll(ctx, id, poll, &[]).await?.status;
             log.extend_from_slice(&status.log);
             let read = log.len() as u64;
             if status.log.is_empty() || read >= status.log_size || read >= LONGEST_LOG {

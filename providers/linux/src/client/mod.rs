@@ -5,5 +5,5 @@ mod machine;
 
 pub(crate) use self::{
     fleet::Fleet,
-    machine::{Look, Machine},
+    machine::{JobLook, Look, Machine},
 };

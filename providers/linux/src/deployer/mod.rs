@@ -24,7 +24,7 @@ use crate::{
     error,
     job::{Job, JobId, JobSpec, JobStatus, MEMORY, Phase, Poll},
     pm::{
-        apt::{self, Old, PackageName, reading},
+        apt::{self, Named, Old, PackageName, reading},
         classify::failed_job,
     },
     vercmp::deb::DebVersion,
@@ -213,14 +213,8 @@ impl Machine {
             // Nothing was sent.
             Err(error) => return Ok(Begun::Refused(Failure::from(&error))),
         };
-        // What changes packages is known to have begun as soon as it has, and is followed from then on. That its job
-        // is over says nothing of a restart.
-        let is_awaited = matches!(
-            op.request,
-            DeployRequest::Refresh { .. }
-                | DeployRequest::Stage { .. }
-                | DeployRequest::Discard { .. }
-        );
+        // Most are over in a moment. That its job is over says nothing of a restart.
+        let is_awaited = !matches!(op.request, DeployRequest::Reboot { .. });
         let poll = match is_awaited {
             true => until_over(ctx, WAIT),
             false => Poll {
@@ -228,11 +222,13 @@ impl Machine {
                 ..Poll::default()
             },
         };
-        let status = self.start(ctx, &job, poll).await?;
+        let packages = read_back(&op.request)?;
+        let look = self.start(ctx, &job, poll, &packages).await?;
+        let status = &look.status;
         let handle = |id| Handle::new(V, &JobHandle::begun(id, ctx.now()));
         Ok(match status.phase {
             Phase::Conflict | Phase::Refused => {
-                let error = failed_job(op.request.verb(), &job.id, &status, "")
+                let error = failed_job(op.request.verb(), &job.id, status, "")
                     .unwrap_or_else(|| Error::new(ErrorKind::ProviderFault, "it was refused"));
                 Begun::Refused(Failure::from(&error))
             }
@@ -243,7 +239,7 @@ impl Machine {
                 ));
             }
             phase if phase.is_over() && is_awaited => {
-                match self.settled(ctx, op, &job.id, status).await {
+                match self.settled(ctx, op, &job.id, look).await {
                     Ok(settled) => Begun::Settled(settled),
                     // It was begun all the same; whoever observes it reads it again.
                     Err(_) => Begun::Started(handle(job.id)?),
@@ -258,16 +254,18 @@ impl Machine {
         if matches!(op.request, DeployRequest::Reboot { .. }) {
             return self.located_restart(ctx, op, id).await;
         }
-        let status = self.poll(ctx, &id, until_over(ctx, Duration::ZERO)).await?;
-        Ok(match status.phase {
+        let poll = until_over(ctx, Duration::ZERO);
+        let packages = read_back(&op.request)?;
+        let look = self.poll(ctx, &id, poll, &packages).await?;
+        Ok(match look.status.phase {
             // A start that is still on its way makes the same job as the one that follows, and only one of the
             // two runs it.
             Phase::Absent | Phase::Prepared => Located::NotFound,
             Phase::Claimed | Phase::Running => {
                 Located::Running(Handle::new(V, &JobHandle::begun(id, ctx.now()))?)
             }
-            Phase::Refused => return Err(unseen(&id, &status)),
-            _ => Located::Settled(self.settled(ctx, op, &id, status).await?),
+            Phase::Refused => return Err(unseen(&id, &look.status)),
+            _ => Located::Settled(self.settled(ctx, op, &id, look).await?),
         })
     }
 
@@ -288,17 +286,20 @@ impl Machine {
         }
         let taken = Duration::try_from(ctx.now().duration_since(begun)).unwrap_or_default();
         let wait = taken.clamp(WAIT, LONGEST_WAIT);
-        let status = self.poll(ctx, &id, until_over(ctx, wait)).await?;
-        Ok(match status.phase {
+        let packages = read_back(&op.request)?;
+        let look = self
+            .poll(ctx, &id, until_over(ctx, wait), &packages)
+            .await?;
+        Ok(match look.status.phase {
             Phase::Absent | Phase::Prepared => Observed::Lost {
                 why: format!("the machine does not know job {id} any more"),
             },
             Phase::Claimed | Phase::Running => Observed::Running {
-                progress: last_line(&status),
+                progress: last_line(&look.status),
                 poll_after: Duration::from_millis(500),
             },
-            Phase::Refused => return Err(unseen(&id, &status)),
-            _ => Observed::Settled(self.settled(ctx, op, &id, status).await?),
+            Phase::Refused => return Err(unseen(&id, &look.status)),
+            _ => Observed::Settled(self.settled(ctx, op, &id, look).await?),
         })
     }
 
@@ -370,6 +371,14 @@ fn until_over(ctx: &OpContext, wait: Duration) -> Poll {
         most: 500,
         whole: WHOLE_LOG,
         wait: wait.min(ctx.time_left() / 4),
+    }
+}
+
+/// The packages that are read back once the job of a request is done: those that it changes.
+fn read_back(request: &DeployRequest) -> Result<Vec<Named>> {
+    match request {
+        DeployRequest::Apply { .. } | DeployRequest::RollBack { .. } => readiness::named(request),
+        _ => Ok(Vec::new()),
     }
 }
 

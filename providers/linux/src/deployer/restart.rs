@@ -115,17 +115,18 @@ impl Machine {
             most: 0,
             ..Poll::default()
         };
-        let status = self.poll(ctx, id, poll).await?;
+        let look = self.poll(ctx, id, poll, &[]).await?;
+        let status = &look.status;
         Ok(match status.phase {
             Phase::Absent | Phase::Prepared => Restart::Unknown,
-            Phase::Refused => return Err(unseen(id, &status)),
+            Phase::Refused => return Err(unseen(id, status)),
             Phase::Done if status.status == Some(0) => {
                 Restart::Open("waits for the restart".to_owned())
             }
             // A runner that died in the middle of going down has asked for the restart all the same.
             Phase::Claimed | Phase::Running => Restart::Open("asks for the restart".to_owned()),
             Phase::LostDied if status.ran => Restart::Open("goes down".to_owned()),
-            _ => Restart::Settled(self.settled(ctx, op, id, status).await?),
+            _ => Restart::Settled(self.settled(ctx, op, id, look).await?),
         })
     }
 

@@ -8,7 +8,7 @@ use patchcore::{
 
 use super::readiness::{Before, V, changes_for, holds, named};
 use crate::{
-    client::Machine,
+    client::{JobLook, Machine},
     job::{JobId, JobStatus, Phase},
     pm::{
         apt::{AptScan, PackageName, reading},
@@ -26,8 +26,9 @@ impl Machine {
         ctx: &OpContext,
         op: &Op<DeployRequest>,
         id: &JobId,
-        status: JobStatus,
+        look: JobLook,
     ) -> Result<Settled> {
+        let JobLook { status, named: told } = look;
         let (status, log) = self.read(ctx, id, status).await?;
         let component = match op.baseline.read::<Before>(V) {
             Ok(before) => before.component,
@@ -40,15 +41,20 @@ impl Machine {
         let as_of = ctx.now();
         let done = match &op.request {
             DeployRequest::Apply { .. } | DeployRequest::RollBack { .. } => {
-                let named = named(&op.request)?;
-                let (read, clocks) = self.named(ctx, &named).await?;
-                if status.phase == Phase::LostDied
-                    && status.ran
-                    && let Some(busy) = reading::busy(&read.locks, &clocks)
-                {
-                    // dpkg is never killed: what the dead runner started goes on, and is waited for.
-                    return Err(reading::held(&component, &busy));
-                }
+                let read = match told {
+                    Some(read) => read,
+                    None => {
+                        let (read, clocks) = self.named(ctx, &named(&op.request)?).await?;
+                        if status.phase == Phase::LostDied
+                            && status.ran
+                            && let Some(busy) = reading::busy(&read.locks, &clocks)
+                        {
+                            // dpkg is never killed: what the dead runner started goes on, and is waited for.
+                            return Err(reading::held(&component, &busy));
+                        }
+                        read
+                    }
+                };
                 let changes = changes_for(&op.request, &component);
                 match holds(&read, &changes, as_of)? {
                     Some(evidence) if status.ran => Ok(with_kept(evidence, &log)),

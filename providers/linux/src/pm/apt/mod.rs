@@ -24,4 +24,5 @@ pub use scan::{
     scan_script, scan_script_about,
 };
 pub use spec::{Apt, Change, Old, RollBack};
+pub(crate) use wanted::with_named;
 pub use wanted::{Named, NamedScan, WantedScan, named_script, wanted_script};

@@ -83,6 +83,20 @@ pub fn named_script(id: &str, packages: &[Named]) -> Result<Script> {
         .text(&SCAN))
 }
 
+/// A script about a job, which also brings what [`NamedScan::behind`] reads where that job is done.
+///
+/// # Errors
+/// As [`named_script`].
+pub(crate) fn with_named(job: Script, id: &str, packages: &[Named]) -> Result<Script> {
+    Ok(job
+        .set("ID", Script::new(id).id())?
+        .set("ONLY", "named")?
+        .set("NAMED", &names(packages))?
+        .text("case $phase in 'done')")
+        .text(&SCAN)
+        .text(";; esac"))
+}
+
 /// The script of a [`WantedScan`]. It changes nothing and needs no root.
 ///
 /// # Errors
@@ -122,6 +136,16 @@ impl NamedScan {
             Self::read(&sections, all, packages)
         };
         read().map_err(not_understood)
+    }
+
+    /// Takes the answer apart of a script that [`with_named`] made: what the job says, and the rest where there is one.
+    /// The mark between the two is of this one question; no log that was written before has it.
+    pub(crate) fn behind<'a>(id: &str, answer: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+        let mark = format!("\n@{} begin ", Script::new(id).id());
+        match memchr::memmem::find(answer, mark.as_bytes()) {
+            Some(at) => (&answer[..at], Some(&answer[at..])),
+            None => (answer, None),
+        }
     }
 
     fn read(
