@@ -123,37 +123,20 @@ pub(crate) fn named(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
 }
 
 fn some(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
-    let mut packages = BTreeMap::new();
+    let mut packages = Vec::new();
     let mut last: Option<Architecture> = None;
     for line in text.lines() {
-        let mut fields = line.split('\t');
-        let mut field = || fields.next();
-        let (
-            Some(name),
-            Some(arch),
-            Some(version),
-            Some(want),
-            Some(state),
-            Some(flag),
-            Some(config_version),
-            Some(source),
-            Some(source_version),
-            None,
-        ) = (
-            field(),
-            field(),
-            field(),
-            field(),
-            field(),
-            field(),
-            field(),
-            field(),
-            field(),
-            field(),
-        )
-        else {
-            return Err(bad_line("installed", "nine fields", line));
-        };
+        let [
+            name,
+            arch,
+            version,
+            want,
+            state,
+            flag,
+            config_version,
+            source,
+            source_version,
+        ] = fields(line).ok_or_else(|| bad_line("installed", "nine fields", line))?;
         // A package that somebody only asked about leaves an entry without an architecture.
         if state == "not-installed" {
             continue;
@@ -199,13 +182,31 @@ fn some(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
             };
             Ok(((name, arch), installed))
         };
-        let (key, package) = read().map_err(|e| e.context("line", line))?;
-        last = Some(key.1.clone());
-        if packages.insert(key, package).is_some() {
-            return Err(bad_line("installed", "each package once", line));
-        }
+        let package = read().map_err(|e| e.context("line", line))?;
+        last = Some(package.0.1.clone());
+        packages.push(package);
+    }
+    // A tree that is made of all at once is half as large as one that grew.
+    let read = packages.len();
+    let packages: BTreeMap<_, _> = packages.into_iter().collect();
+    if packages.len() < read {
+        let found = format!("one of {read} twice");
+        return Err(bad_line("installed", "each package once", &found));
     }
     Ok(packages)
+}
+
+/// The fields of a line, where it has as many as we asked for.
+fn fields(line: &str) -> Option<[&str; 9]> {
+    let mut fields = [""; 9];
+    let mut ends = memchr::memchr_iter(b'\t', line.as_bytes()).chain([line.len()]);
+    let mut from = 0;
+    for field in &mut fields {
+        let end = ends.next()?;
+        *field = line.get(from..end)?;
+        from = end + 1;
+    }
+    ends.next().is_none().then_some(fields)
 }
 
 /// Everything that keeps a machine from being patched: states that are not whole, what `dpkg --audit`

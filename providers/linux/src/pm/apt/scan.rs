@@ -14,7 +14,7 @@ use super::{
     line::{Install, Line, Origin, Waits},
     offers::{Offer, Policy, offers, policies},
     package::{Architecture, PackageName},
-    section::Sections,
+    section::{Sections, text_of},
     simulation::Simulation,
 };
 use crate::{
@@ -198,7 +198,7 @@ impl AptScan {
     /// - [`ErrorKind::ProviderFault`] for an answer that is not understood, with the line.
     /// - [`ErrorKind::Busy`] where the packages changed while they were read; it may be tried again.
     pub fn parse(id: &str, answer: &[u8]) -> Result<Self> {
-        Self::read(id, &String::from_utf8_lossy(answer)).map_err(not_understood)
+        Self::read(id, &text_of(answer)).map_err(not_understood)
     }
 
     fn read(id: &str, text: &str) -> Result<Self> {
@@ -234,7 +234,7 @@ impl AptScan {
     /// # Errors
     /// As [`AptScan::parse`].
     pub fn parse_facts(id: &str, answer: &[u8]) -> Result<Facts> {
-        let text = String::from_utf8_lossy(answer);
+        let text = text_of(answer);
         Sections::parse(Script::new(id).id(), &text)
             .and_then(|sections| Facts::parse(&sections))
             .map_err(not_understood)
@@ -380,12 +380,17 @@ fn upgrades(
 fn unchanged(install: &Install, installed: &BTreeMap<PackageKey, Installed>) -> Result<()> {
     let there =
         |package: &Installed| package.state != State::ConfigFiles && package.version.is_some();
+    let key = (install.name.clone(), install.arch.clone());
     let mut same_name = installed
         .iter()
         .filter(|((name, _), package)| *name == install.name && there(package));
-    let agrees = match &install.from {
-        Some(from) => same_name.any(|(_, package)| package.version.as_ref() == Some(from)),
-        None => !same_name.any(|((_, arch), _)| *arch == install.arch),
+    let agrees = match (&install.from, installed.get(&key)) {
+        // Nearly always it has the architecture that it had.
+        (Some(from), Some(package)) if there(package) && package.version.as_ref() == Some(from) => {
+            true
+        }
+        (Some(from), _) => same_name.any(|(_, package)| package.version.as_ref() == Some(from)),
+        (None, package) => !package.is_some_and(there),
     };
     if agrees {
         return Ok(());

@@ -1,7 +1,8 @@
 //! The parts of a scan's answer: `@ID begin NAME`, text, `@ID end NAME STATUS`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use memchr::memmem;
 use patchcore::{Error, ErrorKind, Result};
 
 /// What one command of the scan printed, and how it ended.
@@ -9,6 +10,14 @@ use patchcore::{Error, ErrorKind, Result};
 pub(crate) struct Section<'a> {
     pub(crate) text: &'a str,
     pub(crate) status: i32,
+}
+
+/// An answer as text. Nearly every one is whole, which shows faster than what a wrong byte stands for.
+pub(super) fn text_of(answer: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(answer) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(answer),
+    }
 }
 
 #[derive(Debug)]
@@ -25,13 +34,15 @@ fn mismatch(expected: String, found: String) -> Error {
 
 impl<'a> Sections<'a> {
     pub(crate) fn parse(id: &str, text: &'a str) -> Result<Self> {
-        let (begin, end) = (format!("@{id} begin "), format!("@{id} end "));
+        let mark = format!("\n@{id} ");
         let mut sections = BTreeMap::new();
         let mut open: Option<(&str, usize)> = None;
-        let mut at = 0;
-        for line in text.split_inclusive('\n') {
-            let bare = line.trim_end_matches('\n');
-            if let Some(name) = bare.strip_prefix(&begin) {
+        let first = text.starts_with(&mark[1..]).then_some(0);
+        let others = memmem::find_iter(text.as_bytes(), &mark).map(|at| at + 1);
+        for at in first.into_iter().chain(others) {
+            let line = text[at..].split_inclusive('\n').next().unwrap_or_default();
+            let said = line[mark.len() - 1..].trim_end_matches('\n');
+            if let Some(name) = said.strip_prefix("begin ") {
                 if let Some((other, _)) = open {
                     return Err(mismatch(
                         format!("the end of section {other}"),
@@ -39,7 +50,8 @@ impl<'a> Sections<'a> {
                     ));
                 }
                 open = Some((name, at + line.len()));
-            } else if let Some(rest) = bare.strip_prefix(&end) {
+            } else if let Some(rest) = said.strip_prefix("end ") {
+                let bare = line.trim_end_matches('\n');
                 let (name, start) = open.take().ok_or_else(|| {
                     mismatch("the begin of a section".to_owned(), format!("{bare:?}"))
                 })?;
@@ -62,7 +74,6 @@ impl<'a> Sections<'a> {
                     ));
                 }
             }
-            at += line.len();
         }
         match open {
             Some((name, _)) => Err(mismatch(

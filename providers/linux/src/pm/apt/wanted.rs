@@ -13,7 +13,7 @@ use super::{
     package::{Architecture, PackageName},
     reading::patch_id,
     scan::{AptScan, Pending, SCAN, can_get, not_understood, script, versions},
-    section::Sections,
+    section::{Sections, text_of},
 };
 use crate::{transport::Script, vercmp::deb::DebVersion};
 
@@ -129,7 +129,7 @@ impl NamedScan {
     /// # Errors
     /// [`ErrorKind::ProviderFault`] for an answer that is not understood, with the line.
     pub fn parse(id: &str, answer: &[u8], packages: &[Named]) -> Result<Self> {
-        let text = String::from_utf8_lossy(answer);
+        let text = text_of(answer);
         let read = || {
             let sections = Sections::parse(Script::new(id).id(), &text)?;
             let all = dpkg::named(sections.text("named")?)?;
@@ -204,7 +204,7 @@ impl WantedScan {
     /// # Errors
     /// As [`NamedScan::parse`].
     pub fn parse(id: &str, answer: &[u8], packages: &[Named]) -> Result<Self> {
-        let text = String::from_utf8_lossy(answer);
+        let text = text_of(answer);
         let read = || {
             let sections = Sections::parse(Script::new(id).id(), &text)?;
             let all = dpkg::named(sections.text("named")?)?;
