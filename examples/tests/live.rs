@@ -18,7 +18,7 @@ use patchcore::{
     Estate, Journal, Policy, Run, Standing, Timestamp,
     execute::{
         RunProgress, Story, Told,
-        journal::{Durability, NewEvent, NewRun, StoredEvent},
+        journal::{NewEvent, NewRun, StoredEvent},
         kernel::{RunStatus, advance},
     },
     policy::Calendar,
@@ -74,7 +74,7 @@ async fn retold(run: &Run, journal: &Journal) -> Vec<Moment> {
     let all = journal.events(run.id(), 0, 10_000).await.unwrap();
     for second in all.chunk_by(|a, b| a.at.as_second() == b.at.as_second()) {
         let events = second.iter().cloned().map(again).collect();
-        other.append(id, events, Durability::Durable).await.unwrap();
+        other.append(id, events).await.unwrap();
         let mut said = Vec::new();
         for event in second {
             said.extend(timeline.tell(&Told::read(event.clone())));

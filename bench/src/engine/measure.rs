@@ -13,7 +13,7 @@ use patchcore::{
     Journal, Standing, SystemClock,
     clock::Clock as _,
     execute::{
-        journal::{Durability, NewEvent, NewRun},
+        journal::{NewEvent, NewRun},
         kernel::RunVerdict,
     },
     id::RunId,
@@ -183,9 +183,7 @@ pub(crate) async fn alone(folder: &Path, rounds: usize) -> Result<Alone, Box<dyn
             body: serde_json::json!({ "kind": "noted", "nth": nth }),
         };
         let began = now();
-        journal
-            .append(run, vec![event], Durability::Durable)
-            .await?;
+        journal.append(run, vec![event]).await?;
         acks.push(began.elapsed());
     }
     journal.close().await?;

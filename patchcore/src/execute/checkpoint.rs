@@ -305,11 +305,16 @@ impl Keeper {
         self.changed.insert(place);
     }
 
+    /// Whether something is to be kept now.
+    pub(super) fn is_due(&self, story: &Story) -> bool {
+        self.from.is_some() || story.seq.saturating_sub(self.kept) >= self.every
+    }
+
     /// What is to be kept now, where something is; with the place up to which everything is kept then.
     pub(super) fn next(&mut self, story: &Story) -> Result<Option<(Vec<Checkpoint>, Option<u64>)>> {
         let from = match self.from {
             Some(from) => from,
-            None if story.seq.saturating_sub(self.kept) < self.every => return Ok(None),
+            None if !self.is_due(story) => return Ok(None),
             None => {
                 self.pending = std::mem::take(&mut self.changed);
                 *self.from.insert(story.seq)

@@ -267,7 +267,7 @@ impl Driver {
         if let Err(error) = driven {
             // Those that are on their way must begin nothing any more: another process may have the run.
             self.cancel.cancel();
-            std::mem::take(&mut self.turn).over(&Err(error.clone()));
+            std::mem::take(&mut self.turn).breaks(&error);
             tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops");
             self.driving = None;
             self.standing.send_replace(Standing::Broken {
@@ -415,37 +415,50 @@ impl Driver {
         }
     }
 
-    /// Records the turn in one transaction, and answers those who wait for it. Nothing starts before.
+    /// Records the turn, unless that may wait for the next one, and answers those who wait for it. Nothing starts before.
     async fn commit(&mut self) -> Result<()> {
         self.turn.is_followed = self.journal.is_followed();
         if self.turn.wants_confirmation() {
             self.until_free(|| self.journal.confirm()).await?;
         }
+        if self.turn.may_wait() && !self.turn.is_large() {
+            if !self.turn.is_empty() {
+                let by = later(self.clock.now(), WRITTEN_WITHIN);
+                self.unwritten.get_or_insert(by);
+            }
+        } else {
+            self.write().await?;
+        }
+        if std::mem::take(&mut self.turn.steered) {
+            // Whoever asked and then waits must not see how it stood before.
+            let waits = Vec::new();
+            self.standing.send_replace(Standing::Working { waits });
+        }
+        self.turn.go_on();
+        Ok(())
+    }
+
+    /// Records what is decided, in one transaction.
+    async fn write(&mut self) -> Result<()> {
+        self.unwritten = None;
         if !self.turn.is_empty() {
             let append = || self.turn.append(&self.story, &self.journal);
             let seqs = self.until_free(append).await?;
             if let Some(seq) = seqs.last() {
                 self.story.seq = *seq;
             }
-            self.unwritten = match self.turn.is_lazy() {
-                true => self
-                    .unwritten
-                    .or(Some(later(self.clock.now(), WRITTEN_WITHIN))),
-                false => None,
-            };
+            self.turn.recorded();
         }
-        let turn = std::mem::take(&mut self.turn);
-        if turn.steered {
-            // Whoever asked and then waits must not see how it stood before.
-            let waits = Vec::new();
-            self.standing.send_replace(Standing::Working { waits });
-        }
-        turn.over(&Ok(()));
         Ok(())
     }
 
     /// Keeps some of what events come to, where it is time; answers whether there was something.
     async fn keep(&mut self) -> Result<bool> {
+        if !self.keeper.is_due(&self.story) {
+            return Ok(false);
+        }
+        // What is kept goes up to the last event that is recorded.
+        self.write().await?;
         let Some((rows, upto)) = self.keeper.next(&self.story)? else {
             return Ok(false);
         };
@@ -453,14 +466,6 @@ impl Driver {
         self.until_free(|| self.journal.checkpoint(run, rows.clone(), upto))
             .await?;
         Ok(true)
-    }
-
-    /// Writes what waits for a transaction.
-    async fn write(&mut self) -> Result<()> {
-        if self.unwritten.take().is_some() {
-            self.until_free(|| self.journal.flush()).await?;
-        }
-        Ok(())
     }
 
     /// A journal that another program holds up is asked until it is free, for that is no reason to give up a run.

@@ -5,11 +5,16 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::{
-    journal::{CommandId, Durability, Journal, NewEvent},
+    journal::{CommandId, Journal, NewEvent},
     kernel::{self, ComponentEvent, Event, OpState, RunEvent},
     story::{self, Story},
 };
-use crate::{clock::AtWork, error::Result, id::ComponentId, provider::Guarantee};
+use crate::{
+    clock::AtWork,
+    error::{Error, Result},
+    id::ComponentId,
+    provider::Guarantee,
+};
 
 /// As many decisions as one transaction takes without delaying those who wait for it.
 const LARGE: usize = 4096;
@@ -32,7 +37,7 @@ enum Loss {
     Yes,
 }
 
-/// What is decided and not yet recorded. The story is ahead of the journal by exactly this, so a driver whose
+/// What is decided and not yet recorded: of this turn, and of earlier ones what may wait. The story is ahead of the journal by exactly this, so a driver whose
 /// transaction fails must end: nobody may act on what it holds.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -94,7 +99,7 @@ impl Turn {
 
     /// Whether the journal must be asked: a durable transaction asks by itself.
     pub(super) fn wants_confirmation(&self) -> bool {
-        self.confirms && self.is_lazy()
+        self.confirms && self.may_wait()
     }
 
     /// What was decided so far answers a command of another process.
@@ -113,7 +118,7 @@ impl Turn {
     }
 
     /// Whether nobody needs to wait until it is on the disk: all of it may be lost in a crash, and nobody reads along.
-    pub(super) fn is_lazy(&self) -> bool {
+    pub(super) fn may_wait(&self) -> bool {
         let may_wait = |decided: &Decided| match decided.loss {
             Loss::No => false,
             Loss::Told => !self.is_followed,
@@ -129,20 +134,31 @@ impl Turn {
             _ => None,
         });
         let events = self.decided.iter().map(Decided::stored);
-        let durability = match self.is_lazy() && ends.is_none() {
-            true => Durability::Lazy,
-            false => Durability::Durable,
-        };
         journal
-            .record(story.run, events, &self.answering, ends, durability)
+            .record(story.run, events, &self.answering, ends)
             .await
     }
 
-    /// Tells everybody who waits how it came out.
-    pub(super) fn over(self, outcome: &Result<()>) {
-        for ack in self.acks {
+    /// The journal has what was decided so far.
+    pub(super) fn recorded(&mut self) {
+        self.decided.clear();
+        self.answering.clear();
+    }
+
+    /// Tells everybody who waits that they may go on.
+    pub(super) fn go_on(&mut self) {
+        self.confirms = false;
+        self.heard.clear();
+        for ack in self.acks.drain(..) {
             // Whoever asked may be gone; what was recorded stays.
-            let _ = ack.send(outcome.clone());
+            let _ = ack.send(Ok(()));
+        }
+    }
+
+    /// Tells everybody who waits that it cannot go on.
+    pub(super) fn breaks(self, error: &Error) {
+        for ack in self.acks {
+            let _ = ack.send(Err(error.clone()));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     execute::{
         Driver, Events, Message, RUN_STREAM, Reins, RunProgress, Standing, Story, Told, Tools,
         denials,
-        journal::{Driving, Durability, Journal, NewEvent, NewRun, PlanText},
+        journal::{Driving, Journal, NewEvent, NewRun, PlanText},
         kernel::{self, Command, Event, Resolution, RunEvent, Step},
         standing_words, supervise,
     },
@@ -146,7 +146,7 @@ impl Run {
             kind,
             body,
         };
-        let seqs = journal.append(id, vec![event], Durability::Durable).await?;
+        let seqs = journal.append(id, vec![event]).await?;
         for seq in seqs {
             story.evolve(&Told {
                 seq,

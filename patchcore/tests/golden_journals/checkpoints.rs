@@ -6,7 +6,7 @@ use patchcore::{
     Journal, Operator,
     execute::{
         Story,
-        journal::{Checkpoint, Durability, JournalReader, NewEvent},
+        journal::{Checkpoint, JournalReader, NewEvent},
     },
     id::RunId,
 };
@@ -43,10 +43,7 @@ fn events(kept: &Kept) -> Vec<NewEvent> {
 }
 
 async fn add(journal: &Journal, run: RunId, events: &[NewEvent]) {
-    journal
-        .append(run, events.to_vec(), Durability::Durable)
-        .await
-        .unwrap();
+    journal.append(run, events.to_vec()).await.unwrap();
 }
 
 /// A story without how it was read.

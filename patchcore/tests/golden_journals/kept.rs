@@ -9,7 +9,7 @@ use patchcore::{
     Journal, Timestamp,
     execute::{
         Story,
-        journal::{Durability, NewEvent, NewRun, RunRow, StoredEvent},
+        journal::{NewEvent, NewRun, RunRow, StoredEvent},
     },
     id::RunId,
 };
@@ -136,10 +136,7 @@ impl Kept {
             kind: e.kind.clone(),
             body: e.body.clone(),
         });
-        journal
-            .append(run, events.collect(), Durability::Durable)
-            .await
-            .unwrap();
+        journal.append(run, events.collect()).await.unwrap();
         (journal, run)
     }
 

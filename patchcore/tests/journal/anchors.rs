@@ -2,7 +2,7 @@
 
 use patchcore::{
     ErrorKind,
-    execute::journal::{Anchor, ChainReport, Durability, Journal, JournalReader},
+    execute::journal::{Anchor, ChainReport, Journal, JournalReader},
 };
 
 use super::{Directory, at, event, new_run, sql};
@@ -19,10 +19,7 @@ async fn anchored(directory: &Directory) -> Vec<Anchor> {
             .unwrap();
         anchors.extend(journal.anchor().await.unwrap());
         for tseq in 2..=3 {
-            journal
-                .append(run, vec![event("run", tseq)], Durability::Durable)
-                .await
-                .unwrap();
+            journal.append(run, vec![event("run", tseq)]).await.unwrap();
             anchors.extend(journal.anchor().await.unwrap());
         }
         if number < 2 {

@@ -3,7 +3,7 @@
 use futures_util::future::{join, join_all};
 use patchcore::{
     ErrorKind,
-    execute::journal::{Durability, Journal, JournalReader},
+    execute::journal::{Journal, JournalReader},
     id::RunId,
 };
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn what_goes_in_comes_out_also_from_memory() {
         odd.at = "2026-12-14T22:00:04.123456789Z".parse().unwrap();
         odd.body = json!({"b": [1.1e-7, null, u64::MAX], "a": {"ü": "\u{0}"}});
         let seqs = journal
-            .append(run, vec![odd.clone(), event("run", 2)], Durability::Durable)
+            .append(run, vec![odd.clone(), event("run", 2)])
             .await
             .unwrap();
         assert_eq!(seqs, [2, 3]);
@@ -83,13 +83,11 @@ async fn one_run_is_open_and_an_ended_one_is_sealed() {
             (first, ErrorKind::InvalidInput),
             (RunId(7), ErrorKind::NotFound),
         ] {
-            for durability in [Durability::Durable, Durability::Lazy] {
-                let error = journal
-                    .append(run, vec![event("run", 3)], durability)
-                    .await
-                    .unwrap_err();
-                assert_eq!(error.kind(), kind, "{error:?}");
-            }
+            let error = journal
+                .append(run, vec![event("run", 3)])
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), kind, "{error:?}");
             assert_eq!(
                 journal.close_run(run, at(9)).await.unwrap_err().kind(),
                 kind
@@ -135,30 +133,18 @@ async fn an_append_with_a_place_that_is_taken_records_nothing() {
     for (kind, journal) in everywhere(&directory) {
         println!("{kind}");
         let (journal, run) = with_run(journal).await.unwrap();
-        for durability in [Durability::Durable, Durability::Lazy] {
-            let events = vec![event("run", 2), event("run", 1)];
-            let error = journal.append(run, events, durability).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::JournalInUse);
-            assert!(
-                error.message().contains("event 1 in stream \"run\""),
-                "{error:?}"
-            );
-        }
+        let events = vec![event("run", 2), event("run", 1)];
+        let error = journal.append(run, events).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::JournalInUse);
+        assert!(
+            error.message().contains("event 1 in stream \"run\""),
+            "{error:?}"
+        );
         let twice = vec![event("run", 2), event("run", 2)];
-        journal
-            .append(run, twice.clone(), Durability::Lazy)
-            .await
-            .unwrap_err();
-        journal
-            .append(run, twice, Durability::Durable)
-            .await
-            .unwrap_err();
+        journal.append(run, twice).await.unwrap_err();
         // The place is still free, and the chain goes on where it was.
         assert_eq!(
-            journal
-                .append(run, vec![event("run", 2)], Durability::Durable)
-                .await
-                .unwrap(),
+            journal.append(run, vec![event("run", 2)]).await.unwrap(),
             [2]
         );
         assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 2);
@@ -182,10 +168,7 @@ async fn what_cannot_be_recorded_is_refused() {
         far.tseq = u64::MAX;
         for bad in [nameless, late, far, event("", 2), deep] {
             let events = vec![event("run", 3), bad];
-            let error = journal
-                .append(run, events, Durability::Durable)
-                .await
-                .unwrap_err();
+            let error = journal.append(run, events).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
         }
         assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 1);
@@ -206,11 +189,7 @@ async fn what_comes_at_once_is_committed_together() {
         let journal = &journal;
         // One of them is refused, and takes none of the others with it.
         let tseq = if n == 500 { 1 } else { n + 2 };
-        async move {
-            journal
-                .append(run, vec![event("run", tseq)], Durability::Durable)
-                .await
-        }
+        async move { journal.append(run, vec![event("run", tseq)]).await }
     });
     let release = async { other.execute_batch("COMMIT").unwrap() };
     // The release comes when every append has been asked for: without the budget of a tokio task
@@ -242,126 +221,18 @@ async fn a_program_that_keeps_the_journal_locked_is_named_and_can_be_waited_for(
         .unwrap();
     let other = sql(&directory.journal());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    journal
-        .append(run, vec![event("run", 2)], Durability::Lazy)
-        .await
-        .unwrap();
     let error = journal
-        .append(run, vec![event("run", 3)], Durability::Durable)
+        .append(run, vec![event("run", 2)])
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{error:?}");
     assert!(error.is_retryable());
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(
-        journal
-            .append(run, vec![event("run", 3)], Durability::Durable)
-            .await
-            .unwrap(),
-        [3]
-    );
-    assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 3);
-}
-
-#[tokio::test]
-async fn lazy_events_ride_on_the_next_commit() {
-    let directory = Directory::new("lazy");
-    let (journal, run) = with_run(Journal::open(directory.journal()).unwrap())
-        .await
-        .unwrap();
-    let before = journal.stats();
-    assert_eq!(
-        journal
-            .append(run, vec![event("run", 2)], Durability::Lazy)
-            .await
-            .unwrap(),
+        journal.append(run, vec![event("run", 2)]).await.unwrap(),
         [2]
     );
-    // Their places are taken from now on, and their numbers are theirs.
-    journal
-        .append(run, vec![event("run", 2)], Durability::Lazy)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        journal
-            .append(run, vec![event("run", 3)], Durability::Lazy)
-            .await
-            .unwrap(),
-        [3]
-    );
-    assert_eq!(
-        (journal.stats(), *journal.committed().borrow()),
-        (before, 1)
-    );
-    assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 1);
-
-    journal
-        .append(run, vec![event("run", 2)], Durability::Durable)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        journal
-            .append(run, vec![event("run", 4)], Durability::Durable)
-            .await
-            .unwrap(),
-        [4]
-    );
-    let tseqs = |events: Vec<patchcore::execute::journal::StoredEvent>| {
-        events.iter().map(|e| e.tseq).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        tseqs(journal.events(run, 0, 9).await.unwrap()),
-        [1, 2, 3, 4]
-    );
-    assert!(
-        journal.stats().commits - before.commits <= 2,
-        "one for the refused append, one for the other"
-    );
-
-    // Dropped, closed, or ended: nothing that was accepted is lost.
-    journal
-        .append(run, vec![event("run", 5)], Durability::Lazy)
-        .await
-        .unwrap();
-    drop(journal);
-    let journal = Journal::open(directory.journal()).unwrap();
-    assert_eq!(
-        journal
-            .append(run, vec![event("run", 6)], Durability::Lazy)
-            .await
-            .unwrap(),
-        [6]
-    );
-    journal.close().await.unwrap();
-    let journal = Journal::open(directory.journal()).unwrap();
-    journal
-        .append(run, vec![event("run", 7)], Durability::Lazy)
-        .await
-        .unwrap();
-    journal.close_run(run, at(9)).await.unwrap();
-    assert_eq!(
-        tseqs(journal.events(run, 0, 9).await.unwrap()),
-        [1, 2, 3, 4, 5, 6, 7]
-    );
-    assert_eq!(journal.run(run).await.unwrap().unwrap().last_seq, Some(7));
-    assert!(journal.verify().await.unwrap().is_intact());
-}
-
-#[tokio::test]
-async fn many_lazy_events_do_not_wait_in_memory_for_ever() {
-    let directory = Directory::new("many_lazy_events_do_not_");
-    for (kind, journal) in everywhere(&directory) {
-        println!("{kind}");
-        let (journal, run) = with_run(journal).await.unwrap();
-        for tseq in 2..6000 {
-            journal
-                .append(run, vec![event("run", tseq)], Durability::Lazy)
-                .await
-                .unwrap();
-        }
-        let written = journal.events(run, 0, usize::MAX).await.unwrap().len();
-        assert!(written > 3500, "{written} of 5999 are written");
-    }
+    assert_eq!(journal.events(run, 0, 9).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -387,17 +258,11 @@ async fn a_cursor_sees_everything_in_order() {
         let journal = &journal;
         async move {
             for tseq in 0..100 {
-                let durability = if tseq % 3 == 0 {
-                    Durability::Lazy
-                } else {
-                    Durability::Durable
-                };
                 journal
-                    .append(run, vec![event(&format!("s{stream}"), tseq)], durability)
+                    .append(run, vec![event(&format!("s{stream}"), tseq)])
                     .await
                     .unwrap();
             }
-            journal.flush().await.unwrap();
         }
     }));
     let (seen, _) = join(cursor, appends).await;
@@ -412,15 +277,11 @@ async fn a_handle_that_was_taken_over_never_writes_again() {
     let (journal, run) = with_run(Journal::open(directory.journal()).unwrap())
         .await
         .unwrap();
-    journal
-        .append(run, vec![event("run", 2)], Durability::Lazy)
-        .await
-        .unwrap();
     let raw = sql(&directory.journal());
     raw.execute("UPDATE meta SET epoch = epoch + 1", [])
         .unwrap();
     let error = journal
-        .append(run, vec![event("run", 3)], Durability::Durable)
+        .append(run, vec![event("run", 3)])
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::JournalInUse, "{error:?}");
@@ -432,13 +293,11 @@ async fn a_handle_that_was_taken_over_never_writes_again() {
     );
     // Not even if everything looks as before.
     raw.execute("UPDATE meta SET epoch = 1", []).unwrap();
-    for durability in [Durability::Durable, Durability::Lazy] {
-        let error = journal
-            .append(run, vec![event("run", 3)], durability)
-            .await
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::JournalInUse, "{error:?}");
-    }
+    let error = journal
+        .append(run, vec![event("run", 3)])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::JournalInUse, "{error:?}");
     assert!(journal.close().await.is_err());
     let count: i64 = raw
         .query_row("SELECT count(*) FROM event", [], |row| row.get(0))
@@ -464,7 +323,7 @@ async fn a_handle_that_was_taken_over_is_told_before_it_begins_anything() {
     raw.execute("UPDATE meta SET epoch = 1", []).unwrap();
     assert!(journal.confirm().await.is_err());
     let error = journal
-        .append(run, vec![event("run", 2)], Durability::Durable)
+        .append(run, vec![event("run", 2)])
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::JournalInUse, "{error:?}");
@@ -476,10 +335,7 @@ async fn people_can_read_it_with_any_tool() {
     let (journal, run) = with_run(Journal::open(directory.journal()).unwrap())
         .await
         .unwrap();
-    journal
-        .append(run, vec![event("run", 2)], Durability::Durable)
-        .await
-        .unwrap();
+    journal.append(run, vec![event("run", 2)]).await.unwrap();
     let line = |sql: &str, raw: &rusqlite::Connection| -> String {
         raw.query_row(sql, [], |row| row.get(0)).unwrap()
     };

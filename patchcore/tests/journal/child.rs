@@ -10,7 +10,7 @@ use std::{
 use futures_util::future::join_all;
 use patchcore::{
     ErrorKind,
-    execute::journal::{Durability, Journal, JournalReader, NewCommand},
+    execute::journal::{Journal, JournalReader, NewCommand},
 };
 use serde_json::json;
 
@@ -136,10 +136,7 @@ async fn write(path: &Path) {
             let name = format!("{epoch}/{stream}");
             for tseq in 0.. {
                 let events = vec![event(&name, 2 * tseq), event(&name, 2 * tseq + 1)];
-                let seqs = journal
-                    .append(run, events, Durability::Durable)
-                    .await
-                    .unwrap();
+                let seqs = journal.append(run, events).await.unwrap();
                 for (seq, tseq) in seqs.iter().zip([2 * tseq, 2 * tseq + 1]) {
                     // The full stop tells a whole line from one that a kill has cut short.
                     eprintln!("ack {seq} {name} {tseq} .");
@@ -223,10 +220,7 @@ async fn fill(path: &Path) {
     };
     let mut acknowledged = 0;
     let error = loop {
-        match journal
-            .append(run, large(acknowledged + 1), Durability::Durable)
-            .await
-        {
+        match journal.append(run, large(acknowledged + 1)).await {
             Ok(_) => acknowledged += 1,
             Err(error) => break error,
         }
@@ -239,7 +233,7 @@ async fn fill(path: &Path) {
     std::fs::remove_file(ballast).unwrap();
     // There is room again, but the handle cannot know what its failed commit has left.
     let again = journal
-        .append(run, large(acknowledged + 1), Durability::Durable)
+        .append(run, large(acknowledged + 1))
         .await
         .unwrap_err();
     assert_eq!(again.kind(), ErrorKind::DiskFull, "{again:?}");
@@ -253,9 +247,6 @@ async fn fill(path: &Path) {
     let events = journal.events(run, 0, usize::MAX).await.unwrap();
     assert_eq!(events.len() as u64, acknowledged);
     assert!(journal.verify().await.unwrap().is_intact());
-    journal
-        .append(run, large(acknowledged + 1), Durability::Durable)
-        .await
-        .unwrap();
+    journal.append(run, large(acknowledged + 1)).await.unwrap();
     eprintln!("kept {acknowledged}");
 }

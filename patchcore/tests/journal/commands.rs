@@ -2,7 +2,7 @@
 
 use patchcore::{
     ErrorKind,
-    execute::journal::{CommandId, Durability, Journal, JournalReader, NewCommand},
+    execute::journal::{CommandId, Journal, JournalReader, NewCommand},
     id::RunId,
 };
 use serde_json::json;
@@ -115,10 +115,7 @@ async fn answers_need_an_event_and_a_command() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     assert_eq!(
-        journal
-            .append(run, vec![event("run", 2)], Durability::Durable)
-            .await
-            .unwrap(),
+        journal.append(run, vec![event("run", 2)]).await.unwrap(),
         [2]
     );
 }

@@ -10,7 +10,7 @@ use std::{
 
 use patchcore::{
     Error, ErrorKind,
-    execute::journal::{Anchor, Durability, Journal, JournalReader},
+    execute::journal::{Anchor, Journal, JournalReader},
     id::RunId,
 };
 
@@ -38,18 +38,12 @@ impl Image {
             .await
             .unwrap();
         for tseq in 2..=BEFORE {
-            journal
-                .append(run, vec![event("run", tseq)], Durability::Durable)
-                .await
-                .unwrap();
+            journal.append(run, vec![event("run", tseq)]).await.unwrap();
         }
         journal.close().await.unwrap();
         let journal = Journal::open(&path).unwrap();
         for tseq in BEFORE + 1..=BEFORE + APPENDS {
-            journal
-                .append(run, vec![event("run", tseq)], Durability::Durable)
-                .await
-                .unwrap();
+            journal.append(run, vec![event("run", tseq)]).await.unwrap();
         }
         let anchor = journal.anchor().await.unwrap().unwrap();
         let (file, log) = (
@@ -108,9 +102,7 @@ async fn left(path: &Path, anchor: &Anchor) -> Result<(u64, u64, bool), Error> {
         .is_some_and(|(_, fault)| fault.what.contains("cut off or lost"));
     let epoch = journal.epoch();
     // What is left can be gone on with.
-    journal
-        .append(RunId(1), vec![event("more", 1)], Durability::Durable)
-        .await?;
+    journal.append(RunId(1), vec![event("more", 1)]).await?;
     journal.close().await?;
     Ok((events.len() as u64, epoch, lost))
 }
@@ -372,17 +364,11 @@ async fn a_lock_that_was_removed_fences_who_held_it() {
     let mut table = Table::default();
     for result in [
         first.confirm().await,
-        first
-            .append(run, vec![event("run", 2)], Durability::Durable)
-            .await
-            .map(drop),
+        first.append(run, vec![event("run", 2)]).await.map(drop),
     ] {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::JournalInUse);
     }
-    second
-        .append(run, vec![event("run", 2)], Durability::Durable)
-        .await
-        .unwrap();
+    second.append(run, vec![event("run", 2)]).await.unwrap();
     assert!(second.verify().await.unwrap().is_intact());
     table.row(
         "`.lock` removed while it is held",

@@ -2,7 +2,7 @@
 
 use patchcore::{
     ErrorKind,
-    execute::journal::{Durability, Fault, Faults, Journal},
+    execute::journal::{Fault, Faults, Journal},
     id::RunId,
 };
 
@@ -21,10 +21,7 @@ async fn appended(journal: &Journal) -> (u64, Option<patchcore::Error>) {
         return (0, Some(error));
     }
     for tseq in 1..=APPENDS {
-        if let Err(error) = journal
-            .append(RunId(1), pair(tseq), Durability::Durable)
-            .await
-        {
+        if let Err(error) = journal.append(RunId(1), pair(tseq)).await {
             return (tseq - 1, Some(error));
         }
     }
@@ -51,13 +48,8 @@ async fn a_commit_that_fails_ends_the_handle_and_loses_nothing_that_was_acknowle
             // It does not know what is on the disk, so it says nothing more, also not to who only asks.
             assert_eq!(journal.confirm().await.unwrap_err().kind(), kind, "{case}");
             assert_eq!(journal.runs().await.unwrap_err().kind(), kind, "{case}");
-            for durability in [Durability::Durable, Durability::Lazy] {
-                let again = journal
-                    .append(RunId(1), pair(99), durability)
-                    .await
-                    .unwrap_err();
-                assert_eq!(again.kind(), kind, "{case}: {again:?}");
-            }
+            let again = journal.append(RunId(1), pair(99)).await.unwrap_err();
+            assert_eq!(again.kind(), kind, "{case}: {again:?}");
             drop(journal);
 
             let journal = Journal::open(directory.journal()).unwrap();
@@ -75,30 +67,20 @@ async fn a_commit_that_fails_ends_the_handle_and_loses_nothing_that_was_acknowle
 }
 
 #[tokio::test]
-async fn a_busy_disk_can_be_asked_again_and_keeps_what_waits() {
+async fn a_busy_disk_can_be_asked_again() {
     let directory = Directory::new("faults-busy");
     let faults = Faults::none().at(2, Fault::Busy).at(3, Fault::Busy);
     let journal = Journal::open_with(directory.journal(), faults).unwrap();
     let run = journal.start_run(new_run(vec![])).await.unwrap();
-    journal
-        .append(run, vec![event("lazy", 1)], Durability::Lazy)
-        .await
-        .unwrap();
     for _ in 0..2 {
-        let error = journal
-            .append(run, pair(1), Durability::Durable)
-            .await
-            .unwrap_err();
+        let error = journal.append(run, pair(1)).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.is_retryable()),
             (ErrorKind::Busy, true),
             "{error:?}"
         );
     }
-    journal
-        .append(run, pair(1), Durability::Durable)
-        .await
-        .unwrap();
+    journal.append(run, pair(1)).await.unwrap();
     let streams: Vec<String> = journal
         .events(run, 0, 9)
         .await
@@ -106,7 +88,7 @@ async fn a_busy_disk_can_be_asked_again_and_keeps_what_waits() {
         .into_iter()
         .map(|event| event.stream)
         .collect();
-    assert_eq!(streams, ["lazy", "a", "b"]);
+    assert_eq!(streams, ["a", "b"]);
     assert!(journal.verify().await.unwrap().is_intact());
 }
 
@@ -121,7 +103,7 @@ async fn what_comes_while_a_slow_disk_is_waited_for_goes_into_one_commit() {
         let journal = journal.clone();
         async move {
             journal
-                .append(run, vec![event(&format!("s{nth}"), 1)], Durability::Durable)
+                .append(run, vec![event(&format!("s{nth}"), 1)])
                 .await
                 .map(drop)
         }

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use patchcore::{
     Error, ErrorKind,
-    execute::journal::{Durability, Journal, JournalReader},
+    execute::journal::{Journal, JournalReader},
     id::RunId,
 };
 
@@ -21,10 +21,7 @@ fn refused<T: std::fmt::Debug>(result: patchcore::Result<T>, kind: ErrorKind) ->
 async fn written(path: &Path) {
     let (journal, run) = with_run(Journal::open(path).unwrap()).await.unwrap();
     let events = (2..500).map(|tseq| event("run", tseq)).collect();
-    journal
-        .append(run, events, Durability::Durable)
-        .await
-        .unwrap();
+    journal.append(run, events).await.unwrap();
     journal.close().await.unwrap();
 }
 

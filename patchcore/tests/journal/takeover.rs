@@ -13,7 +13,7 @@ use patchcore::{
     Error, ErrorKind,
     execute::{
         Told,
-        journal::{Durability, Holder, Journal, JournalReader, StoredEvent},
+        journal::{Holder, Journal, JournalReader, StoredEvent},
         kernel::{Event, RunEvent},
     },
     id::RunId,
@@ -93,12 +93,10 @@ async fn it_is_recorded_with_whom_by_whom_and_why_and_the_holder_is_fenced() {
     let error = refused(old.confirm().await, ErrorKind::JournalInUse);
     assert!(error.to_string().contains("epoch 2 of "), "{error:?}");
     assert!(error.to_string().contains(&named), "{error:?}");
-    let append = old.append(run, vec![event("run", 3)], Durability::Durable);
+    let append = old.append(run, vec![event("run", 3)]);
     let error = refused(append.await, ErrorKind::JournalInUse);
     assert!(error.to_string().contains("it was taken over"), "{error:?}");
-    new.append(run, vec![event("run", 3)], Durability::Durable)
-        .await
-        .unwrap();
+    new.append(run, vec![event("run", 3)]).await.unwrap();
     new.verify().await.unwrap().into_result().unwrap();
 
     // Whoever opens it meets the new one, also the old one again; and then nobody, although the old one is there.

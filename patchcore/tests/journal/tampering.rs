@@ -2,7 +2,7 @@
 
 use patchcore::{
     ErrorKind,
-    execute::journal::{Durability, Journal, JournalReader},
+    execute::journal::{Journal, JournalReader},
 };
 
 use super::{Directory, at, event, new_run, sql};
@@ -16,10 +16,7 @@ async fn written(directory: &Directory) {
             .await
             .unwrap();
         let events = (2..=5).map(|tseq| event("run", tseq)).collect();
-        journal
-            .append(run, events, Durability::Durable)
-            .await
-            .unwrap();
+        journal.append(run, events).await.unwrap();
         if number < 2 {
             journal.close_run(run, at(9)).await.unwrap();
         }

@@ -5,7 +5,7 @@ use patchcore::{
     estate::{Impact, Patch, PatchClass},
     execute::{
         Story, Told,
-        journal::{Durability, NewEvent, NewRun, StoredEvent},
+        journal::{NewEvent, NewRun, StoredEvent},
     },
     id::RunId,
     sim::{Script, Sim},
@@ -132,7 +132,7 @@ pub(crate) async fn retold(journal: &Journal, run: RunId, events: Vec<NewEvent>)
         })
         .await
         .unwrap();
-    other.append(id, events, Durability::Durable).await.unwrap();
+    other.append(id, events).await.unwrap();
     Story::read(&other, id).await.unwrap()
 }
 

@@ -18,7 +18,7 @@ impl Driver {
         let commands = self.until_free(|| self.journal.take_commands()).await?;
         for row in commands {
             // A command is answered by the first event of its transaction, so each has one of its own.
-            self.commit().await?;
+            self.write().await?;
             self.obey(row);
             self.commit().await?;
         }

@@ -22,8 +22,6 @@ pub(super) enum Change {
     Append(Append),
     /// Keeps what events come to; no event is lost with it.
     Checkpoint(Keep),
-    /// Writes the lazy events that wait.
-    Flush,
     /// Looks whether the epoch is still ours.
     Confirm,
 }
@@ -41,7 +39,6 @@ pub(super) struct Append {
     pub(super) events: Vec<EventText>,
     pub(super) answers: Vec<CommandId>,
     pub(super) close_at: Option<i64>,
-    pub(super) lazy: bool,
 }
 
 pub(super) struct Keep {
@@ -93,7 +90,7 @@ impl Writer {
             Change::Append(append) => self.append(append),
             Change::Checkpoint(keep) => self.keep(keep),
             // The transaction has looked at the epoch.
-            Change::Flush | Change::Confirm => Ok(Receipt::default()),
+            Change::Confirm => Ok(Receipt::default()),
         };
         match &result {
             Ok(_) => {}
@@ -347,25 +344,8 @@ impl Writer {
         Ok(seqs)
     }
 
-    /// Writes the lazy events that wait. They were checked when they were accepted.
-    pub(super) fn write_waiting(&mut self) -> Result<()> {
-        for numbered in std::mem::take(&mut self.waiting) {
-            self.insert(&numbered)
-                .map_err(|error| self.place.sqlite("append to it", error))?;
-        }
-        self.places.clear();
-        Ok(())
-    }
-
     fn insert(&self, numbered: &Numbered) -> rusqlite::Result<()> {
         insert(&self.connection, self.epoch, numbered)
-    }
-
-    pub(super) fn is_taken(&self, run: i64, event: &EventText) -> Result<bool> {
-        self.connection
-            .prepare_cached("SELECT 1 FROM event WHERE run = ? AND stream = ? AND tseq = ?")
-            .and_then(|mut statement| statement.exists((run, &event.stream, event.tseq)))
-            .map_err(|error| self.place.sqlite("read it", error))
     }
 
     fn run_cached(&self, sql: &str) -> Result<()> {

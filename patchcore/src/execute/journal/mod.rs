@@ -55,8 +55,8 @@ pub use self::{
     read::ReadJournal,
     reader::JournalReader,
     record::{
-        Checkpoint, CommandFate, CommandId, CommandRow, Durability, JournalIdentity, JournalStats,
-        NewCommand, NewEvent, NewRun, RunRow, RunText, StoredEvent,
+        Checkpoint, CommandFate, CommandId, CommandRow, JournalIdentity, JournalStats, NewCommand,
+        NewEvent, NewRun, RunRow, RunText, StoredEvent,
     },
 };
 
@@ -317,8 +317,7 @@ impl Journal {
 
     /// Appends events to the open run, all or none, and returns their numbers.
     ///
-    /// A durable append waits until it is on the disk. A lazy one is accepted, checked and numbered
-    /// at once, see [`Durability::Lazy`].
+    /// Returns when they are on the disk.
     ///
     /// # Errors
     /// `JournalInUse` if a place in a stream is taken, which means that the caller has missed an
@@ -327,20 +326,15 @@ impl Journal {
     /// transaction open: the same call may be made again. After `DiskFull`, `JournalInUse` for a
     /// handle that was taken over, `JournalDamaged` and `Io` this handle refuses everything with the
     /// same error: stop, and open the journal again.
-    pub async fn append(
-        &self,
-        run: RunId,
-        events: Vec<NewEvent>,
-        durability: Durability,
-    ) -> Result<Vec<u64>> {
+    pub async fn append(&self, run: RunId, events: Vec<NewEvent>) -> Result<Vec<u64>> {
         if events.is_empty() {
             self.0.shared.check()?;
             return Ok(Vec::new());
         }
-        self.record(run, events, &[], None, durability).await
+        self.record(run, events, &[], None).await
     }
 
-    /// Appends events durably and marks commands as answered, in one transaction, so that a command
+    /// Appends events and marks commands as answered, in one transaction, so that a command
     /// takes effect exactly once.
     ///
     /// # Errors
@@ -352,8 +346,7 @@ impl Journal {
         events: Vec<NewEvent>,
         commands: &[CommandId],
     ) -> Result<Vec<u64>> {
-        self.record(run, events, commands, None, Durability::Durable)
-            .await
+        self.record(run, events, commands, None).await
     }
 
     /// Appends the last events of a run, answers the commands that led to them, and ends the run.
@@ -367,8 +360,7 @@ impl Journal {
         commands: &[CommandId],
         at: Timestamp,
     ) -> Result<Vec<u64>> {
-        self.record(run, events, commands, Some(at), Durability::Durable)
-            .await
+        self.record(run, events, commands, Some(at)).await
     }
 
     /// Returns when it is sure that this handle was not taken over. Writes nothing.
@@ -384,9 +376,7 @@ impl Journal {
     /// # Errors
     /// As [`append`](Self::append).
     pub async fn close_run(&self, run: RunId, at: Timestamp) -> Result<()> {
-        self.record(run, Vec::new(), &[], Some(at), Durability::Durable)
-            .await
-            .map(drop)
+        self.record(run, Vec::new(), &[], Some(at)).await.map(drop)
     }
 
     /// Appends events that are made one by one: many of them are never held at once.
@@ -396,7 +386,6 @@ impl Journal {
         events: impl IntoIterator<Item = NewEvent>,
         commands: &[CommandId],
         close_at: Option<Timestamp>,
-        durability: Durability,
     ) -> Result<Vec<u64>> {
         let events = EventText::all(events)?;
         if events.is_empty() && !commands.is_empty() {
@@ -418,7 +407,6 @@ impl Journal {
             close_at: close_at
                 .map(|at| nanoseconds("the end of the run", at))
                 .transpose()?,
-            lazy: durability == Durability::Lazy,
         };
         Ok(self.change(Change::Append(append)).await?.seqs)
     }
@@ -456,22 +444,13 @@ impl Journal {
         Ok(rows)
     }
 
-    /// Writes the lazy events that wait.
-    ///
-    /// # Errors
-    /// As [`append`](Self::append).
-    pub async fn flush(&self) -> Result<()> {
-        self.change(Change::Flush).await.map(drop)
-    }
-
     /// Closes the journal without blocking the caller's thread.
     ///
-    /// While other clones are alive it only writes what waits; the last clone closes.
+    /// While other clones are alive nothing happens; the last clone closes.
     ///
     /// # Errors
     /// As [`append`](Self::append).
     pub async fn close(self) -> Result<()> {
-        let flushed = self.flush().await;
         let shared = Arc::clone(&self.0.shared);
         if let Some(mut inner) = Arc::into_inner(self.0)
             && let Some(open) = inner.open.take()
@@ -490,7 +469,6 @@ impl Journal {
             // The sender is dropped when all is closed, so the error is the signal.
             let _ = closed.await;
         }
-        flushed?;
         shared.check()
     }
 
@@ -756,11 +734,7 @@ mod tests {
         let error = loop {
             // Appends of two events, so that the disk may be full between them.
             match journal
-                .append(
-                    run,
-                    vec![large(written), large(written + 1)],
-                    Durability::Durable,
-                )
+                .append(run, vec![large(written), large(written + 1)])
                 .await
             {
                 Ok(_) => written += 2,
@@ -773,14 +747,7 @@ mod tests {
             (journal.stats().events, *journal.committed().borrow()),
             (written, written)
         );
-        for durability in [Durability::Durable, Durability::Lazy] {
-            is_disk_full(
-                &journal
-                    .append(run, vec![large(999)], durability)
-                    .await
-                    .unwrap_err(),
-            );
-        }
+        is_disk_full(&journal.append(run, vec![large(999)]).await.unwrap_err());
         is_disk_full(
             &journal
                 .close_run(run, Timestamp::UNIX_EPOCH)

@@ -30,8 +30,7 @@ use crate::{
 
 /// A journal on disk, read without its lock. Cheap to clone.
 ///
-/// It sees what is committed: the events that a [`Journal`](super::Journal) has acknowledged,
-/// lazy ones once they are written.
+/// It sees what is committed: the events that a [`Journal`](super::Journal) has acknowledged.
 #[derive(Clone)]
 pub struct JournalReader(Arc<Inner>);
 

@@ -13,18 +13,6 @@ use crate::{
     id::{EstateName, PersonId, RunId},
 };
 
-/// When an append is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// After it is on the disk: intents, approvals, grants, outcomes.
-    Durable,
-    /// As soon as it is accepted: progress and heartbeats.
-    ///
-    /// It is written with the next durable append, or when the journal is closed. A crash before
-    /// that loses it, and its numbers are given to other events.
-    Lazy,
-}
-
 /// An event to append.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {

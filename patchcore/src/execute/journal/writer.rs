@@ -7,7 +7,6 @@
 //! opening the journal again, which reads it, can go on.
 
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -21,14 +20,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     cause::Place,
     chain::{Hash, hash_from},
-    change::{Change, Numbered, Receipt, Refusal},
+    change::{Change, Receipt, Refusal},
     fault::Faults,
     lock::Lock,
     schema::{self, Head, Opened},
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many changes one commit takes at most, and how many lazy events may wait for one.
+/// How many changes one commit takes at most.
 ///
 /// Measured: beyond some thousand events a larger commit gains nothing and delays its first caller.
 const GROUP: usize = 2000;
@@ -104,8 +103,6 @@ pub(super) fn start(
         head: opened.head,
         written: opened.head,
         open_run: opened.open_run,
-        waiting: Vec::new(),
-        places: BTreeSet::new(),
         shared,
         faults,
     };
@@ -114,7 +111,6 @@ pub(super) fn start(
         while receiver.blocking_recv_many(&mut group, GROUP) > 0 {
             writer.take(group.drain(..));
         }
-        writer.take([(Message::Change(Change::Flush, oneshot::channel().0))]);
         // The connection is closed before the lock is free, and both before anyone is told.
         drop(writer);
         drop(lock);
@@ -138,15 +134,11 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) place: Place,
     pub(super) epoch: i64,
-    /// Where the journal ends, the waiting lazy events included.
+    /// Where the journal ends, with what the transaction adds to it.
     pub(super) head: Head,
     /// Where it ends on the disk.
     pub(super) written: Head,
     pub(super) open_run: Option<i64>,
-    /// Lazy events that were accepted and wait for the next commit.
-    pub(super) waiting: Vec<Numbered>,
-    /// The places in the streams that they take.
-    pub(super) places: BTreeSet<(String, i64)>,
     pub(super) shared: Arc<Shared>,
     faults: Faults,
 }
@@ -155,17 +147,12 @@ impl Writer {
     /// Takes a group of messages: one commit at most, then every answer.
     fn take(&mut self, group: impl IntoIterator<Item = Message>) {
         let (mut changes, mut looks) = (Vec::new(), Vec::new());
-        let mut commit = self.waiting.len() >= GROUP;
+        let mut commit = false;
         for message in group {
             match message {
                 Message::Look(look) => looks.push(look),
                 Message::Change(change, answer) => {
-                    commit |= match &change {
-                        Change::Append(append) => !append.lazy,
-                        Change::Flush => !self.waiting.is_empty(),
-                        Change::Bind(_) | Change::Start(_) | Change::Checkpoint(_) => true,
-                        Change::Confirm => false,
-                    };
+                    commit |= !matches!(change, Change::Confirm);
                     changes.push((change, answer));
                 }
             }
@@ -178,45 +165,17 @@ impl Writer {
         } else if commit {
             self.commit(changes);
         } else {
-            for (change, answer) in changes {
-                let _ = answer.send(self.accept(change));
+            for (_, answer) in changes {
+                let confirmed = self
+                    .shared
+                    .check()
+                    .and_then(|()| self.check_epoch().map_err(|error| self.fail(error)));
+                let _ = answer.send(confirmed.map(|()| Receipt::default()));
             }
         }
         for look in looks {
             look(&self.connection);
         }
-    }
-
-    /// Accepts a lazy append: it gets its numbers now and is written with the next commit.
-    fn accept(&mut self, change: Change) -> Result<Receipt> {
-        let append = match change {
-            Change::Append(append) => append,
-            Change::Confirm => {
-                self.check_epoch().map_err(|error| self.fail(error))?;
-                return Ok(Receipt::default());
-            }
-            _ => return Ok(Receipt::default()),
-        };
-        let run = self.check_open(append.run)?;
-        let mut places = BTreeSet::new();
-        for event in &append.events {
-            let place = (event.stream.clone(), event.tseq);
-            if self.places.contains(&place) || !places.insert(place) || self.is_taken(run, event)? {
-                return Err(self.conflict(run, event));
-            }
-        }
-        self.places.append(&mut places);
-        let numbered: Vec<_> = append
-            .events
-            .into_iter()
-            .map(|event| self.number(run, event))
-            .collect();
-        let seqs = numbered
-            .iter()
-            .map(|event| event.seq.unsigned_abs())
-            .collect();
-        self.waiting.extend(numbered);
-        Ok(Receipt { run: None, seqs })
     }
 
     fn commit(&mut self, changes: Vec<(Change, oneshot::Sender<Result<Receipt>>)>) {
@@ -234,7 +193,7 @@ impl Writer {
             return;
         }
         let (open_run, mut answers, mut results) = (self.open_run, Vec::new(), Vec::new());
-        let mut outcome = self.check_epoch().and_then(|()| self.write_waiting());
+        let mut outcome = self.check_epoch();
         for (change, answer) in changes {
             answers.push(answer);
             if outcome.is_ok() {

@@ -28,7 +28,10 @@ impl Machine {
         id: &JobId,
         look: JobLook,
     ) -> Result<Settled> {
-        let JobLook { status, named: told } = look;
+        let JobLook {
+            status,
+            named: told,
+        } = look;
         let (status, log) = self.read(ctx, id, status).await?;
         let component = match op.baseline.read::<Before>(V) {
             Ok(before) => before.component,
