@@ -23,3 +23,4 @@ mod stopping;
 mod succeeding;
 mod twist;
 mod two;
+mod written;
