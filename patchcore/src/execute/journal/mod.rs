@@ -7,7 +7,7 @@
 //! tool.
 //!
 //! What it promises:
-//! - An acknowledged durable append survives the end of the process and of the power.
+//! - An acknowledged append survives the end of the process and of the power.
 //! - An append is all or nothing, and every place in a stream is taken once.
 //! - A handle that was taken over, or whose disk has failed, never writes again.
 //! - A record that was changed afterwards is found and named ([`Journal::verify`]). A chain that was computed anew, and an
