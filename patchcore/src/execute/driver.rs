@@ -169,7 +169,7 @@ pub(crate) struct Driver {
     progress: watch::Sender<BTreeMap<ComponentId, Progress>>,
     parking: bool,
     /// Given back before anybody hears that it is parked or over, who may reopen it at once.
-    driving: Option<Driving>,
+    _driving: Driving,
     cancel: CancelToken,
     /// What this turn decides.
     turn: Turn,
@@ -233,7 +233,7 @@ impl Driver {
             in_flight: BTreeSet::new(),
             rolling: BTreeSet::new(),
             parking: false,
-            driving: Some(driving),
+            _driving: driving,
             cancel: CancelToken::new(),
             at_work: None,
             journal,
@@ -264,20 +264,26 @@ impl Driver {
             .operation("drive")
             .hint("report it with these words; the journal holds everything up to here"))
         });
-        if let Err(error) = driven {
+        let last = driven.unwrap_or_else(|error| {
             // Those that are on their way must begin nothing any more: another process may have the run.
             self.cancel.cancel();
             std::mem::take(&mut self.turn).breaks(&error);
             tracing::error!(run = %self.story.run, error = %error.chain(), "the run stops");
-            self.driving = None;
-            self.standing.send_replace(Standing::Broken {
+            Some(Standing::Broken {
                 failure: Failure::from(&error),
-            });
+            })
+        });
+        let (standing, at_work) = (self.standing.clone(), self.at_work.take());
+        // Whoever hears that it is over may close its journal, or open it anew, at once.
+        drop(self);
+        if let Some(last) = last {
+            standing.send_replace(last);
         }
-        self.at_work = None;
+        drop(at_work);
     }
 
-    async fn run(&mut self) -> Result<()> {
+    /// Answers how it stands at last, where that was not told.
+    async fn run(&mut self) -> Result<Option<Standing>> {
         loop {
             if self.clock.now() >= self.next_look {
                 self.look().await?;
@@ -289,9 +295,7 @@ impl Driver {
             let decision = self.decide().await?;
             self.commit().await?;
             if let RunStatus::Ended { verdict } = self.story.state.status {
-                self.driving = None;
-                self.standing.send_replace(Standing::Ended { verdict });
-                return Ok(());
+                return Ok(Some(Standing::Ended { verdict }));
             }
             self.start_effects();
             self.start_rolling();
@@ -310,7 +314,7 @@ impl Driver {
                 _ => None,
             };
             if parked {
-                self.driving = None;
+                return Ok(standing);
             }
             if let Some(standing) = standing {
                 self.standing.send_if_modified(|now| {
@@ -319,14 +323,11 @@ impl Driver {
                     changed
                 });
             }
-            if parked {
-                return Ok(());
-            }
             let unlock = self.unlocks.first();
             let wake = decision.wake.or(told).into_iter().chain(unlock).min();
             if !self.wait(wake).await? && at_rest {
                 // Nobody holds a handle, and only a person could make it go on: another process may.
-                return Ok(());
+                return Ok(None);
             }
         }
     }

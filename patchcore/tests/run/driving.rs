@@ -241,3 +241,20 @@ async fn a_journal_that_another_program_holds_up_is_waited_for() {
     assert_eq!(run.finished().await.unwrap(), DONE);
     assert!(journal.verify().await.unwrap().is_intact());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_hears_that_it_is_over_closes_its_journal_for_good() {
+    let folder = Folder::new();
+    let policy = policy(&[]);
+    for nth in 0..60 {
+        let path = folder.journal().with_file_name(format!("{nth}.db"));
+        let journal = Journal::open(&path).unwrap();
+        let run = started(&sim(), &policy, &journal).await;
+        assert_eq!(run.finished().await.unwrap(), DONE);
+        drop(run);
+        journal.close().await.unwrap();
+        // Whoever still has it open has this file beside it.
+        let beside = folder.journal().with_file_name(format!("{nth}.db-wal"));
+        assert!(!beside.exists(), "run {nth} is still there");
+    }
+}
