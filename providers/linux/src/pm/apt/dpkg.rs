@@ -187,12 +187,13 @@ fn some(text: &str) -> Result<BTreeMap<PackageKey, Installed>> {
         packages.push(package);
     }
     // A tree that is made of all at once is half as large as one that grew.
-    let read = packages.len();
-    let packages: BTreeMap<_, _> = packages.into_iter().collect();
-    if packages.len() < read {
-        let found = format!("one of {read} twice");
+    packages.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut pairs = packages.iter().zip(packages.iter().skip(1));
+    if let Some((((name, arch), _), _)) = pairs.find(|(one, next)| one.0 == next.0) {
+        let found = format!("{name}:{arch} twice");
         return Err(bad_line("installed", "each package once", &found));
     }
+    let packages = packages.into_iter().collect();
     Ok(packages)
 }
 
