@@ -43,6 +43,8 @@ pub(crate) struct Workers {
 struct Pool {
     state: Mutex<State>,
     more: Condvar,
+    /// Wakes the watch.
+    short: Condvar,
     runtime: Handle,
 }
 
@@ -53,9 +55,21 @@ struct State {
     idle: usize,
     /// How many jobs were taken so far: whether anybody gets on.
     taken: u64,
-    watched: bool,
+    watch: Watch,
     /// The runtime has ended: what still waits can never go on.
     closed: bool,
+}
+
+/// The thread that starts more of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// There is none.
+    #[default]
+    None,
+    /// It looks in a moment whether anybody gets on.
+    Looks,
+    /// There was nothing to do when it looked last, and it waits to be woken.
+    Sleeps,
 }
 
 impl Workers {
@@ -64,6 +78,7 @@ impl Workers {
         let pool = Arc::new(Pool {
             state: Mutex::default(),
             more: Condvar::new(),
+            short: Condvar::new(),
             runtime: Handle::current(),
         });
         let (open, closes) = oneshot::channel::<()>();
@@ -257,10 +272,15 @@ impl Pool {
             pool.more.notify_one();
         } else if state.threads < AT_ONCE {
             Self::add(pool, &mut state);
-        } else if !state.watched {
-            state.watched = true;
-            let watching = Arc::clone(pool);
-            Self::thread(pool, "patchcore-watch", move || watching.watch());
+        } else {
+            match std::mem::replace(&mut state.watch, Watch::Looks) {
+                Watch::None => {
+                    let watching = Arc::clone(pool);
+                    Self::thread(pool, "patchcore-watch", move || watching.watch());
+                }
+                Watch::Looks => {}
+                Watch::Sleeps => pool.short.notify_one(),
+            }
         }
     }
 
@@ -320,29 +340,28 @@ impl Pool {
 
     /// Starts one more thread whenever there is work and nobody gets on.
     fn watch(self: Arc<Self>) {
-        let mut quiet = Duration::ZERO;
-        let mut taken = self.state().taken;
-        loop {
+        let mut state = self.state();
+        while !state.closed {
+            let taken = state.taken;
+            drop(state);
             std::thread::sleep(STUCK);
-            let mut state = self.state();
-            if state.closed || (state.ready.is_empty() && quiet >= LINGER) {
-                state.watched = false;
-                return;
-            }
-            quiet = if state.ready.is_empty() {
-                quiet + STUCK
-            } else {
-                Duration::ZERO
-            };
-            if !state.ready.is_empty() && state.taken == taken {
-                if state.threads < MOST {
-                    Self::add(&self, &mut state);
-                } else {
-                    tracing::warn!(threads = MOST, "every call blocks its thread");
+            state = self.state();
+            if state.ready.is_empty() {
+                state.watch = Watch::Sleeps;
+                let called = self
+                    .short
+                    .wait_timeout_while(state, LINGER, |s| !s.closed && s.watch == Watch::Sleeps);
+                state = called.unwrap_or_else(PoisonError::into_inner).0;
+                if state.watch == Watch::Sleeps {
+                    break;
                 }
+            } else if state.taken == taken && state.threads < MOST {
+                Self::add(&self, &mut state);
+            } else if state.taken == taken {
+                tracing::warn!(threads = MOST, "every call blocks its thread");
             }
-            taken = state.taken;
         }
+        state.watch = Watch::None;
     }
 }
 
@@ -364,6 +383,7 @@ impl Drop for AtTheEnd {
         let ready = std::mem::take(&mut state.ready);
         drop(state);
         pool.more.notify_all();
+        pool.short.notify_all();
         drop(ready);
     }
 }
@@ -393,6 +413,30 @@ mod tests {
         assert!(!blocked[0].stop(), "its thread is in it");
         drop(hold);
         assert_eq!(blocked[1].answer().await, Some(true));
+    }
+
+    #[tokio::test]
+    async fn whoever_starts_more_threads_sleeps_and_is_woken() {
+        let workers = Workers::start_in_this_runtime();
+        // Each time more block than there are threads.
+        for threads in [AT_ONCE, 2 * AT_ONCE] {
+            let mut hold = Vec::new();
+            let mut blocked = Vec::new();
+            for _ in 0..=threads {
+                let (release, wait) = mpsc::channel::<()>();
+                hold.push(release);
+                blocked.push(workers.start(async move { wait.recv().is_err() }));
+            }
+            let mut other = workers.start(async { 7 });
+            assert_eq!(other.answer().await, Some(7));
+            drop(hold);
+            for call in &mut blocked {
+                assert_eq!(call.answer().await, Some(true));
+            }
+            while workers.pool.state().watch != Watch::Sleeps {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     #[tokio::test]
