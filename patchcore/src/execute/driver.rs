@@ -1,6 +1,7 @@
 //! The embedded driver: one loop over state machines. It decides nothing and changes nothing itself: kernels
 //! decide, the journal records, `ensure` and `looks` act.
 
+mod alarm;
 mod locks;
 mod rolls;
 mod steering;
@@ -15,7 +16,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::locks::Unlocks;
+use self::{alarm::Alarm, locks::Unlocks};
 use super::{
     Standing, checkpoint,
     checkpoint::Keeper,
@@ -43,9 +44,9 @@ use crate::{
     },
 };
 
-/// What is not worth a transaction of its own waits no longer for one: whoever reads along from another process does not
-/// notice.
-const WRITTEN_WITHIN: Duration = Duration::from_millis(100);
+/// What is not worth a transaction of its own waits no longer for one: a person who reads along from another process does
+/// not notice.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(250);
 
 /// Commands of other processes are looked for this often: a person at a terminal does not notice two seconds.
 const INBOX: Duration = Duration::from_secs(2);
@@ -284,6 +285,7 @@ impl Driver {
 
     /// Answers how it stands at last, where that was not told.
     async fn run(&mut self) -> Result<Option<Standing>> {
+        let mut alarm = Alarm::default();
         loop {
             if self.clock.now() >= self.next_look {
                 self.look().await?;
@@ -325,7 +327,7 @@ impl Driver {
             }
             let unlock = self.unlocks.first();
             let wake = decision.wake.or(told).into_iter().chain(unlock).min();
-            if !self.wait(wake).await? && at_rest {
+            if !self.wait(wake, &mut alarm).await? && at_rest {
                 // Nobody holds a handle, and only a person could make it go on: another process may.
                 return Ok(None);
             }
@@ -616,14 +618,22 @@ impl Driver {
     }
 
     /// Waits for the next thing to happen. False when nobody is left who could say anything.
-    async fn wait(&mut self, wake: Option<Timestamp>) -> Result<bool> {
+    async fn wait(&mut self, wake: Option<Timestamp>, alarm: &mut Alarm) -> Result<bool> {
         let clock = Arc::clone(&self.clock);
-        let inbox = later(clock.now(), INBOX);
-        let inbox = self.unwritten.map_or(inbox, |by| by.min(inbox));
+        let due = self.unwritten.unwrap_or(self.next_look);
+        let due = due.min(self.next_look);
         if wake.is_none() {
             self.at_work = None;
         }
-        let heard = self.listen(&clock, wake, inbox).await;
+        let heard = tokio::select! {
+            biased;
+            message = self.inbox.recv() => Some(message),
+            () = sleep(&clock, wake) => None,
+            () = alarm.rings(&clock, due) => {
+                self.is_due(due);
+                None
+            }
+        };
         if self.at_work.is_none() {
             self.at_work = Some(clock.at_work());
         }
@@ -635,7 +645,7 @@ impl Driver {
             }
             tokio::select! {
                 () = sleep(&clock, wake) => {}
-                () = clock.reached(inbox) => {}
+                () = alarm.rings(&clock, due) => self.is_due(due),
             }
             return Ok(true);
         };
@@ -649,18 +659,13 @@ impl Driver {
         Ok(true)
     }
 
-    /// The next message, `Some(None)` when nobody can send one any more, or nothing when time has come.
-    async fn listen(
-        &mut self,
-        clock: &SharedClock,
-        wake: Option<Timestamp>,
-        inbox: Timestamp,
-    ) -> Option<Option<Message>> {
-        tokio::select! {
-            biased;
-            message = self.inbox.recv() => Some(message),
-            () = sleep(clock, wake) => None,
-            () = clock.reached(inbox) => None,
+    /// What was to be done by a time is to be done now, also where the clock was set back meanwhile.
+    fn is_due(&mut self, at: Timestamp) {
+        let now = self.clock.now();
+        for due in [Some(&mut self.next_look), self.unwritten.as_mut()] {
+            if let Some(due) = due.filter(|due| **due <= at) {
+                *due = now.min(*due);
+            }
         }
     }
 

@@ -37,8 +37,8 @@ enum Loss {
     Yes,
 }
 
-/// What is decided and not yet recorded: of this turn, and of earlier ones what may wait. The story is ahead of the journal by exactly this, so a driver whose
-/// transaction fails must end: nobody may act on what it holds.
+/// What is decided and not yet recorded: of this turn, and of earlier ones what may wait. The story is ahead of the journal
+/// by exactly this, so a driver whose transaction fails must end: nobody may act on what it holds.
 #[derive(Default)]
 pub(super) struct Turn {
     decided: Vec<Decided>,

@@ -1,16 +1,23 @@
 //! Runs that people steer.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use patchcore::{
-    ErrorKind, Estate, Journal, Standing, SystemClock,
-    clock::Clock as _,
+    ErrorKind, Estate, Journal, Standing, SystemClock, Timestamp,
+    clock::{AtWork, Clock},
     estate::{Impact, Patch, PatchClass},
     execute::{
         journal::{CommandFate, JournalReader, NewCommand},
         kernel::{End, Phase, RunVerdict, Step, Wait},
     },
-    sim::{Script, Sim},
+    sim::{Script, Sim, VirtualClock},
 };
 
 use super::estate::{ALL, Folder, approved, estate, plan, policy, sim, start, started, told};
@@ -292,6 +299,90 @@ async fn another_process_steers_through_the_inbox() {
             panic!("{decision} is not answered");
         };
         assert_eq!(event.kind, decision);
+    }
+}
+
+/// The machine's time, which somebody sets back.
+#[derive(Debug)]
+struct SetBack {
+    truly: VirtualClock,
+    is_set: AtomicBool,
+}
+
+#[async_trait]
+impl Clock for SetBack {
+    fn now(&self) -> Timestamp {
+        let set = self.is_set.load(Ordering::Relaxed);
+        self.truly.now() - Duration::from_secs(if set { 3600 } else { 0 })
+    }
+
+    async fn sleep_until(&self, until: Timestamp) {
+        while self.now() < until {
+            self.truly.sleep_until(self.truly.now() + SECOND).await;
+        }
+    }
+
+    async fn pause(&self, duration: Duration) {
+        self.truly.pause(duration).await;
+    }
+
+    async fn reached(&self, time: Timestamp) {
+        while self.now() < time {
+            self.truly.reached(self.truly.now() + SECOND).await;
+        }
+    }
+
+    async fn passed(&self, duration: Duration) {
+        self.truly.passed(duration).await;
+    }
+
+    fn at_work(&self) -> AtWork {
+        self.truly.at_work()
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_holds_up_no_command() {
+    let folder = Folder::new();
+    let sim = sim();
+    let clock = Arc::new(SetBack {
+        truly: sim.clock(),
+        is_set: AtomicBool::new(false),
+    });
+    let estate = Estate::named("test")
+        .with(sim.provider())
+        .with_clock(Arc::clone(&clock) as patchcore::clock::SharedClock);
+    let journal = Journal::open(folder.journal()).unwrap();
+    let asks = policy(&[("at_once = \"2\"", "at_once = \"2\"\nneeds_approval = true")]);
+    let plan = plan(&estate, &asks, &journal).await;
+    let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
+    let standing = run.finished().await.unwrap();
+    assert!(matches!(standing, Standing::AtRest { .. }), "{standing:?}");
+    clock.is_set.store(true, Ordering::Relaxed);
+    let reader = JournalReader::open(folder.journal()).unwrap();
+    let post = |at| NewCommand {
+        run: Some(run.id()),
+        at,
+        by: "jon".into(),
+        verb: "make_coffee".to_owned(),
+        args: serde_json::json!({ "reason": "tired" }),
+    };
+    // The second is found by a look that was planned after the clock was set.
+    for _ in 0..2 {
+        let posted = reader.post_command(post(clock.now())).await.unwrap();
+        for _ in 0..10 {
+            sim.clock().pause(SECOND).await;
+        }
+        let patience = SystemClock.now() + Duration::from_secs(20);
+        while !matches!(
+            reader.command(posted).await.unwrap(),
+            CommandFate::Answered(_)
+        ) {
+            assert!(SystemClock.now() < patience, "nobody looks");
+            SystemClock.pause(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Twist for Waits {
             let component = changes[0].component.as_str();
             let at_once = self.has_result(component).await;
             // Virtual time, and far less than until the driver looks for commands.
-            ctx.sleep(Duration::from_millis(150)).await;
+            ctx.sleep(Duration::from_millis(300)).await;
             let patience = SystemClock.now() + Duration::from_secs(20);
             let mut is_there = self.has_result(component).await;
             while !is_there && SystemClock.now() < patience {
