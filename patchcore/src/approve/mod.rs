@@ -142,6 +142,8 @@ pub struct Counted {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApprovedPlan {
     plan: Arc<Plan>,
+    /// The digest of its envelope.
+    digest: String,
     approvals: Vec<Counted>,
     at: Timestamp,
 }
@@ -157,6 +159,12 @@ impl ApprovedPlan {
     #[cfg(feature = "sqlite")]
     pub(crate) fn shared(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// The digest of its envelope. It may be large, so nobody writes it twice for that.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// The approvals that counted.
@@ -389,6 +397,7 @@ fn count(
     }
     Ok(ApprovedPlan {
         plan,
+        digest,
         approvals: counted,
         at: now,
     })

@@ -111,6 +111,8 @@ pub struct Story {
     pub run: RunId,
     /// What it carries out.
     pub plan: Arc<Plan>,
+    /// The digest of that plan's envelope.
+    pub(crate) digest: String,
     /// Who approved that.
     pub approvals: Vec<Counted>,
     /// When it started.
@@ -230,6 +232,7 @@ impl Story {
         Ok(Self {
             run: row.id,
             plan,
+            digest: row.plan_digest.clone(),
             approvals,
             started_at: row.started_at,
             ended_at: row.ended_at,

@@ -66,7 +66,7 @@ impl Run {
         journal.bind(&plan.envelope.estate).await?;
         refuse_denied(plan, journal).await?;
         let started = RunEvent::Started {
-            plan: plan.id(),
+            plan: Plan::id_of(approved.digest()),
             components: plan.envelope.targets.len(),
             requested_by: plan.envelope.requested_by.clone(),
             approved_by: approved
@@ -104,7 +104,7 @@ impl Run {
         let new = NewRun {
             plan: serde_json::Value::Null,
             approvals: serde_json::to_value(approved.approvals()).map_err(json)?,
-            plan_digest: plan.envelope.digest()?,
+            plan_digest: approved.digest().to_owned(),
             at: approved.at(),
             events,
         };

@@ -312,8 +312,13 @@ impl Plan {
     pub fn id(&self) -> String {
         self.envelope
             .digest()
-            .map(|d| d[..8].to_owned())
+            .map(|digest| Self::id_of(&digest))
             .unwrap_or_default()
+    }
+
+    /// What people call the plan whose envelope has this digest.
+    pub(crate) fn id_of(digest: &str) -> String {
+        digest.chars().take(8).collect()
     }
 
     /// Whether there is nothing to do.

@@ -28,7 +28,7 @@ use crate::{
     },
     id::{ComponentId, EstateName, PersonId, ProviderName, RingName, RunId},
     judge::Outcome,
-    plan::{Denial, LeftOut, PatchLeftOut, Reference, text::Times},
+    plan::{Denial, LeftOut, PatchLeftOut, Plan, Reference, text::Times},
 };
 
 /// The verdict of a run as it stands.
@@ -288,8 +288,8 @@ impl Report {
             schema: Self::SCHEMA.to_owned(),
             estate: envelope.estate.clone(),
             run: story.run,
-            plan: story.plan.id(),
-            envelope: envelope.digest().unwrap_or_default(),
+            plan: Plan::id_of(&story.digest),
+            envelope: story.digest.clone(),
             policy: envelope.policy.clone(),
             references: envelope.references.clone(),
             requested_by: envelope.requested_by.clone(),
