@@ -32,12 +32,20 @@ const DEEPEST: usize = 120;
 /// # Ok::<_, patchcore::Error>(())
 /// ```
 pub fn canonical_json(value: &impl Serialize) -> Result<String> {
-    let refuse = |error| {
-        Error::new(ErrorKind::InvalidInput, "a value has no JSON form")
-            .source_error(error)
-            .hint("use text or integers as keys, and integers of at most 64 bits")
-    };
-    let mut value = serde_json::to_value(value).map_err(refuse)?;
+    canonical_text(serde_json::to_value(value).map_err(no_form)?)
+}
+
+fn no_form(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::InvalidInput, "a value has no JSON form")
+        .source_error(error)
+        .hint("use text or integers as keys, and integers of at most 64 bits")
+}
+
+/// The same of a value that is JSON already.
+///
+/// # Errors
+/// As [`canonical_json`].
+pub(crate) fn canonical_text(mut value: serde_json::Value) -> Result<String> {
     if nests_deeper_than(DEEPEST, &value) {
         return Err(Error::new(
             ErrorKind::InvalidInput,
@@ -47,7 +55,7 @@ pub fn canonical_json(value: &impl Serialize) -> Result<String> {
         .hint("store it as a list of parts that refer to each other by name"));
     }
     value.sort_all_objects();
-    serde_json::to_string(&value).map_err(refuse)
+    serde_json::to_string(&value).map_err(no_form)
 }
 
 /// The SHA-256 digest of bytes (FIPS 180-4) as 64 lower-case hexadecimal digits.

@@ -70,6 +70,8 @@ pub(crate) struct Tools {
     pub(crate) brackets: Arc<BTreeMap<ProviderName, Arc<dyn Bracket>>>,
     pub(crate) drainers: BTreeMap<ProviderName, Arc<dyn ClusterDrainer>>,
     pub(crate) locks: BTreeMap<ProviderName, Arc<dyn TargetLock>>,
+    /// Whose calls never block their thread.
+    pub(crate) never_block: Arc<BTreeSet<ProviderName>>,
     /// How many events are recorded until what they come to is kept again, where it is not the usual.
     pub(crate) checkpoint_every: Option<u64>,
     /// How long a holding of a target's lock lasts without a sign of life, where it is not the usual.
@@ -203,10 +205,13 @@ impl Driver {
         let (progress, heard) = watch::channel(BTreeMap::new());
         let targets = || (0..).zip(&envelope.targets);
         let acts = |component| story.components.get(component).is_some_and(|s| s.acts());
-        let callers = Callers::On(Workers::start_in_this_runtime());
+        let callers = Callers::On {
+            workers: Workers::start_in_this_runtime(),
+            never_block: Arc::clone(&tools.never_block),
+        };
         #[cfg(feature = "crash")]
         let callers = match journal.is_in_step() {
-            true => Callers::Here,
+            true => Callers::InStep,
             false => callers,
         };
         let driver = Self {

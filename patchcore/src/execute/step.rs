@@ -539,7 +539,7 @@ pub async fn ensure(
     to: Arc<dyn Recorder>,
 ) -> Result<OpResult> {
     let to = Told(to);
-    let caller = Callers::Here.of(&ProviderName::from("world"));
+    let caller = Callers::InStep.of(&ProviderName::from("world"));
     let (step, key, journaled) = (asked.step, asked.key, asked.journaled);
     let occasion = Occasion::of(&asked.request);
     match asked.request {
@@ -593,7 +593,7 @@ pub fn carry_out(
         known_as: target.known_as.clone(),
         deployer: Some(ports.deployer),
         tool: target.tool.clone(),
-        callers: Callers::Here,
+        callers: Callers::InStep,
         probes: Arc::new(probes),
         brackets: Arc::new(brackets),
         ctx,
@@ -659,7 +659,7 @@ pub fn carry_out_roll(
         cluster: moment.cluster.clone(),
         task,
         drainer: Some(ports.drainer),
-        caller: Callers::Here.of(&by),
+        caller: Callers::InStep.of(&by),
         by,
         ctx,
         from: (effect == RollEffect::Plan).then(|| rolling::From::of(moment)),

@@ -1,7 +1,7 @@
 //! The one place that spawns: a provider's panic ends its call, not the run, and one that blocks its thread holds
 //! up nobody else.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe};
+use std::{any::Any, collections::BTreeSet, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 
@@ -17,45 +17,65 @@ use crate::{
 /// How the providers of one run are called.
 #[derive(Debug, Clone)]
 pub(super) enum Callers {
-    /// On threads of their own.
-    On(Workers),
-    /// Each call is polled in place, by whoever waits for it.
+    /// On threads of their own, except those that never block.
+    On {
+        workers: Workers,
+        never_block: Arc<BTreeSet<ProviderName>>,
+    },
+    /// Each call is polled in place, step by step.
     #[cfg(feature = "crash")]
-    Here,
+    InStep,
 }
 
 impl Callers {
     /// For the calls of one provider.
     pub(super) fn of(&self, provider: &ProviderName) -> Caller {
         match self {
-            Self::On(workers) => Caller::of(workers, provider),
+            Self::On { never_block, .. } if never_block.contains(provider) => {
+                Caller::in_place(provider)
+            }
+            Self::On { workers, .. } => Caller::on_threads(workers, provider),
             #[cfg(feature = "crash")]
-            Self::Here => Caller::here(provider),
+            Self::InStep => Caller {
+                polled: Polled::InStep,
+                provider: provider.clone(),
+            },
         }
     }
 }
 
-/// How providers are called: on threads of their own, each call with a deadline.
+/// How a provider is called: each call with a deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// None: polled in place, by whoever waits for it.
-    workers: Option<Workers>,
+    polled: Polled,
     provider: ProviderName,
 }
 
+/// Who polls a call.
+#[derive(Debug, Clone)]
+enum Polled {
+    /// A thread that may be blocked.
+    OnThread(Workers),
+    /// Whoever waits for it: it never blocks.
+    InPlace,
+    /// The same, and after its deadline nobody: the world in memory says what becomes of it.
+    #[cfg(feature = "crash")]
+    InStep,
+}
+
 impl Caller {
-    /// For the calls of one provider.
-    pub(crate) fn of(workers: &Workers, provider: &ProviderName) -> Self {
+    /// For the calls of one provider, which may block their thread.
+    pub(crate) fn on_threads(workers: &Workers, provider: &ProviderName) -> Self {
         Self {
-            workers: Some(workers.clone()),
+            polled: Polled::OnThread(workers.clone()),
             provider: provider.clone(),
         }
     }
 
-    /// For the calls of one provider, each polled in place by whoever waits for it.
-    pub(crate) fn here(provider: &ProviderName) -> Self {
+    /// For the calls of one provider that never blocks: each is polled in place by whoever waits for it.
+    pub(crate) fn in_place(provider: &ProviderName) -> Self {
         Self {
-            workers: None,
+            polled: Polled::InPlace,
             provider: provider.clone(),
         }
     }
@@ -119,14 +139,22 @@ impl Caller {
         let since = ctx.now();
         let deadline = later(since, limit);
         let call = call(ctx.clone().with_deadline(deadline));
-        let Some(workers) = &self.workers else {
+        let Polled::OnThread(workers) = &self.polled else {
+            let mut call = Box::pin(call);
             return tokio::select! {
                 biased;
-                answer = call => answer,
+                answer = &mut call => answer,
                 () = ctx.clock().passed(limit) => {
-                    // What would go on is not polled any more: the world in memory says what becomes of it.
                     let error = self.late(what, limit, since);
-                    Err(if may_be_dropped { error.retryable(None) } else { error })
+                    Err(match (may_be_dropped, &self.polled) {
+                        (true, _) => error.retryable(None),
+                        #[cfg(feature = "crash")]
+                        (false, Polled::InStep) => error,
+                        (false, _) => {
+                            detached(async { drop(contained(call).await) });
+                            goes_on(error)
+                        }
+                    })
                 }
             };
         };
@@ -149,9 +177,7 @@ impl Caller {
                 let error = self.late(what, limit, since);
                 Err(match stopped {
                     true => error.retryable(None),
-                    false if !may_be_dropped => error
-                        .consequence("the call goes on: nobody knows what it still does")
-                        .hint("look at the target before you decide"),
+                    false if !may_be_dropped => goes_on(error),
                     false => error
                         .consequence("the call blocks its thread and cannot be stopped: nobody knows what it still does")
                         .hint("this is a fault of the provider: report it to its author"),
@@ -171,6 +197,11 @@ impl Caller {
             ),
         )
     }
+}
+
+fn goes_on(late: Error) -> Error {
+    late.consequence("the call goes on: nobody knows what it still does")
+        .hint("look at the target before you decide")
 }
 
 /// Runs an effect to its end, also when nobody waits for it any more, and hands its result on.
@@ -221,4 +252,87 @@ fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "without a message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread::{self, ThreadId},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{
+        clock::{Clock as _, SystemClock},
+        provider::CancelToken,
+    };
+
+    const SHORT: Duration = Duration::from_millis(1);
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn ctx() -> OpContext {
+        OpContext::reading(Arc::new(SystemClock), Timestamp::MAX, CancelToken::new())
+    }
+
+    fn callers() -> [Caller; 2] {
+        let (by, other) = (ProviderName::from("waits"), ProviderName::from("blocks"));
+        let callers = Callers::On {
+            workers: Workers::start_in_this_runtime(),
+            never_block: Arc::new(BTreeSet::from([by.clone()])),
+        };
+        [callers.of(&by), callers.of(&other)]
+    }
+
+    #[tokio::test]
+    async fn who_never_blocks_is_polled_by_whoever_waits() {
+        let here = |_| async { Ok(thread::current().id()) };
+        let [in_place, on_threads] = callers();
+        let me: ThreadId = thread::current().id();
+        let polled_by = |caller: Caller| async move {
+            let by = caller.call("a look", &ctx(), LONG, here).await;
+            by.unwrap()
+        };
+        assert_eq!(polled_by(in_place).await, me);
+        assert_ne!(polled_by(on_threads).await, me);
+    }
+
+    /// Sets a flag some time after its deadline, unless it is dropped before.
+    async fn late(done: Arc<AtomicBool>) -> Result<()> {
+        SystemClock.pause(Duration::from_millis(50)).await;
+        done.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_changes_something_goes_on_after_its_deadline_wherever_it_is_polled() {
+        let ctx = ctx();
+        for caller in callers() {
+            let done = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&done);
+            let said = caller.effect("a change", &ctx, SHORT, |_| late(flag));
+            let said = said.await.unwrap_err();
+            assert_eq!(said.kind(), ErrorKind::Timeout);
+            assert!(!said.is_retryable(), "{said:?}");
+            assert!(format!("{said:?}").contains("the call goes on"), "{said:?}");
+            let patience = later(ctx.now(), Duration::from_secs(20));
+            while !done.load(Ordering::Acquire) {
+                assert!(ctx.now() < patience, "{} was dropped", caller.provider);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_look_that_is_late_is_dropped_wherever_it_is_polled() {
+        let ctx = ctx();
+        for caller in callers() {
+            let done = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&done);
+            let said = caller.call("a look", &ctx, SHORT, |_| late(flag));
+            let said = said.await.unwrap_err();
+            assert!(said.is_retryable(), "{said:?}");
+            assert_eq!(Arc::strong_count(&done), 1, "nobody holds it any more");
+        }
+    }
 }

@@ -12,13 +12,14 @@ use std::{
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Wake, Waker},
+    thread::Thread,
     time::Duration,
 };
 
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// So many threads are started as soon as there is work for them: calls that wait need no more.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// Where nobody gets on for this long although there is work, one more thread is started: short beside what a call
 /// over a network takes, long beside what computing takes.
@@ -42,7 +43,6 @@ pub(crate) struct Workers {
 
 struct Pool {
     state: Mutex<State>,
-    more: Condvar,
     /// Wakes the watch.
     short: Condvar,
     runtime: Handle,
@@ -52,7 +52,9 @@ struct Pool {
 struct State {
     ready: VecDeque<Arc<Job>>,
     threads: usize,
-    idle: usize,
+    /// Those that sleep, who fell asleep last at the end: it is woken first, while what it needs is still at hand, and
+    /// those that are never needed end.
+    idle: Vec<Thread>,
     /// How many jobs were taken so far: whether anybody gets on.
     taken: u64,
     watch: Watch,
@@ -77,7 +79,6 @@ impl Workers {
     pub(crate) fn start_in_this_runtime() -> Self {
         let pool = Arc::new(Pool {
             state: Mutex::default(),
-            more: Condvar::new(),
             short: Condvar::new(),
             runtime: Handle::current(),
         });
@@ -266,10 +267,10 @@ impl Pool {
             return;
         }
         state.ready.push_back(job);
-        if state.ready.len() <= state.idle {
+        if let Some(idle) = state.idle.pop() {
             // It would only wait for this lock.
             drop(state);
-            pool.more.notify_one();
+            idle.unpark();
         } else if state.threads < AT_ONCE {
             Self::add(pool, &mut state);
         } else {
@@ -324,14 +325,15 @@ impl Pool {
                 state = self.state();
                 continue;
             }
-            state.idle += 1;
-            let (again, waited) = self
-                .more
-                .wait_timeout(state, LINGER)
-                .unwrap_or_else(PoisonError::into_inner);
-            state = again;
-            state.idle -= 1;
-            if waited.timed_out() && state.ready.is_empty() {
+            let me = std::thread::current().id();
+            state.idle.push(std::thread::current());
+            drop(state);
+            std::thread::park_timeout(LINGER);
+            state = self.state();
+            // Also after a call that was meant for something else on this thread: another is started when it is needed.
+            let called = state.idle.iter().all(|idle| idle.id() != me);
+            state.idle.retain(|idle| idle.id() != me);
+            if !called && state.ready.is_empty() {
                 break;
             }
         }
@@ -381,8 +383,11 @@ impl Drop for AtTheEnd {
         let mut state = pool.state();
         state.closed = true;
         let ready = std::mem::take(&mut state.ready);
+        let idle = std::mem::take(&mut state.idle);
         drop(state);
-        pool.more.notify_all();
+        for thread in idle {
+            thread.unpark();
+        }
         pool.short.notify_all();
         drop(ready);
     }
@@ -458,7 +463,7 @@ mod tests {
         }
         // A loaded machine may let nobody get on for a moment.
         let threads = workers.pool.state().threads;
-        assert!(threads <= AT_ONCE * 4, "{threads} threads");
+        assert!(threads <= AT_ONCE * 8, "{threads} threads");
     }
 
     #[tokio::test]

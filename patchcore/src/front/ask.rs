@@ -32,7 +32,7 @@ pub(super) async fn all(
     clock: &SharedClock,
 ) -> BTreeMap<ProviderName, Answers> {
     // Where nothing can block, no thread is needed.
-    let some = providers.iter().any(|(_, ports)| !ports.in_memory);
+    let some = providers.iter().any(|(_, ports)| !ports.never_block);
     let workers = &some.then(Workers::start_in_this_runtime);
     let asked = providers.iter().map(|(info, ports)| async move {
         let answers = one(info, ports, clock, workers).await;
@@ -71,8 +71,8 @@ async fn one(
         return answers;
     };
     let caller = match workers {
-        Some(workers) if !ports.in_memory => Caller::of(workers, &info.name),
-        _ => Caller::here(&info.name),
+        Some(workers) if !ports.never_block => Caller::on_threads(workers, &info.name),
+        _ => Caller::in_place(&info.name),
     };
     let asked = Arc::clone(inventory);
     let mut listing = within(&caller, "the listing", &ctx, |ctx| async move {
@@ -80,7 +80,7 @@ async fn one(
     })
     .await;
     if listing.as_ref().is_ok_and(|l| l.sightings.len() > AT_ONCE) {
-        // Whoever waits may have other things to do: what is in memory never waits by itself.
+        // Whoever waits may have other things to do, and what is in memory never waits by itself.
         tokio::task::yield_now().await;
     }
     let names: Vec<ComponentId> = listing

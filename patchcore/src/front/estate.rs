@@ -227,6 +227,8 @@ impl Estate {
                 brackets.insert(info.name.clone(), Arc::clone(bracket));
             }
         }
+        let never_block = self.providers.iter().filter(|(_, ports)| ports.never_block);
+        tools.never_block = Arc::new(never_block.map(|(info, _)| info.name.clone()).collect());
         tools.probes = Arc::new(probes);
         tools.brackets = Arc::new(brackets);
         tools.lease = self.lease;

@@ -142,8 +142,8 @@ pub struct Ports {
     pub drainer: Option<Arc<dyn ClusterDrainer>>,
     /// What knows by which ways hosts reach their storage.
     pub paths: Option<Arc<dyn PathView>>,
-    /// Its calls compute and never block: they wait by their context's sleep alone, so no thread is kept for them.
-    pub in_memory: bool,
+    /// See [`never_block`](Self::never_block).
+    pub never_block: bool,
 }
 
 impl Ports {
@@ -157,6 +157,7 @@ impl Ports {
     #[must_use]
     pub fn with_inventory(mut self, port: Arc<dyn InventorySource>) -> Self {
         self.inventory = Some(port);
+        self.never_block = false;
         self
     }
 
@@ -164,6 +165,7 @@ impl Ports {
     #[must_use]
     pub fn with_source(mut self, port: Arc<dyn PatchSource>) -> Self {
         self.source = Some(port);
+        self.never_block = false;
         self
     }
 
@@ -171,6 +173,7 @@ impl Ports {
     #[must_use]
     pub fn with_deployer(mut self, port: Arc<dyn Deployer>) -> Self {
         self.deployer = Some(port);
+        self.never_block = false;
         self
     }
 
@@ -178,6 +181,7 @@ impl Ports {
     #[must_use]
     pub fn with_probe(mut self, port: Arc<dyn HealthProbe>) -> Self {
         self.probe = Some(port);
+        self.never_block = false;
         self
     }
 
@@ -185,6 +189,7 @@ impl Ports {
     #[must_use]
     pub fn with_lock(mut self, port: Arc<dyn TargetLock>) -> Self {
         self.lock = Some(port);
+        self.never_block = false;
         self
     }
 
@@ -192,6 +197,7 @@ impl Ports {
     #[must_use]
     pub fn with_bracket(mut self, port: Arc<dyn Bracket>) -> Self {
         self.bracket = Some(port);
+        self.never_block = false;
         self
     }
 
@@ -199,6 +205,7 @@ impl Ports {
     #[must_use]
     pub fn with_drainer(mut self, port: Arc<dyn ClusterDrainer>) -> Self {
         self.drainer = Some(port);
+        self.never_block = false;
         self
     }
 
@@ -206,15 +213,22 @@ impl Ports {
     #[must_use]
     pub fn with_paths(mut self, port: Arc<dyn PathView>) -> Self {
         self.paths = Some(port);
+        self.never_block = false;
         self
     }
 }
 
 impl Ports {
-    /// Whose calls never block, because all that they ask is in memory.
+    /// Whose calls never block: whatever takes time is awaited, and between two awaits passes no more than some
+    /// milliseconds of computing. Such calls are polled by the tasks of the runtime that wait for them, which spares two
+    /// switches of threads for each answer of a target. All others are polled on threads that patchcore keeps for that.
+    ///
+    /// It holds for the ports that are there already, so it comes last: with another port it has to be said anew.
+    ///
+    /// Whoever says so and blocks all the same holds up the program that embeds patchcore, and its run with it.
     #[must_use]
-    pub fn in_memory(mut self) -> Self {
-        self.in_memory = true;
+    pub fn never_block(mut self) -> Self {
+        self.never_block = true;
         self
     }
 }
@@ -230,7 +244,7 @@ impl Debug for Ports {
             .field("bracket", &self.bracket.is_some())
             .field("drainer", &self.drainer.is_some())
             .field("paths", &self.paths.is_some())
-            .field("in_memory", &self.in_memory)
+            .field("never_block", &self.never_block)
             .finish()
     }
 }

@@ -93,7 +93,6 @@ impl Provider for SimProvider {
 
     fn ports(&self) -> Ports {
         let ports = Ports::none()
-            .in_memory()
             .with_inventory(self.ports.clone())
             .with_source(self.ports.clone())
             .with_deployer(self.ports.clone())
@@ -106,10 +105,11 @@ impl Provider for SimProvider {
             true => ports,
             false => ports.with_drainer(self.ports.clone()),
         };
-        match self.locks {
+        let ports = match self.locks {
             true => ports.with_lock(self.ports.clone()),
             false => ports,
-        }
+        };
+        ports.never_block()
     }
 }
 

@@ -153,5 +153,6 @@ impl Provider for Linux {
             .with_deployer(Arc::clone(&self.fleet) as _)
             .with_probe(Arc::clone(&self.fleet) as _)
             .with_lock(Arc::clone(&self.fleet) as _)
+            .never_block()
     }
 }

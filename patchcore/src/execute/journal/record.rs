@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::lock::Holder;
 use crate::{
-    digest::{canonical_json, sha256},
+    digest::{canonical_text, sha256},
     error::{Error, ErrorKind, Result},
     id::{EstateName, PersonId, RunId},
 };
@@ -266,7 +266,7 @@ impl EventText {
         Ok(Self {
             tseq: integer(&place, event.tseq)?,
             at: nanoseconds(&place, event.at)?,
-            body: canonical_json(&event.body).map_err(|error| error.context("event", place))?,
+            body: canonical_text(event.body).map_err(|error| error.context("event", place))?,
             stream: event.stream,
             kind: event.kind,
         })
