@@ -269,7 +269,7 @@ pub(crate) const APPLY_SETTLED: Moment = Moment::new(
     Stratum::Verify,
     "the apply settled, not verified yet",
     |seen| {
-        let none = seen.process("/bin/sh -s").is_none();
+        let none = seen.of_script().is_none();
         none.then(|| format!("no scan ran on {} yet", seen.name))
     },
     |journal| journal.last() == "settled apply",

@@ -1,7 +1,7 @@
 //! A lab, the program on it, and what is seen of both from outside.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::{Child, Stdio},
@@ -314,6 +314,32 @@ impl<'a> Seen<'a> {
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
             line.contains(words).then_some(pid)
         })
+    }
+
+    /// The process id, in the guest, of one that a script has started. A shell that waits for its next script has none.
+    pub(crate) fn of_script(self) -> Option<u32> {
+        const SHELL: &str = "/bin/sh -s";
+        let mut shells = BTreeSet::new();
+        let mut others = Vec::new();
+        for entry in fs::read_dir(self.inside("/proc")).ok()?.flatten() {
+            let read = |file| fs::read(entry.path().join(file)).unwrap_or_default();
+            let pid: Option<u32> = entry.file_name().to_str().and_then(|pid| pid.parse().ok());
+            let stat = String::from_utf8_lossy(&read("stat")).into_owned();
+            // After its name, which may hold anything, come its state and its parent.
+            let after = stat.rsplit(')').next().unwrap_or_default();
+            let parent: Option<u32> = after.split_whitespace().nth(1).and_then(|p| p.parse().ok());
+            let (Some(pid), Some(parent)) = (pid, parent) else {
+                continue;
+            };
+            let line = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+            if line.contains(SHELL) {
+                shells.insert(pid);
+            } else {
+                others.push((pid, parent));
+            }
+        }
+        let found = others.iter().find(|(_, parent)| shells.contains(parent));
+        found.map(|(pid, _)| *pid)
     }
 
     pub(crate) fn hold(self, what: &str) {
