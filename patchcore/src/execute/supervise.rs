@@ -1,5 +1,5 @@
 //! The one place that spawns: a provider's panic ends its call, not the run, and one that blocks its thread holds
-//! up nobody else.
+//! up nobody else, unless it promised never to.
 
 use std::{any::Any, collections::BTreeSet, future::Future, panic::AssertUnwindSafe, sync::Arc};
 

@@ -1,6 +1,6 @@
 //! Threads on which providers are called: few while calls wait as they should, more while some block.
 //!
-//! A call is polled on a thread of its own kind and never on one of the embedder's runtime, whose timers and
+//! A call of a provider that may block is polled on such a thread and never on one of the embedder's runtime, whose timers and
 //! sockets it uses all the same. A call that blocks keeps its thread and nothing else: whoever is ready is taken by
 //! another thread, and where none is free for a moment, one more is started.
 
