@@ -1,8 +1,8 @@
 //! Threads on which providers are called: few while calls wait as they should, more while some block.
 //!
-//! A call of a provider that may block is polled on such a thread and never on one of the embedder's runtime, whose timers and
-//! sockets it uses all the same. A call that blocks keeps its thread and nothing else: whoever is ready is taken by
-//! another thread, and where none is free for a moment, one more is started.
+//! A call of a provider that may block is polled on such a thread and never on one of the embedder's runtime, whose
+//! timers and sockets it uses all the same. A call that blocks keeps its thread and nothing else: whoever is ready is
+//! taken by another thread, and where none is free for a moment, one more is started.
 
 use std::{
     collections::VecDeque,
