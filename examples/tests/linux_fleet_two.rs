@@ -48,7 +48,18 @@ component = "roll_back"
 /// A whole run takes a quarter of this on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How often a moment is tried that was over before it could be met.
+/// What somebody may want to be waited for, each as long as a file of its name lies in this folder.
+const HOLDS: &str = "/var/hold";
+
+/// The lock is written out before it is answered for.
+const SYNC: &str =
+    "#!/bin/sh\nwhile [ -e /var/hold/sync ]; do sleep 0.1; done\nexec /usr/bin/sync \"$@\"\n";
+
+/// A step is prepared by what dpkg says, among other things of what is not whole.
+const DPKG: &str = "#!/bin/sh\n[ \"$1\" != --audit ] || while [ -e /var/hold/audit ]; do sleep 0.1; done\n\
+    exec /usr/bin/dpkg \"$@\"\n";
+
+/// How often it is tried to see a late begin refused, where one that wakes looks at the lock first and begins nothing.
 const TRIES: usize = 5;
 
 struct Stand {
@@ -70,6 +81,14 @@ impl Stand {
         let guest = lab.guest(GUEST);
         guest.put("/etc/pc-badpost.ok", "");
         guest.put("/etc/pc-slow.seconds", "0\n");
+        for (path, text) in [
+            ("/usr/local/sbin/sync", SYNC),
+            ("/usr/local/sbin/dpkg", DPKG),
+        ] {
+            guest.put(path, text);
+            guest.run(["chmod", "755", path]).ok();
+        }
+        guest.run(["mkdir", HOLDS]).ok();
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("policy.toml"), POLICY).unwrap();
         Some(Self { lab, folder })
@@ -110,6 +129,19 @@ impl Stand {
     fn inside(&self, path: &str) -> PathBuf {
         let pid = self.lab.guest(GUEST).pid().unwrap();
         Path::new(&format!("/proc/{pid}/root")).join(path.trim_start_matches('/'))
+    }
+
+    fn hold(&self, what: &str) {
+        fs::write(self.inside(HOLDS).join(what), "").unwrap();
+    }
+
+    fn let_go(&self, what: &str) {
+        fs::remove_file(self.inside(HOLDS).join(what)).unwrap();
+    }
+
+    /// Whether the guest has given out its lock for the first time.
+    fn is_locked(&self) -> bool {
+        self.inside("/var/lib/patchcore/lock/1").exists()
     }
 
     /// The guest's own log of its lock.
@@ -272,8 +304,8 @@ fn one_that_is_stopped_through_a_takeover_begins_nothing_when_it_wakes() {
             if stopped_before(&stand, step, over) {
                 break;
             }
-            println!("the moment was missed ({nth} of {TRIES})");
-            assert!(nth < TRIES, "{over:?}, {step}: the moment was never met");
+            println!("it saw first that the lock is lost ({nth} of {TRIES})");
+            assert!(nth < TRIES, "{over:?}, {step}: it never began anything");
         }
     }
 }
@@ -300,29 +332,32 @@ fn take_over(journal: &Path) {
     println!("{said}");
 }
 
-/// Stops the first while it prepares a step, lets the second take over, and wakes the first. False where it was further by
-/// then, or not so far that it has anything to begin when it wakes.
+/// Stops the first while it prepares a step, lets the second take over, and wakes the first. False where that saw for
+/// itself that its lock is lost, so that the guest had nothing to refuse.
 fn stopped_before(stand: &Stand, step: &str, over: Over) -> bool {
     let one = stand.file("one.db");
+    if step == "stage" {
+        stand.hold("sync");
+    }
     let mut first = stand.start("first", "one.db", "3s");
-    let (before, jobs) = match step {
-        "stage" => ("locked", 0),
-        // The job of staging is over when applying is prepared.
-        _ => ("settled stage", 1),
+    // What is asked of the guest to prepare the step is held, so that nothing follows before it is let go.
+    let (before, jobs) = if step == "stage" {
+        assert!(first.until(|| stand.is_locked()), "{}", first.said());
+        stand.hold("audit");
+        stand.let_go("sync");
+        ("locked", 0)
+    } else {
+        assert!(first.until(|| stand.jobs() == 1), "{}", first.said());
+        stand.hold("audit");
+        ("settled stage", 1)
     };
-    let met = first.until(|| {
-        let events = journal(&one).1;
-        events.last().is_some_and(|(kind, _)| *kind == before)
-    });
-    if !met {
-        return false;
-    }
+    let last = || journal(&one).1.pop().unwrap_or_default().0;
+    assert!(first.until(|| last() == before), "{}", first.said());
     first.signal("-STOP");
+    // The answer arrives while it is stopped.
+    stand.let_go("audit");
     thread::sleep(Duration::from_secs(1));
-    let last = journal(&one).1.pop().unwrap().0;
-    if last != before || stand.jobs() != jobs {
-        return false;
-    }
+    assert_eq!((last().as_str(), stand.jobs()), (before, jobs));
     let uid = journal(&one).0;
     let begun_before = stand.log();
 
@@ -366,7 +401,6 @@ fn stopped_before(stand: &Stand, step: &str, over: Over) -> bool {
     assert_eq!(stand.transactions(), patched, "{log:#?}\n{}", first.said());
     assert_eq!(patched.len(), 1, "{patched:?}");
     match over {
-        // What it was told last is from after the takeover: there is nothing left to do.
         Over::Guest if late.is_empty() => return false,
         Over::Guest => {}
         // Its own journal turns it away first.

@@ -16,6 +16,8 @@ mod estate;
 mod kept;
 mod making;
 mod rolls;
+#[path = "../run/watch.rs"]
+mod watch;
 
 use std::collections::BTreeSet;
 

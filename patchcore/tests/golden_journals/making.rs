@@ -6,8 +6,9 @@ use patchcore::{
     Journal, Run,
     clock::Clock as _,
     execute::{
+        Story,
         journal::{JournalReader, NewCommand},
-        kernel::{Phase, Resolution},
+        kernel::{Phase, Resolution, Step},
     },
     id::RunId,
     provider::{BracketKind, Guarantee},
@@ -15,8 +16,9 @@ use patchcore::{
 };
 
 use super::{
-    estate::{self, Folder, approved, plan, policy, sim, start, started},
+    estate::{self, Folder, SELDOM, approved, broad_is_back, plan, policy, sim, start, started},
     rolls,
+    watch::{OFTEN, Watch},
 };
 
 pub(crate) const ALL: [&str; 23] = [
@@ -87,18 +89,16 @@ async fn held(sim: &Sim, fights: Option<&str>) -> (Journal, RunId) {
         .with(sim.brackets("backup", [BracketKind::Pause]));
     let around = "[[around]]\nsilence = \"alerts\"\n[[around]]\npause = \"backup\"\n[[check]]";
     let journal = Journal::in_memory().unwrap();
+    let watch = Watch::over(sim);
     let plan = plan(&estate, &policy(&[("[[check]]", around)]), &journal).await;
     let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        let Some(component) = event.component.filter(|c| fights.is_some_and(|f| *c == f)) else {
-            continue;
-        };
-        if event.event.to_string().starts_with("applied") {
-            sim.world(|w| w.end_by_hand("alerts", BracketKind::Silence, component.as_str()));
-            break;
-        }
+    if let Some(component) = fights {
+        let restarts =
+            |story: &Story| story.components[component].phase == Phase::Doing(Step::Reboot);
+        watch.until(&run, OFTEN, restarts).await;
+        sim.world(|w| w.end_by_hand("alerts", BracketKind::Silence, component));
     }
+    drop(watch);
     if run.finished().await.unwrap().is_halted() {
         run.end("maria", "enough for tonight").await.unwrap();
     } else if let Some(component) = fights {
@@ -205,28 +205,23 @@ async fn attested() -> (Journal, RunId) {
 
 async fn failed_in_its_soak() -> (Journal, RunId) {
     let sim = sim();
+    let watch = Watch::over(&sim);
     let (journal, run) = begun(&sim, &[("at_once = \"2\"", "at_once = \"1\"")]).await;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        let said = event.event.to_string();
-        if said.contains("ring broad is back in service") {
-            sim.world(|w| w.script(Script::health_breaks("nginx", "1.1-1")));
-        }
-    }
+    watch.until(&run, SELDOM, broad_is_back).await;
+    sim.world(|w| w.script(Script::health_breaks("nginx", "1.1-1")));
+    drop(watch);
+    run.finished().await.unwrap();
     (journal, run.id())
 }
 
 async fn cancelled() -> (Journal, RunId) {
-    let (journal, run) = begun(&sim(), &[]).await;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        if event.component.as_ref().is_some_and(|c| *c == "w-1")
-            && event.event.to_string().starts_with("applying")
-        {
-            run.cancel("jon", "the freeze comes early").await.unwrap();
-            break;
-        }
-    }
+    let sim = sim();
+    let watch = Watch::over(&sim);
+    let (journal, run) = begun(&sim, &[]).await;
+    let applies = |story: &Story| story.components["w-1"].phase == Phase::Doing(Step::Apply);
+    watch.until(&run, OFTEN, applies).await;
+    run.cancel("jon", "the freeze comes early").await.unwrap();
+    drop(watch);
     run.finished().await.unwrap();
     (journal, run.id())
 }

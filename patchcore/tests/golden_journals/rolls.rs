@@ -12,10 +12,13 @@ use patchcore::{
         Vm, Wish,
     },
     provider::{ClusterSetting, Guarantee},
-    sim::{Script, Sim},
+    sim::{Script, Sim, World},
 };
 
-use super::estate::{approved, plan, start};
+use super::{
+    estate::{approved, plan, start},
+    watch::{OFTEN, Watch},
+};
 
 const POLICY: &str = r#"
 policy = 1
@@ -92,12 +95,21 @@ fn roll() -> ClusterRoll {
 /// changed by hand, and a person waives it.
 pub(crate) async fn made(fights: bool) -> (Journal, RunId) {
     let sim = sim().script(Script::migration_fails(1).on("vm-1"));
+    let watch = Watch::over(&sim);
     let (journal, run) = begun(&sim).await;
     if fights {
-        told(&run, "holding placement: ").await;
+        let is_held = || {
+            let placement = |w: &mut World| {
+                let setting = w.cluster_setting("cluster-1", ClusterSetting::Placement);
+                setting.unwrap() != "automatic"
+            };
+            sim.world(placement)
+        };
+        watch.until(&run, OFTEN, |_| is_held()).await;
         sim.world(|w| w.set_by_hand("cluster-1", ClusterSetting::Placement, "partial"))
             .unwrap();
     }
+    drop(watch);
     finished(&run, "it is to be partial").await;
     (journal, run.id())
 }

@@ -13,4 +13,6 @@ mod report;
 mod reserve;
 mod seeds;
 mod surprises;
+#[path = "../run/watch.rs"]
+mod watch;
 mod whole;

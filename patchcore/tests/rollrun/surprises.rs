@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use patchcore::{Journal, Standing, execute::kernel::Task, provider::ClusterSetting, sim::Script};
 
-use super::cluster::{
-    Setup, all_are_patched, all_is_back, failures_of, is_done, judged, plans, rolled, start,
-    started, told,
+use super::{
+    cluster::{
+        Setup, all_are_patched, all_is_back, failures_of, is_done, judged, plans, rolled, start,
+        started, told,
+    },
+    watch::{OFTEN, Watch},
 };
 
 fn after(minutes: u64) -> patchcore::Timestamp {
@@ -180,14 +183,20 @@ async fn a_setting_that_somebody_else_changed_is_not_overwritten() {
     let setup = Setup::of(8);
     let sim = setup.sim();
     let journal = Journal::in_memory().unwrap();
+    let watch = Watch::over(&sim);
     let run = started(&sim, setup.roll(), &journal).await;
-    let mut events = run.events();
-    while sim.world(|w| w.cluster_setting("c1", ClusterSetting::Placement).unwrap() == "automatic")
-    {
-        events.next().await.unwrap();
-    }
+    let placement = || {
+        sim.world(|w| {
+            let setting = w.cluster_setting("c1", ClusterSetting::Placement);
+            setting.unwrap().to_owned()
+        })
+    };
+    watch
+        .until(&run, OFTEN, |_| placement() != "automatic")
+        .await;
     sim.world(|w| w.set_by_hand("c1", ClusterSetting::Placement, "partial"))
         .unwrap();
+    drop(watch);
     let standing = run.finished().await.unwrap();
     let said = format!("{standing:?}");
     assert!(
@@ -204,10 +213,5 @@ async fn a_setting_that_somebody_else_changed_is_not_overwritten() {
         "{:?}",
         story.waived()
     );
-    let now = sim.world(|w| {
-        w.cluster_setting("c1", ClusterSetting::Placement)
-            .unwrap()
-            .to_owned()
-    });
-    assert_eq!(now, "partial");
+    assert_eq!(placement(), "partial");
 }

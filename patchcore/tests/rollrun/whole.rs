@@ -9,9 +9,12 @@ use patchcore::{
     provider::ClusterSetting,
 };
 
-use super::cluster::{
-    Setup, all_are_patched, all_is_back, is_done, judged, moves, planned, planned_for, plans,
-    rolled, started, told, try_start,
+use super::{
+    cluster::{
+        Setup, all_are_patched, all_is_back, is_done, judged, moves, planned, planned_for, plans,
+        rolled, started, told, try_start,
+    },
+    watch::{OFTEN, Watch},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,12 +133,11 @@ async fn what_is_left_of_an_interrupted_roll_moves_every_machine_once() {
     let hosts = setup.host_names();
     let patched = || hosts.iter().filter(|host| is_patched(host)).count();
     let journal = Journal::in_memory().unwrap();
+    let watch = Watch::over(&sim);
     let run = started(&sim, setup.roll(), &journal).await;
-    let mut events = run.events();
-    while patched() < 2 {
-        events.next().await.unwrap();
-    }
+    watch.until(&run, OFTEN, |_| patched() >= 2).await;
     run.cancel("maria", "for today").await.unwrap();
+    drop(watch);
     assert!(matches!(
         run.finished().await.unwrap(),
         Standing::Ended { .. }

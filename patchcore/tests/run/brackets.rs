@@ -15,7 +15,10 @@ use patchcore::{
     sim::{BracketChange, Script, Sim},
 };
 
-use super::estate::{ALL, approved, estate, plan, policy, sim, told};
+use super::{
+    estate::{ALL, SELDOM, approved, broad_is_back, estate, plan, policy, sim, told},
+    watch::{OFTEN, Watch},
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -72,16 +75,11 @@ fn silenced(sim: &Sim, component: &str) -> bool {
 #[tokio::test]
 async fn brackets_are_taken_before_and_given_back_after_and_stand_on_the_ledger_in_between() {
     let sim = sim();
+    let watch = Watch::over(&sim);
     let run = begun(&sim, &around()).await;
-    let mut seen = Vec::new();
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        let said = event.event.to_string();
-        if event.component.as_ref().is_some_and(|c| *c == "t-1") && said.starts_with("applied") {
-            let story = run.story().await.unwrap();
-            seen = story.ledger();
-        }
-    }
+    let restarts = |story: &Story| story.components["t-1"].phase == Phase::Doing(Step::Reboot);
+    let seen = watch.until(&run, OFTEN, restarts).await.ledger();
+    drop(watch);
     let standing = run.finished().await.unwrap();
     assert!(matches!(standing, Standing::Ended { .. }), "{standing:?}");
     for line in [
@@ -249,17 +247,12 @@ async fn who_is_left_as_it_is_has_its_alerts_on_again_and_keeps_its_way_back() {
 #[tokio::test]
 async fn who_is_rolled_back_after_its_soak_has_its_brackets_taken_again() {
     let sim = sim();
+    let watch = Watch::over(&sim);
     let run = begun(&sim, &around_and(&[("at_once = \"2\"", "at_once = \"1\"")])).await;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        if event
-            .event
-            .to_string()
-            .contains("ring broad is back in service")
-        {
-            sim.world(|w| w.script(Script::health_breaks("nginx", "1.1-1").on("w-1")));
-        }
-    }
+    watch.until(&run, SELDOM, broad_is_back).await;
+    sim.world(|w| w.script(Script::health_breaks("nginx", "1.1-1").on("w-1")));
+    drop(watch);
+    run.finished().await.unwrap();
     let story = run.story().await.unwrap();
     assert_eq!(story.components["w-1"].phase, Phase::Ended(End::RolledBack));
     assert_eq!(
@@ -271,15 +264,12 @@ async fn who_is_rolled_back_after_its_soak_has_its_brackets_taken_again() {
 
 /// A person switches the alerts on again while the component is patched.
 async fn fought(sim: &Sim) -> Run {
+    let watch = Watch::over(sim);
     let run = begun(sim, &around()).await;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        let of_it = event.component.as_ref().is_some_and(|c| *c == "t-1");
-        if of_it && event.event.to_string().starts_with("applied") {
-            sim.world(|w| w.end_by_hand("alerts", BracketKind::Silence, "t-1"));
-            break;
-        }
-    }
+    let restarts = |story: &Story| story.components["t-1"].phase == Phase::Doing(Step::Reboot);
+    watch.until(&run, OFTEN, restarts).await;
+    sim.world(|w| w.end_by_hand("alerts", BracketKind::Silence, "t-1"));
+    drop(watch);
     run.finished().await.unwrap();
     run
 }
@@ -401,15 +391,12 @@ async fn a_change_does_not_begin_under_a_silence_that_ended_meanwhile() {
 #[tokio::test]
 async fn a_run_that_is_cancelled_gives_back_first() {
     let sim = sim();
+    let watch = Watch::over(&sim);
     let run = begun(&sim, &around()).await;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        let of_it = event.component.as_ref().is_some_and(|c| *c == "w-1");
-        if of_it && event.event.to_string().starts_with("applying") {
-            run.cancel("jon", "the freeze comes early").await.unwrap();
-            break;
-        }
-    }
+    let applies = |story: &Story| story.components["w-1"].phase == Phase::Doing(Step::Apply);
+    watch.until(&run, OFTEN, applies).await;
+    run.cancel("jon", "the freeze comes early").await.unwrap();
+    drop(watch);
     let standing = run.finished().await.unwrap();
     assert!(matches!(standing, Standing::Ended { .. }), "{standing:?}");
     for component in ALL {

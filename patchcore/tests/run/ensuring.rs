@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use patchcore::{
     Error, ErrorKind, Failure, Journal, Result, SystemClock, Timestamp,
     clock::{AtWork, Clock, SharedClock},
-    execute::kernel::{End, Phase, Resolution, Wait},
+    execute::{
+        Story,
+        kernel::{End, Phase, Resolution, Wait},
+    },
     provider::{
         Begun, DeployRequest, Deployer, Evidence, Guarantee, Handle, Located, Observed, Op,
         OpContext, Prepared, Progress, Readiness, Settled,
@@ -23,6 +26,7 @@ use patchcore::{
 use super::{
     estate::{policy, sim, told},
     twist::{self, Twist},
+    watch::{OFTEN, Watch},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -230,29 +234,30 @@ impl Twist for Stands {
 async fn what_does_not_get_on_is_named_once_and_waited_for() {
     let sim = sim();
     let journal = Journal::in_memory().unwrap();
+    let watch = Watch::over(&sim);
     let run = twist::started(&sim, &Stands::for_(2 * HOUR), &policy(&[]), &journal).await;
-    let mut events = run.events();
-    let mut stalled = 0;
-    while let Some(event) = events.next().await {
-        let said = event.event.to_string();
-        if said.starts_with("stalled") {
-            stalled += 1;
-            assert!(said.contains("last: 40 %, unpacking nginx"), "{said}");
-            // As anybody sees it who reads the journal up to here.
-            let story = run.story().await.unwrap();
-            if story.components["t-1"].stalled.is_some() {
-                let standing = story.standing(event.at).unwrap();
-                let wait = standing
-                    .waits()
-                    .iter()
-                    .find(|w| matches!(w, Wait::Stalled { component, .. } if *component == "t-1"));
-                assert!(wait.is_some(), "{standing:?}");
-                let why = story.why(&"t-1".into(), &standing, event.at).unwrap();
-                assert!(why.contains("stalled: its tool says nothing new"), "{why}");
-            }
-        }
-    }
-    assert_eq!(stalled, 1, "{:#?}", told(&run).await);
+    let is_stalled = |story: &Story| story.components["t-1"].stalled.is_some();
+    let story = watch.until(&run, OFTEN, is_stalled).await;
+    let now = sim.clock().now();
+    drop(watch);
+    let standing = story.standing(now).unwrap();
+    let wait = standing
+        .waits()
+        .iter()
+        .find(|w| matches!(w, Wait::Stalled { component, .. } if *component == "t-1"));
+    assert!(wait.is_some(), "{standing:?}");
+    let why = story.why(&"t-1".into(), &standing, now).unwrap();
+    assert!(why.contains("stalled: its tool says nothing new"), "{why}");
+    run.finished().await.unwrap();
+    let lines = told(&run).await;
+    let mut stalled = lines.iter().filter(|l| l.starts_with("t-1: stalled"));
+    assert!(
+        stalled
+            .next()
+            .is_some_and(|l| l.contains("last: 40 %, unpacking nginx")),
+        "{lines:#?}"
+    );
+    assert_eq!(stalled.next(), None, "{lines:#?}");
     let state = &run.story().await.unwrap().components["t-1"];
     assert_eq!(state.phase, Phase::Ended(End::Done));
     assert_eq!(state.stalled, None);
@@ -402,16 +407,15 @@ async fn every_loan_is_given_back_by_itself() {
         Phase::Quarantined
     );
     sim.clock().advance_to(sim.clock().now() + HOUR);
+    let watch = Watch::over(&sim);
     run.resolve("t-1", Resolution::Retry, "maria", "fetch it once more")
         .await
         .unwrap();
-    let mut most = 0;
-    let mut events = run.events();
-    while events.next().await.is_some() {
-        most = most.max(run.story().await.unwrap().components["t-1"].owed.len());
-    }
+    let owes_both = |story: &Story| story.components["t-1"].owed.len() == 2;
+    watch.until(&run, OFTEN, owes_both).await;
+    drop(watch);
+    run.finished().await.unwrap();
     let lines = told(&run).await;
-    assert_eq!(most, 2, "{lines:#?}");
     let story = run.story().await.unwrap();
     assert_eq!(
         story.components["t-1"].phase,
@@ -432,15 +436,12 @@ async fn what_is_owed_says_by_when_and_is_overdue_after_that() {
     let sim = sim();
     let journal = Journal::in_memory().unwrap();
     let own = policy(&[("at_once = \"2\"", "at_once = \"2\"\nneeds_approval = true")]);
+    let watch = Watch::over(&sim);
     let run = super::estate::started(&sim, &own, &journal).await;
-    let mut events = run.events();
-    let mut story = None;
-    while let Some(event) = events.next().await {
-        if event.event.to_string().starts_with("taken by the target") && story.is_none() {
-            story = Some(run.story().await.unwrap());
-        }
-    }
-    let story = story.unwrap();
+    let owes = |story: &Story| !story.components["t-1"].owed.is_empty();
+    let story = watch.until(&run, OFTEN, owes).await;
+    drop(watch);
+    run.finished().await.unwrap();
     let owed = &story.components["t-1"].owed[0];
     let by = owed.give_back_by.unwrap();
     assert!(by > owed.since + 24 * HOUR, "the soak is not over by {by}");

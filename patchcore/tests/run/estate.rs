@@ -3,13 +3,14 @@
 use std::{
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use patchcore::{
     Estate, Journal, Plan, Policy, Run, Standing, Timestamp,
     approve::ApprovedPlan,
     estate::{Impact, Patch, PatchClass},
-    execute::Story,
+    execute::{Story, kernel::Phase},
     sim::{GuestSpec, Sim},
 };
 
@@ -136,6 +137,15 @@ pub(crate) async fn told(run: &Run) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// How often is looked for what lasts a day, as a soak does.
+pub(crate) const SELDOM: Duration = Duration::from_secs(600);
+
+/// Whether all of the second ring are back in service.
+pub(crate) fn broad_is_back(story: &Story) -> bool {
+    let back = |name: &&str| story.components[*name].phase == Phase::InService;
+    ALL[1..].iter().all(back)
 }
 
 /// A folder of the test's own, taken away with the value.

@@ -6,7 +6,10 @@ use patchcore::{
     sim::Script,
 };
 
-use super::estate::{ALL, carried_out, estate, plan, policy, sim, start, told};
+use super::{
+    estate::{ALL, SELDOM, broad_is_back, carried_out, estate, plan, policy, sim, start, told},
+    watch::Watch,
+};
 
 /// A bad patch on the test guest: rolled back, halted, denied, and nobody else was touched.
 async fn rolls_back(script: Script, blamed: &[&str]) {
@@ -218,22 +221,17 @@ async fn what_fails_in_its_soak_is_rolled_back_within_the_budget() {
     // The fault shows at the end of the soak, on every guest of the ring at once.
     let sim = sim();
     let journal = patchcore::Journal::in_memory().unwrap();
+    let watch = Watch::over(&sim);
     let run = super::estate::started(
         &sim,
         &policy(&[("at_once = \"2\"", "at_once = \"1\"")]),
         &journal,
     )
     .await;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        if event
-            .event
-            .to_string()
-            .contains("ring broad is back in service")
-        {
-            sim.world(|w| w.script(Script::health_breaks("nginx", "1.1-1")));
-        }
-    }
+    watch.until(&run, SELDOM, broad_is_back).await;
+    sim.world(|w| w.script(Script::health_breaks("nginx", "1.1-1")));
+    drop(watch);
+    run.finished().await.unwrap();
     let story = run.story().await.unwrap();
     let lines = told(&run).await;
     for name in &ALL[1..] {

@@ -23,4 +23,5 @@ mod stopping;
 mod succeeding;
 mod twist;
 mod two;
+mod watch;
 mod written;

@@ -14,13 +14,17 @@ use patchcore::{
     clock::{AtWork, Clock},
     estate::{Impact, Patch, PatchClass},
     execute::{
+        Story,
         journal::{CommandFate, JournalReader, NewCommand},
         kernel::{End, Phase, RunVerdict, Step, Wait},
     },
     sim::{Script, Sim, VirtualClock},
 };
 
-use super::estate::{ALL, Folder, approved, estate, plan, policy, sim, start, started, told};
+use super::{
+    estate::{ALL, Folder, approved, estate, plan, policy, sim, start, started, told},
+    watch::{OFTEN, Watch},
+};
 
 #[tokio::test]
 async fn a_paused_run_starts_nothing_and_goes_on_when_unpaused() {
@@ -130,16 +134,12 @@ async fn a_run_that_is_ended_is_not_held_up_by_a_pause_point() {
 async fn cancelling_finishes_what_is_open_and_gives_everything_back() {
     let sim = sim();
     let journal = Journal::in_memory().unwrap();
+    let watch = Watch::over(&sim);
     let run = started(&sim, &policy(&[]), &journal).await;
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        if event.component.as_ref().is_some_and(|c| *c == "w-1")
-            && event.event.to_string().starts_with("applying")
-        {
-            run.cancel("jon", "the freeze comes early").await.unwrap();
-            break;
-        }
-    }
+    let applies = |story: &Story| story.components["w-1"].phase == Phase::Doing(Step::Apply);
+    watch.until(&run, OFTEN, applies).await;
+    run.cancel("jon", "the freeze comes early").await.unwrap();
+    drop(watch);
     assert_eq!(
         run.finished().await.unwrap(),
         Standing::Ended {
@@ -504,7 +504,7 @@ async fn dropping_every_handle_does_not_stop_a_run() {
     while journal.run(id).await.unwrap().unwrap().is_open() {
         committed.changed().await.unwrap();
     }
-    let story = patchcore::execute::Story::read(&journal, id).await.unwrap();
+    let story = Story::read(&journal, id).await.unwrap();
     for name in ALL {
         assert_eq!(
             story.components[name].phase,
