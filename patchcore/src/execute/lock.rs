@@ -15,11 +15,11 @@ use super::{
     ensure::{PATIENCE, Pause, READ_DEADLINE, Record},
     kernel::{ComponentEvent, Lock, OpResult, OpState},
     patience::Patience,
-    supervise::Caller,
+    supervise::{Caller, contained},
 };
 use crate::{
     clock::later,
-    error::{Failure, Result},
+    error::{Error, Failure, Result},
     id::ComponentId,
     mutant::{self, Mutant},
     provider::{Claim, Held, OpContext, Progress, Taken, TargetLock},
@@ -30,6 +30,13 @@ const GIVING_BACK: Duration = Duration::from_secs(5 * 60);
 
 /// A sign of life is given this often in a lease, so that two may be lost.
 const SIGNS: u32 = 3;
+
+/// Why a lock was not taken.
+struct NotTaken {
+    error: Error,
+    /// Who has it, as far as the target says so.
+    found: Option<Held>,
+}
 
 /// The lock of one component's target, for one effect.
 #[derive(Debug, Clone)]
@@ -70,7 +77,14 @@ impl Locker {
             // What may have been begun is looked for all the same. To begin it again, the fence of before would have to
             // be the target's still.
             Err(_) if journaled.is_some() => Ok(Ok(as_before())),
-            Err(error) => Ok(Err(OpResult::Failed(vec![Failure::from(&error)]))),
+            Err(NotTaken { error, found }) => {
+                // An incarnation of before took it and died before it recorded that. Nothing was begun under it, and
+                // nobody would wait for anything but its lease.
+                if let Some(fence) = found.and_then(|held| self.left_behind(&held)) {
+                    self.give_back(caller, ctx, subject, fence).await;
+                }
+                Ok(Err(OpResult::Failed(vec![Failure::from(&error)])))
+            }
         }
     }
 
@@ -151,7 +165,8 @@ impl Locker {
         std::future::pending().await
     }
 
-    /// Asks the target once.
+    /// Asks the target once. A provider that panics has answered nothing, and may have taken it all the same: whoever
+    /// hears no answer looks who has it.
     async fn take(&self, caller: &Caller, ctx: &OpContext, subject: &ComponentId) -> Result<Taken> {
         let what = format!("the lock of {subject}");
         let (port, claim, subject) = (
@@ -159,11 +174,10 @@ impl Locker {
             Arc::clone(&self.claim),
             subject.clone(),
         );
-        caller
-            .call(&what, ctx, READ_DEADLINE, |ctx| async move {
-                port.take(&ctx, &subject, &claim).await
-            })
-            .await
+        let asked = caller.call(&what, ctx, READ_DEADLINE, |ctx| async move {
+            port.take(&ctx, &subject, &claim).await
+        });
+        contained(asked).await?
     }
 
     /// Takes it, and waits for who has it.
@@ -173,7 +187,7 @@ impl Locker {
         ctx: &OpContext,
         subject: &ComponentId,
         to: &impl Record,
-    ) -> Result<Result<u64>> {
+    ) -> Result<std::result::Result<u64, NotTaken>> {
         let since = ctx.now();
         let mut patience = Patience::of(ctx, PATIENCE);
         let mut pause = Pause::new();
@@ -207,29 +221,37 @@ impl Locker {
                 Err(error) => error,
             };
             if !error.is_retryable() || patience.is_over() {
-                return match self.ours(caller, ctx, subject).await {
-                    Some(fence) => {
-                        self.note(fence, None, has_waited, to).await?;
-                        Ok(Ok(fence))
-                    }
-                    None => Ok(Err(error)),
-                };
+                let found = self.found(caller, ctx, subject).await;
+                // The target says that we hold it, whatever was answered to taking it: it would be held for nobody else.
+                if let Some(held) = &found
+                    && held.claim.opening == self.claim.opening
+                {
+                    self.note(held.fence, None, has_waited, to).await?;
+                    return Ok(Ok(held.fence));
+                }
+                return Ok(Err(NotTaken { error, found }));
             }
             ctx.progress(Progress::message(format!("waits: {error}")));
             ctx.sleep(pause.next(error.retry())).await;
         }
     }
 
-    /// The fence under which the target says that we hold it, whatever was answered to taking it: it would be held for
-    /// nobody else.
-    async fn ours(&self, caller: &Caller, ctx: &OpContext, subject: &ComponentId) -> Option<u64> {
+    /// Who holds it, where the target says so.
+    async fn found(&self, caller: &Caller, ctx: &OpContext, subject: &ComponentId) -> Option<Held> {
         let what = format!("the lock of {subject}");
         let looking = caller.call(&what, ctx, READ_DEADLINE, |ctx| {
             let (port, subject) = (Arc::clone(&self.port), subject.clone());
             async move { port.look(&ctx, &subject).await }
         });
-        let held = looking.await.ok().flatten()?;
-        (held.claim.opening == self.claim.opening).then_some(held.fence)
+        looking.await.ok().flatten()
+    }
+
+    /// The fence of a holding that an earlier opening of our journal has and never recorded. A target gives such a one to
+    /// whoever opened the journal later, so that it may be given back as well.
+    fn left_behind(&self, held: &Held) -> Option<u64> {
+        let is_of_before =
+            held.claim.journal == self.claim.journal && held.claim.epoch < self.claim.epoch;
+        (self.held.is_none() && is_of_before).then_some(held.fence)
     }
 
     async fn note(

@@ -362,9 +362,7 @@ impl One {
                 judge::operations(&world, |v| setup.promise_of(v), false, &mut verdict);
                 judge::at_the_end(&world, &told, &mut verdict);
                 let lapsing = lapsing(&journal).await;
-                if !setup.may_lose_locks() {
-                    judge::locks(&world, &told, &lapsing, None, &mut verdict);
-                }
+                judge::locks(&world, &told, &lapsing, None, &mut verdict);
                 let ledger = story.ledger();
                 verdict.must(ledger.is_empty(), Invariant::NothingLeft, || {
                     format!("the ledger says {ledger:?}")

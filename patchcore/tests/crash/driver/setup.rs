@@ -249,12 +249,6 @@ impl Setup {
         wishes.filter(|(_, wish)| *wish == Wish::Park).count()
     }
 
-    /// Whether a provider that panics may leave a lock behind of which nobody knows: it lapses by itself.
-    pub(super) fn may_lose_locks(&self) -> bool {
-        let mut troubles = self.troubles.iter();
-        troubles.any(|t| t.call == Call::Take && t.wrong == Wrong::PanicsAfter)
-    }
-
     /// Whether a person may have to say what nobody else can know.
     pub(super) fn is_knowable(&self) -> bool {
         self.promise != Promise::Blind && self.is_borne()
