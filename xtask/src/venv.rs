@@ -20,7 +20,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) all: bool,
 }
 
-/// An environment that has what is wanted; made once, and again when that changes.
+/// An environment that has what is wanted; made once, and again when that changes or it was moved.
 #[derive(Debug)]
 pub(crate) struct Venv {
     folder: PathBuf,
@@ -36,7 +36,9 @@ impl Venv {
             folder: folder.to_owned(),
         };
         let (file, stamp) = (folder.join("wanted.txt"), folder.join("installed.txt"));
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted.pins) {
+        // Its programs name the folder that they were made in: one that was moved starts none of them.
+        let made = format!("# in {}\n{}", folder.display(), wanted.pins);
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == made) {
             return Ok(venv);
         }
         let unwritten =
@@ -54,7 +56,7 @@ impl Venv {
             run(workspace, wanted.name, &mut pip)?;
         }
         // Written last, so that a half-made environment is made anew.
-        fs::write(&stamp, wanted.pins).map_err(unwritten)?;
+        fs::write(&stamp, &made).map_err(unwritten)?;
         Ok(venv)
     }
 
