@@ -6,7 +6,6 @@ use patchcore::{
     Journal, Run,
     clock::Clock as _,
     execute::{
-        Story,
         journal::{JournalReader, NewCommand},
         kernel::{Phase, Resolution, Step},
     },
@@ -16,7 +15,9 @@ use patchcore::{
 };
 
 use super::{
-    estate::{self, Folder, SELDOM, approved, broad_is_back, plan, policy, sim, start, started},
+    estate::{
+        self, Folder, SELDOM, approved, broad_is_back, does, plan, policy, sim, start, started,
+    },
     rolls,
     watch::{OFTEN, Watch},
 };
@@ -93,9 +94,9 @@ async fn held(sim: &Sim, fights: Option<&str>) -> (Journal, RunId) {
     let plan = plan(&estate, &policy(&[("[[check]]", around)]), &journal).await;
     let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
     if let Some(component) = fights {
-        let restarts =
-            |story: &Story| story.components[component].phase == Phase::Doing(Step::Reboot);
-        watch.until(&run, OFTEN, restarts).await;
+        watch
+            .until(&run, OFTEN, does(component, Step::Reboot))
+            .await;
         sim.world(|w| w.end_by_hand("alerts", BracketKind::Silence, component));
     }
     drop(watch);
@@ -218,8 +219,7 @@ async fn cancelled() -> (Journal, RunId) {
     let sim = sim();
     let watch = Watch::over(&sim);
     let (journal, run) = begun(&sim, &[]).await;
-    let applies = |story: &Story| story.components["w-1"].phase == Phase::Doing(Step::Apply);
-    watch.until(&run, OFTEN, applies).await;
+    watch.until(&run, OFTEN, does("w-1", Step::Apply)).await;
     run.cancel("jon", "the freeze comes early").await.unwrap();
     drop(watch);
     run.finished().await.unwrap();

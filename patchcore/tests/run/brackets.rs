@@ -16,7 +16,7 @@ use patchcore::{
 };
 
 use super::{
-    estate::{ALL, SELDOM, approved, broad_is_back, estate, plan, policy, sim, told},
+    estate::{ALL, SELDOM, approved, broad_is_back, does, estate, plan, policy, sim, told},
     watch::{OFTEN, Watch},
 };
 
@@ -77,8 +77,10 @@ async fn brackets_are_taken_before_and_given_back_after_and_stand_on_the_ledger_
     let sim = sim();
     let watch = Watch::over(&sim);
     let run = begun(&sim, &around()).await;
-    let restarts = |story: &Story| story.components["t-1"].phase == Phase::Doing(Step::Reboot);
-    let seen = watch.until(&run, OFTEN, restarts).await.ledger();
+    let seen = watch
+        .until(&run, OFTEN, does("t-1", Step::Reboot))
+        .await
+        .ledger();
     drop(watch);
     let standing = run.finished().await.unwrap();
     assert!(matches!(standing, Standing::Ended { .. }), "{standing:?}");
@@ -266,8 +268,7 @@ async fn who_is_rolled_back_after_its_soak_has_its_brackets_taken_again() {
 async fn fought(sim: &Sim) -> Run {
     let watch = Watch::over(sim);
     let run = begun(sim, &around()).await;
-    let restarts = |story: &Story| story.components["t-1"].phase == Phase::Doing(Step::Reboot);
-    watch.until(&run, OFTEN, restarts).await;
+    watch.until(&run, OFTEN, does("t-1", Step::Reboot)).await;
     sim.world(|w| w.end_by_hand("alerts", BracketKind::Silence, "t-1"));
     drop(watch);
     run.finished().await.unwrap();
@@ -393,8 +394,7 @@ async fn a_run_that_is_cancelled_gives_back_first() {
     let sim = sim();
     let watch = Watch::over(&sim);
     let run = begun(&sim, &around()).await;
-    let applies = |story: &Story| story.components["w-1"].phase == Phase::Doing(Step::Apply);
-    watch.until(&run, OFTEN, applies).await;
+    watch.until(&run, OFTEN, does("w-1", Step::Apply)).await;
     run.cancel("jon", "the freeze comes early").await.unwrap();
     drop(watch);
     let standing = run.finished().await.unwrap();

@@ -10,7 +10,10 @@ use patchcore::{
     Estate, Journal, Plan, Policy, Run, Standing, Timestamp,
     approve::ApprovedPlan,
     estate::{Impact, Patch, PatchClass},
-    execute::{Story, kernel::Phase},
+    execute::{
+        Story,
+        kernel::{Phase, Step},
+    },
     sim::{GuestSpec, Sim},
 };
 
@@ -137,6 +140,11 @@ pub(crate) async fn told(run: &Run) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Whether a component is at a step.
+pub(crate) fn does(component: &str, step: Step) -> impl Fn(&Story) -> bool {
+    move |story| story.components[component].phase == Phase::Doing(step)
 }
 
 /// How often is looked for what lasts a day, as a soak does.

@@ -23,5 +23,6 @@ mod stopping;
 mod succeeding;
 mod twist;
 mod two;
+mod untaken;
 mod watch;
 mod written;

@@ -12,13 +12,13 @@ use patchcore::{
     execute::kernel::{End, Phase},
     id::ComponentId,
     provider::{
-        Begun, Claim, DeployRequest, Deployer, HealthProbe, Held, Op, OpContext, PerComponent,
-        ProbeAnswer, ProbeRequest, Provider as _, Taken, TargetLock,
+        Begun, DeployRequest, Deployer, HealthProbe, Op, OpContext, PerComponent, ProbeAnswer,
+        ProbeRequest,
     },
 };
 
 use super::{
-    estate::{ALL, approved, plan, policy, sim, told},
+    estate::{approved, plan, policy, sim, told},
     twist::{self, Twist},
 };
 
@@ -112,51 +112,4 @@ async fn a_panic_in_a_check_is_that_checks_answer() {
     let story = run.story().await.unwrap();
     let failures = &story.components["t-1"].failures;
     assert!(!failures.is_empty(), "{lines}");
-}
-
-/// A lock that panics once, after it was taken.
-#[derive(Debug)]
-struct PanickingLock(Arc<dyn TargetLock>, AtomicBool);
-
-#[async_trait]
-impl TargetLock for PanickingLock {
-    async fn take(&self, ctx: &OpContext, component: &ComponentId, claim: &Claim) -> Result<Taken> {
-        let taken = self.0.take(ctx, component, claim).await;
-        assert!(
-            component != "t-1" || self.1.swap(true, Ordering::SeqCst),
-            "a fault of the lock"
-        );
-        taken
-    }
-
-    async fn give_back(&self, ctx: &OpContext, component: &ComponentId, fence: u64) -> Result<()> {
-        self.0.give_back(ctx, component, fence).await
-    }
-
-    async fn look(&self, ctx: &OpContext, component: &ComponentId) -> Result<Option<Held>> {
-        self.0.look(ctx, component).await
-    }
-}
-
-#[tokio::test]
-async fn a_lock_that_was_taken_in_a_panic_is_known_and_given_back() {
-    let sim = sim();
-    let locks = sim.provider().with_target_locks().ports().lock.unwrap();
-    let lock = Arc::new(PanickingLock(locks, AtomicBool::new(false)));
-    let estate = twist::with_lock(&sim, lock.clone());
-    let journal = Journal::in_memory().unwrap();
-    let plan = plan(&estate, &policy(&[]), &journal).await;
-    let run = estate.run(approved(&estate, plan), &journal).await.unwrap();
-    run.finished().await.unwrap();
-    assert!(lock.1.load(Ordering::SeqCst), "it never panicked");
-    let lines = told(&run).await.join("\n");
-    let story = run.story().await.unwrap();
-    for name in ALL {
-        assert_eq!(
-            story.components[name].phase,
-            Phase::Ended(End::Done),
-            "{lines}"
-        );
-        assert_eq!(sim.world(|w| w.locked(&name.into())), None, "{lines}");
-    }
 }

@@ -22,7 +22,7 @@ use patchcore::{
 };
 
 use super::{
-    estate::{ALL, Folder, approved, estate, plan, policy, sim, start, started, told},
+    estate::{ALL, Folder, approved, does, estate, plan, policy, sim, start, started, told},
     watch::{OFTEN, Watch},
 };
 
@@ -136,8 +136,7 @@ async fn cancelling_finishes_what_is_open_and_gives_everything_back() {
     let journal = Journal::in_memory().unwrap();
     let watch = Watch::over(&sim);
     let run = started(&sim, &policy(&[]), &journal).await;
-    let applies = |story: &Story| story.components["w-1"].phase == Phase::Doing(Step::Apply);
-    watch.until(&run, OFTEN, applies).await;
+    watch.until(&run, OFTEN, does("w-1", Step::Apply)).await;
     run.cancel("jon", "the freeze comes early").await.unwrap();
     drop(watch);
     assert_eq!(

@@ -9,12 +9,12 @@ use std::{
 
 use async_trait::async_trait;
 use patchcore::{
-    Error, ErrorKind, Estate, Journal, Result, Run, Standing, SystemClock,
+    ErrorKind, Estate, Journal, Result, Run, Standing, SystemClock,
     clock::Clock as _,
     execute::kernel::{ComponentEvent, Event, RunVerdict, Step},
     id::ComponentId,
     provider::{
-        Begun, Claim, DeployRequest, Deployer, Held, Op, OpContext, PortRequest as _, Prepared,
+        Begun, Claim, DeployRequest, Deployer, Op, OpContext, PortRequest as _, Prepared,
         Provider as _, Taken, TargetLock,
     },
     sim::{Script, Sim, VirtualClock},
@@ -32,11 +32,11 @@ async fn start(estate: &Estate, journal: &Journal) -> Run {
 }
 
 /// The lock of the targets, past every orchestrator.
-fn locks(sim: &Sim) -> Arc<dyn TargetLock> {
+pub(crate) fn locks(sim: &Sim) -> Arc<dyn TargetLock> {
     sim.provider().with_target_locks().ports().lock.unwrap()
 }
 
-fn reading(sim: &Sim) -> OpContext {
+pub(crate) fn reading(sim: &Sim) -> OpContext {
     let clock = sim.shared_clock();
     OpContext::reading(clock, jiff::Timestamp::MAX, Default::default())
 }
@@ -523,57 +523,4 @@ fn what_the_life_before_locked_a_moment_ago_is_taken_anew() {
     };
     assert_eq!((fences("/stage/"), fences("/apply/")), (vec![1], vec![2]));
     each_is_patched_once(&sim);
-}
-
-/// The lock of one guest cannot be taken.
-#[derive(Debug)]
-struct NeverTaken(Arc<dyn TargetLock>);
-
-#[async_trait]
-impl TargetLock for NeverTaken {
-    async fn take(&self, ctx: &OpContext, component: &ComponentId, claim: &Claim) -> Result<Taken> {
-        if component == "t-1" {
-            return Err(Error::new(
-                ErrorKind::ProviderFault,
-                "its answer is garbled",
-            ));
-        }
-        self.0.take(ctx, component, claim).await
-    }
-
-    async fn give_back(&self, ctx: &OpContext, component: &ComponentId, fence: u64) -> Result<()> {
-        self.0.give_back(ctx, component, fence).await
-    }
-
-    async fn look(&self, ctx: &OpContext, component: &ComponentId) -> Result<Option<Held>> {
-        self.0.look(ctx, component).await
-    }
-}
-
-/// Somebody has the lock of a guest, and it cannot be taken: whether it is held after the run.
-async fn is_held_after(by: impl FnOnce(&Journal) -> Claim) -> bool {
-    let (sim, journal) = (sim(), Journal::in_memory().unwrap());
-    let estate = twist::with_lock(&sim, Arc::new(NeverTaken(locks(&sim))));
-    let theirs = locks(&sim)
-        .take(&reading(&sim), &"t-1".into(), &by(&journal))
-        .await;
-    assert_eq!(theirs.unwrap(), Taken::Ours { fence: 1 });
-    let run = start(&estate, &journal).await;
-    run.finished().await.unwrap();
-    let story = run.story().await.unwrap();
-    let phase = story.components["t-1"].phase;
-    assert!(phase.is_ended(), "{phase:?}");
-    assert!(sim.history("t-1").unwrap().transactions.is_empty());
-    sim.world(|w| w.locked(&"t-1".into())).is_some()
-}
-
-#[tokio::test]
-async fn what_a_process_of_before_took_and_never_recorded_is_given_back_where_it_cannot_be_taken() {
-    let before = |journal: &Journal| Claim::new(journal.uid(), "before", 0, "process 7 on ops-1");
-    assert!(!is_held_after(before).await);
-    // Nobody else's, nor that of a copy of the journal that was opened as often.
-    let copy = |journal: &Journal| Claim::new(journal.uid(), "a copy", 1, "process 7 on ops-2");
-    assert!(is_held_after(copy).await);
-    let rival = |_: &Journal| Claim::new("rival", "o1", 0, "process 7 on ops-2");
-    assert!(is_held_after(rival).await);
 }
